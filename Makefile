@@ -1,0 +1,86 @@
+# Everything sets itself up: a fresh machine needs Python >= 3.11, git and make, nothing else.
+#   make demo    the 1+4 on this machine with real work; ends by itself
+#   make up      the same, until Ctrl-C
+#   make test    all tests, on SQLite and on a real PostgreSQL
+#   make check   linter, types, floors, sizes, docs, translations
+#   make bench   durable submissions through the API, as a ratio to a bare insert
+#   make locale  bring the Chinese catalogue up to date with the sources
+#   make clean   what tools and runs left here (distclean: the environment too)
+# PYTHON=/path/to/python chooses the interpreter of the environment; ARGS="..." goes to pytest or to the demo.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo up test check bench locale clean distclean
+
+help:
+	@sed -n 's/^#   make/  make/p' Makefile
+
+# An environment that is there is used as it is; the stamps say what is installed in it.
+$(PY):
+	@$(PYTHON) -c 'pass' 2>/dev/null || { \
+	  echo "No '$(PYTHON)' on this machine. Install Python 3.11 or newer, or say which one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Suanlian needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Say which one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Could not make $(VENV). On Debian and Ubuntu: apt install python3-venv; then run the same command again." >&2; exit 1; }
+
+define install
+	@echo "Installing suanlian[$(1)] into $(VENV) (once; one to three minutes) ..."
+	@$(PIP) -e ".[$(1)]" || { \
+	  echo "The install failed; pip's own message stands above." >&2; \
+	  echo "  No network, or a proxy: pip reads PIP_INDEX_URL, HTTPS_PROXY and PIP_CERT from the environment." >&2; \
+	  echo "  No wheel for this machine or Python: try another one, make distclean && make PYTHON=/path/to/python3.12" >&2; \
+	  echo "  A half-made environment: make distclean; then run the same command again." >&2; exit 1; }
+endef
+
+$(VENV)/.installed-dev: pyproject.toml | $(PY)
+	$(call install,dev)
+	@touch $(VENV)/.installed-demo $@
+
+$(VENV)/.installed-demo: pyproject.toml | $(PY)
+	$(call install,demo)
+	@touch $@
+
+demo: $(VENV)/.installed-demo
+	@$(BIN)/suanlian demo $(ARGS)
+
+up: $(VENV)/.installed-demo
+	@$(BIN)/suanlian up $(ARGS)
+
+test: $(VENV)/.installed-dev
+	@$(PY) -m pytest -p scripts.engines $(ARGS)
+
+# Every check runs, so that one run shows all there is to mend; the last line counts what failed.
+check: $(VENV)/.installed-dev
+	@failed=""; \
+	run() { name="$$1"; shift; echo "== $$name"; "$$@" || failed="$$failed $$name"; }; \
+	run ruff $(BIN)/ruff check --quiet .; \
+	run format $(BIN)/ruff format --quiet --check .; \
+	run mypy $(BIN)/mypy; \
+	run floors env COLUMNS=200 $(BIN)/lint-imports --no-logo; \
+	run sizes $(PY) -m scripts.check_sizes; \
+	run docs $(PY) -m scripts.check_docs --strict; \
+	run locale $(PY) -m pytest --quiet tests/checks; \
+	if [ -n "$$failed" ]; then echo "make check: failed:$$failed" >&2; exit 1; fi; echo "make check: all well"
+
+bench: $(VENV)/.installed-dev
+	@test -n "$(wildcard bench/bench_*.py)" || { echo "There is no bench/bench_*.py in this checkout" >&2; exit 1; }
+	@for bench in $(wildcard bench/bench_*.py); do echo "== $$bench"; $(PY) $$bench $(ARGS) || exit 1; done
+
+locale: $(VENV)/.installed-dev
+	@$(PY) -m scripts.locale_catalog
+
+clean:
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -f demo-report.html demo-report.json bench-report.json
+	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean
+	@rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""Checks that hold the house rules; run by `make check`."""

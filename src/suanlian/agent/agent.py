@@ -1,0 +1,160 @@
+"""One round of each thing that the agent does for ever: ask, look, act, stream, tell. Threads are elsewhere."""
+
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+from typing import Final
+
+from suanlian.agent.desk import STALE, Desk, log
+from suanlian.agent.inventory import published
+from suanlian.agent.logs import STREAMS, send_piece
+from suanlian.agent.moves import SLOW, make
+from suanlian.agent.outbox import Outbox
+from suanlian.agent.policy import House
+from suanlian.agent.reconcile import Move, decide, observed
+from suanlian.agent.row import Row, Step
+from suanlian.drivers.contract import DriverError, NativeId
+from suanlian.model.errors import SuanlianError, UnavailableError
+from suanlian.model.ids import AttemptId
+from suanlian.model.protocol import InventoryCall, PollCall
+
+Apart = Callable[[Callable[[], None]], bool]
+"""Takes a slow piece of work, to be done apart or at once; False when there is no room for it now."""
+
+_MAX_PIECES_A_ROUND: Final = 8
+
+
+def at_once(work: Callable[[], None]) -> bool:
+    """Do it here and now."""
+    work()
+    return True
+
+
+class Agent:
+    """The agent over its desk. What must not be lost is in the ledger: a new object goes on where one fell."""
+
+    def __init__(self, desk: Desk) -> None:
+        """Begin; nothing is called yet."""
+        self.desk = desk
+        self.outbox = Outbox(desk)
+        self._published: InventoryCall | None = None
+        self._busy: set[str] = set()
+        self._lock = Lock()
+
+    def look(self) -> None:
+        """Look at the platform: whether the engine answers, and what it describes. Raises DriverError, ValueError."""
+        desk = self.desk
+        status = desk.driver.probe()
+        described = desk.driver.describe() if status.ready else ()
+        house = House(desk.config.policy, published(desk.config, described, status), status)
+        desk.house[:] = [house]
+
+    def publish(self) -> bool:
+        """Publish the inventory where the hub has not taken it as it is now; False when there was nothing to say."""
+        desk = self.desk
+        if not desk.house:
+            return False
+        call = InventoryCall(inventory=desk.house[-1].inventory, offers=desk.config.offers)
+        if call == self._published:
+            return False
+        desk.hub.inventory(call)
+        self._published = call
+        return True
+
+    def poll(self, wait_s: int) -> int:
+        """Ask what should be true, and journal it; returns how many attempts it changed."""
+        desk = self.desk
+        answer = desk.hub.poll(PollCall(revision=desk.ledger.revision(), wait_s=wait_s))
+        changed = desk.ledger.take(answer, desk.clock())
+        return changed + (self.poll(0) if answer.more else 0)
+
+    def tick(self, apart: Apart = at_once) -> bool:
+        """Look at what runs, then make the next move of every attempt; False when none had one."""
+        if not self.desk.house:
+            return False  # nothing can be judged before the first look
+        self._watch()
+        moved, paused = False, self.desk.paused
+        for row in self.desk.ledger.rows():
+            move = decide(row, paused=paused, now=self.desk.clock())
+            if move is not Move.WAIT and self._claim(row):
+                moved = self._start(move, row, apart) or moved
+        return moved
+
+    def end_evicted(self, attempt_id: AttemptId) -> None:
+        """Bring an evicted attempt to its end without the hub: its logs and report go when the agent runs again."""
+        self._watch()
+        row = self.desk.ledger.row(attempt_id)
+        if row is None:
+            return
+        move = decide(row, paused=False, now=self.desk.clock())
+        if move in (Move.GIVE_UP, Move.FIND, Move.STOP):
+            make(move, self.desk, row)
+
+    def stream(self) -> bool:
+        """Send the next pieces of all that runs; False when there were none."""
+        sent = False
+        for row in self.desk.ledger.rows():
+            if row.step is Step.STARTED and not row.abandoned and self._claim(row):
+                try:
+                    sent = self._pieces(row) or sent
+                finally:
+                    self._release(row)
+        return sent
+
+    def _start(self, move: Move, row: Row, apart: Apart) -> bool:
+        def work() -> None:
+            try:
+                make(move, self.desk, row)
+            finally:
+                self._release(row)
+
+        taken = apart(work) if move in SLOW else at_once(work)
+        if not taken:
+            self._release(row)
+        return taken
+
+    def _watch(self) -> None:
+        desk = self.desk
+        rows = {row.native_id: row for row in desk.ledger.rows() if row.step is Step.STARTED and row.native_id}
+        if not rows:
+            return
+        asked_at = desk.clock()
+        try:
+            seen = desk.driver.observe([NativeId(native) for native in rows])
+        except DriverError as error:
+            log.warning("the engine cannot be asked: %s", error)
+            return
+        segment_s = desk.config.usage_segment_s
+        for native, observation in seen.items():
+            row, what = rows[native], partial(observed, seen=observation, asked_at=asked_at, segment_s=segment_s)
+            if what(row)[0] != row:  # most rounds change nothing, and cost no transaction
+                desk.ledger.account(row.attempt_id, what, asked_at)
+
+    def _pieces(self, row: Row) -> bool:
+        sent = False
+        try:
+            for stream in STREAMS:
+                for _piece in range(_MAX_PIECES_A_ROUND):
+                    now = self.desk.ledger.row(row.attempt_id)
+                    if now is None or not send_piece(self.desk, now, stream):
+                        break
+                    sent = True
+        except (UnavailableError, DriverError) as error:
+            log.warning("the log of attempt %s waits: %s", row.attempt_id, error)
+        except SuanlianError as error:
+            if error.code == STALE:
+                self.desk.abandon(row)
+            else:
+                log.warning("the log of attempt %s is refused: %s", row.attempt_id, error)
+        return sent
+
+    def _claim(self, row: Row) -> bool:
+        with self._lock:
+            if row.attempt_id in self._busy:
+                return False
+            self._busy.add(row.attempt_id)
+            return True
+
+    def _release(self, row: Row) -> None:
+        with self._lock:
+            self._busy.discard(row.attempt_id)

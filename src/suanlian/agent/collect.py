@@ -1,0 +1,86 @@
+"""What happens between the end of a job and its report? The rest of its logs and its outputs go to the hub first."""
+
+import base64
+from typing import Final
+
+from suanlian.agent.desk import STALE, Desk, log
+from suanlian.agent.logs import send_rest
+from suanlian.agent.outputs import Found, OutputError, collect
+from suanlian.agent.reconcile import plain
+from suanlian.agent.row import Row
+from suanlian.drivers.contract import DriverError, NativeId, Stages
+from suanlian.model.errors import SuanlianError, UnavailableError
+from suanlian.model.job import JobState, OutputFile
+from suanlian.model.protocol import Instruction, OutputCall
+
+_WITH_OUTPUTS: Final = frozenset({JobState.COMPLETE, JobState.EXECUTOR_ERROR})
+
+
+def collect_and_close(desk: Desk, row: Row, said: Instruction | None) -> None:
+    """Send logs and outputs, then close the attempt. A job that lacks a declared output did not complete.
+
+    Raises UnavailableError (to be tried again), DriverError, and the error of a refusal.
+    """
+    _send_logs(desk, row)
+    end = row.end or JobState.SYSTEM_ERROR
+    declared = said.spec.outputs if said is not None and said.spec is not None and end in _WITH_OUTPUTS else ()
+    files, faults = _send_outputs(desk, row, declared)
+    changes: dict[str, object] = {"outputs": files}
+    if faults and end is JobState.COMPLETE:
+        end = JobState.EXECUTOR_ERROR
+        changes["reason"] = plain(f"{row.outcome.reason} {faults[0]}")
+    outcome, now = row.outcome.model_copy(update=changes), desk.clock()
+    desk.change(row, lambda was: was.closed(end, outcome, now))
+
+
+def _send_logs(desk: Desk, row: Row) -> None:
+    try:
+        send_rest(desk, row)
+    except DriverError as error:
+        if error.transient:
+            raise
+        log.warning("the log of attempt %s is gone: %s", row.attempt_id, error)
+    except UnavailableError:
+        raise
+    except SuanlianError as error:
+        # a log that the hub does not take (too long, say) makes no failure of a job that ran
+        if error.code == STALE:
+            raise
+        log.warning("the log of attempt %s is refused: %s", row.attempt_id, error)
+
+
+def _send_outputs(desk: Desk, row: Row, declared: tuple[str, ...]) -> tuple[tuple[OutputFile, ...], list[str]]:
+    """Send every file that is there; returns them with what is wrong with the others."""
+    files: dict[str, OutputFile] = {}
+    faults: list[str] = []
+    if not declared:
+        return (), faults
+    driver = desk.driver
+    if row.native_id is None or not isinstance(driver, Stages):
+        return (), ["the platform's engine keeps no outputs"]
+    folder = driver.working_directory(NativeId(row.native_id))
+    for path in declared:
+        try:
+            for found in collect(folder, [path]):
+                _send(desk, row, found)
+                files[found.file.path] = found.file
+        except OutputError as error:
+            faults.append(str(error))
+    return tuple(files.values()), faults
+
+
+def _send(desk: Desk, row: Row, found: Found) -> None:
+    mark = f"{found.file.sha256} {found.file.path}"
+    now = desk.ledger.row(row.attempt_id)
+    if now is not None and mark in now.outputs_sent:
+        return
+    desk.hub.output(
+        OutputCall(
+            attempt_id=row.attempt_id,
+            token=row.token,
+            path=found.file.path,
+            sha256=found.file.sha256,
+            data=base64.b64encode(found.data).decode("ascii"),
+        )
+    )
+    desk.change(row, lambda was: was.with_(outputs_sent=(*was.outputs_sent, mark)))

@@ -1,0 +1,152 @@
+"""What did the platform's owner write in ``agent.toml``? Read into frozen values, or refused with file and field."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from suanlian.model.base import Name, Text, Value
+from suanlian.model.errors import FieldFault, InvalidError
+from suanlian.model.offer import NewOffer
+from suanlian.model.platform import Flavor, Share, Site
+from suanlian.model.protocol import MAX_POLL_S
+from suanlian.sdk.address import hub_address
+
+ANYBODY: Final = "*"
+_MAX_CONFIG_BYTES: Final = 4 * 1024 * 1024
+
+
+def _hub(url: str) -> str:
+    try:
+        return hub_address(url)
+    except InvalidError as error:
+        raise ValueError(str(error)) from error
+
+
+class DriverConfig(Value):
+    """Which driver, and what it alone understands."""
+
+    name: Name = "local"
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Listed(Value):
+    """What the platform publishes. A flavor that is left out here is taken from the driver's own description."""
+
+    sites: tuple[Site, ...] = Field(min_length=1, max_length=400)
+    shares: tuple[Share, ...] = Field(min_length=1, max_length=2000)
+    flavors: tuple[Flavor, ...] = Field(default=(), max_length=400)
+
+
+class Policy(Value):
+    """What the owner allows, checked here whatever a hub says."""
+
+    own_entity: Name | None = Field(default=None, description="whose platform it is: its jobs need no isolation here")
+    entities: tuple[str, ...] = Field(default=(ANYBODY,), description="whose jobs are accepted; * means anybody's")
+    allow_unisolated: bool = Field(default=False, description="take other entities' jobs though nothing isolates them")
+    allowed_origins: tuple[str, ...] = Field(
+        default=(), description="scheme://host:port of inputs that may be read though they are not public addresses"
+    )
+    paused: bool = Field(default=False, description="begin paused; `pause` and `resume` override it")
+    max_input_mib: int = Field(default=1024, ge=1, le=1024 * 1024, description="longest input that is fetched by URL")
+
+
+class SentBounds(Value):
+    """How much of what was sent is kept to be looked at."""
+
+    days: int = Field(default=30, ge=1, le=3650)
+    mib: int = Field(default=256, ge=1, le=1024 * 1024)
+
+
+class AgentConfig(Value):
+    """The whole of ``agent.toml``. Times in seconds."""
+
+    hub: Annotated[str, AfterValidator(_hub)]
+    platform: Name
+    connector: Name
+    proxy: Text | None = None
+    ca_file: Path | None = None
+    driver: DriverConfig = DriverConfig()
+    inventory: Listed
+    offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
+    policy: Policy = Policy()
+    sent: SentBounds = SentBounds()
+    usage_segment_s: int = Field(default=60, ge=1, le=3600)
+    poll_wait_s: int = Field(default=20, ge=0, le=MAX_POLL_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The agent's state directory and what lies where in it."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """What the owner wrote."""
+        return self.root / "agent.toml"
+
+    @property
+    def identity(self) -> Path:
+        """Who this connector is, and the pinned key of its hub."""
+        return self.root / "identity.json"
+
+    @property
+    def key(self) -> Path:
+        """The private key, readable by its owner only."""
+        return self.root / "connector.key"
+
+    @property
+    def ledger(self) -> Path:
+        """What must not be lost."""
+        return self.root / "ledger.sqlite3"
+
+    @property
+    def sent(self) -> Path:
+        """What left this platform."""
+        return self.root / "sent.sqlite3"
+
+    @property
+    def staging(self) -> Path:
+        """Where inputs lie until the driver takes them over."""
+        return self.root / "staging"
+
+    @property
+    def driver(self) -> Path:
+        """The driver's own state."""
+        return self.root / "driver"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one agent that runs."""
+        return self.root / "lock"
+
+
+def read_config(path: Path) -> AgentConfig:
+    """Read ``agent.toml``. Raises InvalidError ``field_invalid`` naming the file and each field at fault."""
+    try:
+        with path.open("rb") as stream:
+            text = stream.read(_MAX_CONFIG_BYTES).decode()
+        return AgentConfig.model_validate(tomllib.loads(text))
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror}", ()) from error
+    except ValidationError as error:
+        faults = tuple(
+            FieldFault(field=".".join(str(part) for part in fault["loc"]), wrong=fault["msg"])
+            for fault in error.errors(include_url=False)
+        )
+        raise _refused(path, "; ".join(f"{fault.field}: {fault.wrong}" for fault in faults), faults) from error
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise _refused(path, f"is not TOML: {error}", ()) from error
+
+
+def _refused(path: Path, wrong: str, faults: tuple[FieldFault, ...]) -> InvalidError:
+    return InvalidError(
+        "field_invalid",
+        f"{path}: {wrong}.",
+        todo="Correct the file; its reference is docs/reference/agent.md.",
+        faults=faults,
+    )

@@ -1,0 +1,100 @@
+"""What do the agent's moves work with, and how does a row end or wait? The one object that they share."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from suanlian.agent.config import AgentConfig, Home
+from suanlian.agent.ledger import Ledger
+from suanlian.agent.policy import House
+from suanlian.agent.reconcile import plain, postponed
+from suanlian.agent.row import Row
+from suanlian.agent.stage import Sources
+from suanlian.crypto.keys import KeyPair
+from suanlian.drivers.contract import Driver
+from suanlian.model.base import Value
+from suanlian.model.errors import SuanlianError
+from suanlian.model.ids import ConnectorId, HubId, PlatformId
+from suanlian.model.job import JobState
+from suanlian.sdk.connector import ConnectorClient
+from suanlian.sdk.transport import Clock
+
+log: Final = logging.getLogger("suanlian.agent")
+STALE: Final = "report_stale"
+_PAUSED: Final = "paused"
+
+
+class Identity(Value):
+    """Who this connector is at its hub, and the key by which that hub's answers are known."""
+
+    connector_id: ConnectorId
+    platform_id: PlatformId
+    platform: str
+    hub_id: HubId
+    hub_name: str
+    hub_url: str
+    hub_key: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything a move works with. ``sources`` builds the places from which an attempt's inputs come."""
+
+    home: Home
+    config: AgentConfig
+    identity: Identity
+    keypair: KeyPair
+    ledger: Ledger
+    driver: Driver
+    hub: ConnectorClient
+    clock: Clock
+    sources: Callable[[Row], Sources]
+    house: list[House] = field(default_factory=list)
+    """The platform as it was last looked at; empty before the first look."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the owner takes nothing new; what was said by `pause` or `resume` stands before the file."""
+        return is_paused(self.ledger, self.config)
+
+    def change(self, row: Row, change: Callable[[Row], Row]) -> Row:
+        """Change the row as it is now, durably."""
+        return self.ledger.change(row.attempt_id, change, self.clock())
+
+    def close(self, row: Row, state: JobState, reason: str) -> Row:
+        """End the attempt here, to be reported with this reason."""
+        now: datetime = self.clock()
+        log.info("attempt %s ends as %s: %s", row.attempt_id, state, reason)
+        return self.change(
+            row, lambda was: was.closed(state, was.outcome.model_copy(update={"reason": plain(reason)}), now)
+        )
+
+    def postpone(self, row: Row, why: Exception) -> Row:
+        """Try again a little later."""
+        log.warning("attempt %s, %s: tried again later: %s", row.attempt_id, row.step, why)
+        now = self.clock()
+        return self.change(row, lambda was: postponed(was, now))
+
+    def abandon(self, row: Row) -> Row:
+        """The hub has another attempt or token: end it, forget it, say no more."""
+        log.warning("attempt %s is no longer current at the hub: it is stopped and forgotten", row.attempt_id)
+        return self.change(row, lambda was: was.with_(abandoned=True))
+
+
+def is_paused(ledger: Ledger, config: AgentConfig) -> bool:
+    """Whether nothing new is accepted."""
+    said = ledger.flag(_PAUSED)
+    return config.policy.paused if said is None else said == "1"
+
+
+def set_paused(ledger: Ledger, *, paused: bool) -> None:
+    """Keep the owner's word, also over a restart."""
+    ledger.set_flag(_PAUSED, "1" if paused else "0")
+
+
+def coded(error: SuanlianError) -> str:
+    """A reason that begins with the error's stable code."""
+    return f"{error.code}: {error.wrong}"

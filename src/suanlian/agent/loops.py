@@ -1,0 +1,120 @@
+"""Which loops run, how often, and how do they end? The only threads of the agent.
+
+Each loop makes one round after another. When the hub is not there, the wait grows and has jitter, so that a hub which
+comes back is not met by everybody at once. Jobs go on whatever happens here: the driver keeps them.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from suanlian.agent.agent import Agent
+from suanlian.agent.desk import log
+from suanlian.drivers.contract import DriverError
+from suanlian.model.errors import SuanlianError, UnavailableError
+
+TICK_S: Final = 0.3
+STREAM_S: Final = 0.7
+TELL_S: Final = 0.3
+LOOK_S: Final = 15.0
+PRUNE_S: Final = 3600.0
+LONGEST_BACKOFF_S: Final = 30.0
+_FIRST_BACKOFF_S: Final = 0.5
+_GRACE_S: Final = 5.0
+_SLOW_AT_ONCE: Final = 8
+
+
+def backoff_s(failures: int, chance: float) -> float:
+    """How long to wait after so many failures in a row: doubling, capped, then half to all of that by ``chance``."""
+    whole = min(LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(failures - 1, 16)) if failures else 0.0
+    return whole * (0.5 + chance / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One thing done again and again: ``every_s`` after a round that did nothing, at once after one that did."""
+
+    name: str
+    round: Callable[[], bool]
+    every_s: float
+
+
+class Rounds:
+    """The loops of one agent."""
+
+    def __init__(self, agent: Agent) -> None:
+        """Prepare the loops; nothing runs yet."""
+        self._agent = agent
+        self._stop = threading.Event()
+        self._room = threading.Semaphore(_SLOW_AT_ONCE)
+        desk = agent.desk
+        self._loops = (
+            Loop("poll", lambda: bool(agent.poll(desk.config.poll_wait_s)), 0.2),
+            Loop("work", lambda: agent.tick(self._apart), TICK_S),
+            Loop("logs", agent.stream, STREAM_S),
+            Loop("report", agent.outbox.report, TELL_S),
+            Loop("usage", agent.outbox.usage, TELL_S),
+            Loop("look", self._look, LOOK_S),
+            Loop("prune", self._prune, PRUNE_S),
+        )
+
+    def stop(self) -> None:
+        """End all loops; jobs go on."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Run until `stop`; then give the rounds that are under way a moment. Threads never keep the process alive."""
+        threads = [
+            threading.Thread(target=self._turn, args=(loop,), name=loop.name, daemon=True) for loop in self._loops
+        ]
+        for thread in threads:
+            thread.start()
+        self._stop.wait()
+        for thread in threads:
+            # a long poll waits longer than anybody who stops an agent
+            thread.join(0 if thread.name == "poll" else _GRACE_S)
+
+    def _turn(self, loop: Loop) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                again = loop.round()
+                failures = 0
+            except (SuanlianError, DriverError) as error:
+                again, failures = False, failures + 1
+                log.log(*_told(loop.name, error, failures))
+            except Exception:  # noqa: BLE001 - a loop that died would stop its part of the agent for ever
+                again, failures = False, failures + 1
+                log.exception("%s: a fault of the agent's own", loop.name)
+            wait_s = backoff_s(failures, random.random()) if failures else 0.0 if again else loop.every_s  # noqa: S311 - jitter
+            self._stop.wait(wait_s)
+
+    def _look(self) -> bool:
+        self._agent.look()
+        self._agent.publish()
+        return False
+
+    def _prune(self) -> bool:
+        self._agent.desk.ledger.prune(self._agent.desk.clock())
+        return False
+
+    def _apart(self, work: Callable[[], None]) -> bool:
+        if not self._room.acquire(blocking=False):
+            return False
+
+        def worked() -> None:
+            try:
+                work()
+            finally:
+                self._room.release()
+
+        threading.Thread(target=worked, name="slow", daemon=True).start()
+        return True
+
+
+def _told(name: str, error: Exception, failures: int) -> tuple[int, str, str, Exception]:
+    # the first failure is news, the twentieth of the same outage is not
+    passing = isinstance(error, UnavailableError) and failures > 1
+    return (10 if passing else 30), "%s: %s", name, error

@@ -1,0 +1,163 @@
+"""What is to be done next for an attempt, and what follows from what the driver observed? Decisions only. Pure."""
+
+import unicodedata
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from suanlian.agent.row import UNSTARTED, Row, Step
+from suanlian.agent.usage import cut, is_due
+from suanlian.drivers.contract import Observation
+from suanlian.model.job import ENDED, JobState, Outcome
+from suanlian.model.protocol import Wish
+from suanlian.model.usage import UsageSegment
+
+EVICTED: Final = "evicted by its owner"
+PAUSED: Final = "the platform's owner paused it before this attempt started"
+RECALLED: Final = "recalled before it started"
+CANCELED: Final = "cancelled before it started"
+LOST: Final = "the platform's engine no longer knows the job"
+ENDED_OUTSIDE: Final = "ended on the platform by somebody else than its hub or its owner's connector"
+STOP_AGAIN_S: Final = 10
+LIMITS: Final = frozenset({"memory", "wall-time", "disk", "output", "cpu", "processes"})
+_MAX_REASON: Final = 2000
+_LONGEST_WAIT_S: Final = 30
+
+
+class Move(StrEnum):
+    """One thing to do."""
+
+    WAIT = "wait"
+    ADMIT = "admit"
+    STAGE = "stage"
+    SUBMIT = "submit"
+    GIVE_UP = "give-up"
+    """End what has not started."""
+    FIND = "find"
+    """It may have been started, and it is to end: ask the driver."""
+    STOP = "stop"
+    COLLECT = "collect"
+    FORGET = "forget"
+
+
+def decide(row: Row, *, paused: bool, now: datetime) -> Move:
+    """What to do next. Watching what runs goes on besides."""
+    if row.step in UNSTARTED and (_unwanted(row) or paused):
+        return Move.FORGET if _traceless(row) else Move.GIVE_UP
+    if row.step is Step.STARTED and _to_stop(row):
+        return Move.STOP if _stop_due(row, now) else Move.WAIT
+    if row.not_before is not None and now < row.not_before:
+        return Move.WAIT
+    if row.step is Step.SUBMITTING and _unwanted(row):
+        return Move.FIND
+    if row.step in (Step.ENDED, Step.CLOSED) and _traceless(row):
+        return Move.FORGET
+    return _NEXT[row.step]
+
+
+_NEXT: Final = {
+    Step.RECEIVED: Move.ADMIT,
+    Step.STAGING: Move.STAGE,
+    Step.SUBMITTING: Move.SUBMIT,
+    Step.STARTED: Move.WAIT,
+    Step.ENDED: Move.COLLECT,
+    Step.CLOSED: Move.WAIT,
+    Step.FORGOTTEN: Move.WAIT,
+}
+
+
+def _to_stop(row: Row) -> bool:
+    return row.evict or row.abandoned or row.wish in (Wish.CANCEL, Wish.FORGET)
+
+
+def _unwanted(row: Row) -> bool:
+    return _to_stop(row) or row.wish is Wish.RECALL
+
+
+def _traceless(row: Row) -> bool:
+    return row.abandoned or row.wish is Wish.FORGET
+
+
+def _stop_due(row: Row, now: datetime) -> bool:
+    return row.stop_asked_at is None or now - row.stop_asked_at >= timedelta(seconds=STOP_AGAIN_S)
+
+
+def staged(row: Row, *, paused: bool) -> Row:
+    """The journalled intent to start; unchanged where it was called off while its inputs were laid out."""
+    if row.step is not Step.STAGING or _unwanted(row) or paused:
+        return row
+    return row.with_(step=Step.SUBMITTING, tries=0, not_before=None)
+
+
+def given_up(row: Row, now: datetime) -> Row:
+    """The end of an attempt that was never started."""
+    if row.wish is Wish.CANCEL:
+        return row.closed(JobState.CANCELED, Outcome(reason=CANCELED), now)
+    reason = EVICTED if row.evict else RECALLED if row.wish is Wish.RECALL else PAUSED
+    return row.closed(JobState.PREEMPTED, Outcome(reason=reason), now)
+
+
+def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int) -> tuple[Row, UsageSegment | None]:
+    """What follows from an observation that was asked for at ``asked_at``: the row, and a segment where one is cut.
+
+    A running attempt is cut at ``asked_at``, not later: the engine answered afterwards, so it ran until then at least.
+    """
+    if row.step is not Step.STARTED:
+        return row, None
+    if seen.lost:
+        return _lost(row, seen)
+    began = row.started_at or seen.started_at
+    if seen.state in ENDED:
+        return _ended(row.with_(started_at=began), seen, asked_at)
+    # what was reported as begun is never taken back, whatever an engine says in between
+    state = seen.state if seen.state in (JobState.RUNNING, JobState.PAUSED) else row.state
+    after = row.with_(state=state, started_at=began, seen_at=asked_at)
+    if (after.state, after.started_at) != (row.state, row.started_at):
+        after = after.with_(report_version=row.report_version + 1)
+    if is_due(after, asked_at, segment_s):
+        return cut(after, seen.measured, asked_at, final=False)
+    # seen_at alone is no reason to write: a crash loses at most what a segment would have billed
+    return (after.with_(seen_at=row.seen_at), None) if after.started_at == row.started_at else (after, None)
+
+
+def _ended(row: Row, seen: Observation, asked_at: datetime) -> tuple[Row, UsageSegment | None]:
+    end, reason = _end(row, seen)
+    outcome = Outcome(exit_code=seen.exit_code, reason=plain(reason), limit=_limit(seen.limit))
+    if row.started_at is None:
+        return row.with_(step=Step.ENDED, end=end, outcome=outcome, tries=0, not_before=None), None
+    after, segment = cut(row, seen.measured, seen.ended_at or asked_at, final=True)
+    # a clock that was set back must not part the reported end from the billed one
+    changes = {"step": Step.ENDED, "end": end, "outcome": outcome, "ended_at": segment.ended_at}
+    return after.with_(**changes, tries=0, not_before=None), segment
+
+
+def _end(row: Row, seen: Observation) -> tuple[JobState, str]:
+    if seen.state is not JobState.CANCELED or row.wish is Wish.CANCEL or row.abandoned or row.wish is Wish.FORGET:
+        return seen.state, seen.reason
+    return (JobState.PREEMPTED, EVICTED) if row.evict else (JobState.SYSTEM_ERROR, ENDED_OUTSIDE)
+
+
+def _lost(row: Row, seen: Observation) -> tuple[Row, UsageSegment | None]:
+    outcome = Outcome(reason=plain(f"{LOST}. {seen.reason}".strip()))
+    changes = {"step": Step.ENDED, "end": JobState.SYSTEM_ERROR, "outcome": outcome, "tries": 0, "not_before": None}
+    if row.started_at is None:
+        return row.with_(**changes), None
+    # billed until it was last known to run, no longer
+    after, segment = cut(row, seen.measured, row.seen_at or row.usage_cut or row.started_at, final=True)
+    return after.with_(**changes, ended_at=segment.ended_at), segment
+
+
+def _limit(given: str | None) -> str | None:
+    return given if given in LIMITS else None
+
+
+def postponed(row: Row, now: datetime) -> Row:
+    """The row to be tried again: 1, 2, 4 ... seconds later, at most half a minute."""
+    wait_s = min(2 ** min(row.tries, 10), _LONGEST_WAIT_S)
+    return row.with_(tries=row.tries + 1, not_before=now + timedelta(seconds=wait_s))
+
+
+def plain(text: str) -> str:
+    """A reason in which nothing can steer a terminal: control characters become spaces, and it is cut at 2,000."""
+    clean = "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp") else char for char in text)
+    return clean[:_MAX_REASON].strip()

@@ -1,0 +1,65 @@
+"""How do the inputs of an attempt come into its directory? Inline, uploaded before, or by address; each checked."""
+
+import base64
+import binascii
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from suanlian.agent.fetch import mismatch
+from suanlian.model.errors import InvalidError
+from suanlian.model.job import Input, safe_path
+from suanlian.model.protocol import Instruction
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where bytes come from: ``objects`` by SHA-256 in base64, ``fetch`` by address, SHA-256 and target."""
+
+    objects: Callable[[str], str]
+    fetch: Callable[[str, str, Path], None]
+
+
+def stage(said: Instruction, folder: Path, sources: Sources) -> None:
+    """Lay all inputs out in ``folder``, which is made afresh: what a crash left there is thrown away.
+
+    Raises InvalidError (``checksum_mismatch``, ``path_escapes``, ``input_origin_refused`` ...), UnavailableError when a
+    source is not there, OSError when the disk refuses.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    for item in said.spec.inputs if said.spec else ():
+        _lay(item, _place(folder, item.path), sources)
+
+
+def _place(folder: Path, path: str) -> Path:
+    try:
+        target = folder / safe_path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (ValueError, FileExistsError, NotADirectoryError) as error:
+        raise InvalidError("path_escapes", f"The input path {path[:200]!r} cannot be laid out: {error}.") from error
+    return target
+
+
+def _lay(item: Input, target: Path, sources: Sources) -> None:
+    if target.exists():
+        raise InvalidError("path_escapes", f"The input path {item.path!r} is a directory of another input.")
+    if item.url is not None:
+        sources.fetch(item.url, item.sha256 or "", target)
+        return
+    content = item.inline()
+    if content is None:
+        content = _decoded(sources.objects(item.sha256 or ""))
+    found = hashlib.sha256(content).hexdigest()
+    if item.sha256 is not None and item.sha256 != found:
+        raise mismatch(f"The input {item.path!r}", item.sha256, found)
+    target.write_bytes(content)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise InvalidError("checksum_mismatch", "An uploaded input came as something else than base64.") from error

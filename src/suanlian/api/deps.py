@@ -1,0 +1,174 @@
+"""What every route stands on: the hub, who calls and what they may, units of work, the raw body."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Final, TypeVar
+
+from fastapi import Depends, Header, Request
+from pydantic import BaseModel, ValidationError
+
+from suanlian.api.faults import invalid
+from suanlian.model.errors import ForbiddenError, UnauthenticatedError
+from suanlian.model.ids import new_id
+from suanlian.model.party import Caller
+from suanlian.model.place import Place
+from suanlian.rules.access import ACTIONS, Access, Door, allowed
+from suanlian.services.callers import caller_of
+from suanlian.services.catalogue import places
+from suanlian.services.once import once
+from suanlian.services.ports import Clock, Node, Secrets
+from suanlian.store.engine import Store
+from suanlian.store.unit import Unit
+from suanlian.store.wakeups import Wakeups
+from suanlian.store.writer import Writer
+
+B = TypeVar("B", bound=BaseModel)
+T = TypeVar("T")
+
+MAX_LIMIT: Final = 200
+PLACES_AGE: Final = timedelta(seconds=2)
+_BEARER: Final = "bearer "
+_MAX_KEY: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the operator bounds: bytes an account may hold here, origins that inputs may come from besides."""
+
+    account_bytes: int
+    input_origins: frozenset[str]
+
+
+@dataclass(slots=True)
+class Hub:
+    """All that a route needs, made once by the composition root. ``node`` changes when the hub above gives a prefix."""
+
+    store: Store
+    writer: Writer
+    wakeups: Wakeups
+    node: Node
+    secrets: Secrets
+    bounds: Bounds
+    clock: Clock
+    version: str
+    places_changed: threading.Event
+    places: tuple[datetime, tuple[Place, ...]] | None = None
+
+    @contextmanager
+    def reading(self, caller: Caller | None = None) -> Iterator[Unit]:
+        """A unit that reads one consistent state; what it writes is thrown away."""
+        with self.store.readers.connect() as connection:
+            yield Unit(connection, self.clock(), caller)
+
+    def known_places(self, caller: Caller) -> tuple[Place, ...]:
+        """The places as of a moment ago: what a submission is checked against need not be of this very instant."""
+        kept = self.places
+        if kept is not None and kept[0] > self.clock() - PLACES_AGE and not self.places_changed.is_set():
+            return kept[1]
+        self.places_changed.clear()
+        with self.reading(caller) as unit:
+            found = places(unit)
+        self.places = (self.clock(), found)
+        return found
+
+    def now(self) -> datetime:
+        """The time now, UTC."""
+        return self.clock()
+
+
+def hub_of(request: Request) -> Hub:
+    """The hub that serves this request."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+TheHub = Annotated[Hub, Depends(hub_of)]
+
+
+@dataclass(frozen=True, slots=True)
+class May:
+    """The policy of a route: the action that it is, and with it who may. A test finds a route without one."""
+
+    action: str
+
+    def __call__(self, request: Request) -> Caller | None:
+        """The caller, when the policy lets them do this. Raises UnauthenticatedError, ForbiddenError."""
+        hub = hub_of(request)
+        caller = _caller(hub, request)
+        if ACTIONS[self.action].door is Door.KEY and caller is None:
+            todo = "Send 'Authorization: Bearer sl_...'."
+            raise UnauthenticatedError("unauthenticated", "The call carries no API key.", todo=todo)
+        if allowed(caller, self.action) is Access.DENIED:
+            role = "" if caller is None else f" {caller.role.value}"
+            raise ForbiddenError(
+                "forbidden", f"A{role} may not do this ({self.action}).", todo="Ask the hub's operator."
+            )
+        return caller
+
+
+def _caller(hub: Hub, request: Request) -> Caller | None:
+    header = request.headers.get("authorization", "")
+    if not header:
+        return None
+    key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
+    with hub.reading() as unit:
+        caller = caller_of(unit, key, hub.secrets)
+    return caller.model_copy(update={"request_id": request_id(request)})
+
+
+def request_id(request: Request) -> str:
+    """The caller's own request id where it is a plain short one, else a fresh one."""
+    given = request.headers.get("x-request-id", "")
+    return given if given.isascii() and given.replace("-", "").isalnum() and len(given) <= _MAX_KEY else new_id()
+
+
+def may(action: str) -> Callable[[Request], Caller]:
+    """The dependency of a route that needs a key; see ``May``."""
+    return May(action)  # type: ignore[return-value]  # with a door that needs a key the caller is never None
+
+
+def write(hub: Hub, caller: Caller | None, work: Callable[[Unit], T]) -> T:
+    """One request, one unit of work: answered after COMMIT."""
+    return hub.writer.run(work, caller=caller)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An idempotency key with the hash of the request that it came with; no key, no promise."""
+
+    key: str | None
+
+    def run(self, hub: Hub, caller: Caller, body: bytes | str, work: Callable[[Unit], str]) -> str:
+        """Do it once under the key, in the transaction that does it."""
+        if self.key is None:
+            return write(hub, caller, work)
+        key, digest = self.key, hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()
+        return write(hub, caller, lambda unit: once(unit, caller, key, digest, lambda: work(unit)))
+
+
+def retry(idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY)] = None) -> Retry:
+    """The header ``Idempotency-Key`` of a call."""
+    return Retry(idempotency_key)
+
+
+TheRetry = Annotated[Retry, Depends(retry)]
+
+
+async def raw_body(request: Request) -> bytes:
+    """The body as it came; how long it may be was decided before it was read."""
+    return await request.body()
+
+
+RawBody = Annotated[bytes, Depends(raw_body)]
+
+
+def parsed(body: bytes, kind: type[B]) -> B:
+    """The body as a value, read off the event loop. Raises InvalidError with every field at fault."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid(error) from error

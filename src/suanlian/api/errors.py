@@ -1,0 +1,100 @@
+"""Error -> HTTP status, once, as RFC 9457 problem+json."""
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from suanlian.api.faults import from_findings
+from suanlian.model.errors import (
+    CODES,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    Problem,
+    SuanlianError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+
+_LOG: Final = logging.getLogger(__name__)
+MEDIA_TYPE: Final = "application/problem+json"
+STATUS: Final[Mapping[type[SuanlianError], int]] = {
+    TooLargeError: 413,
+    InvalidError: 422,
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+    UnavailableError: 503,
+    SuanlianError: 500,
+}
+"""The first class that fits decides."""
+_BY_CODE: Final[Mapping[str, int]] = {"body_not_json": 400, "content_type_unsupported": 415, "internal_error": 500}
+_ROUTE_UNKNOWN: Final = 404
+_WRONG_METHOD: Final = 405
+
+
+def problem_of(error: SuanlianError, instance: str) -> Problem:
+    """The problem document of an error."""
+    status = _BY_CODE.get(error.code) or next(status for kind, status in STATUS.items() if isinstance(error, kind))
+    return Problem(
+        type=f"urn:suanlian:error:{error.code}",
+        title=CODES.get(error.code, error.code),
+        status=status,
+        code=error.code,
+        detail=error.wrong,
+        todo=error.todo,
+        instance=instance,
+        faults=error.faults,
+    )
+
+
+def answer(error: SuanlianError, instance: str) -> Response:
+    """The response that tells of an error."""
+    problem = problem_of(error, instance)
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == STATUS[UnauthenticatedError] else {}
+    if isinstance(error, UnavailableError):
+        headers["Retry-After"] = "1"
+    body = problem.model_dump_json(exclude_defaults=False)
+    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of this application be answered so."""
+    app.add_exception_handler(SuanlianError, _ours)
+    app.add_exception_handler(RequestValidationError, _not_valid)
+    app.add_exception_handler(HTTPException, _of_framework)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def _ours(request: Request, error: Exception) -> Response:
+    return answer(error if isinstance(error, SuanlianError) else _internal(), request.url.path)
+
+
+def _not_valid(request: Request, error: Exception) -> Response:
+    findings = error.errors() if isinstance(error, RequestValidationError) else []
+    return answer(from_findings(findings), request.url.path)
+
+
+def _of_framework(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status in (_ROUTE_UNKNOWN, _WRONG_METHOD):
+        wrong = f"There is no {request.method} {request.url.path[:200]} here."
+        return answer(NotFoundError("route_unknown", wrong, todo="See /openapi.json."), request.url.path)
+    wrong = str(error.detail) if isinstance(error, HTTPException) else "The call cannot be meant."
+    return answer(InvalidError("body_not_json", wrong, todo="Send JSON in UTF-8."), request.url.path)
+
+
+def _unforeseen(request: Request, error: Exception) -> Response:
+    _LOG.error("unforeseen error in %s %s", request.method, request.url.path, exc_info=error)
+    return answer(_internal(), request.url.path)
+
+
+def _internal() -> SuanlianError:
+    return SuanlianError("internal_error", "The hub failed.", todo="Tell its operator the time and the path.")

@@ -1,0 +1,36 @@
+"""Who this hub is, whether it is well, and what an identifier names."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from suanlian.api.deps import May, TheHub
+from suanlian.model.node import NodeAbout, Resolution
+from suanlian.model.party import Caller
+from suanlian.services import identifiers, nodes
+
+router = APIRouter(tags=["node"])
+
+
+@router.get("/healthz", dependencies=[Depends(May("health.read"))])
+def healthz(hub: TheHub) -> dict[str, str]:
+    """Whether the store answers."""
+    with hub.reading() as unit:
+        nodes.load(unit, hub.node.keypair)
+    return {"status": "ok", "version": hub.version}
+
+
+@router.get("/v1/node", dependencies=[Depends(May("node.read"))])
+def about(hub: TheHub) -> NodeAbout:
+    """Who this hub is: its name, prefix and public key."""
+    with hub.reading() as unit:
+        return nodes.about(unit, hub.node, hub.version)
+
+
+@router.get("/v1/identifiers/{identifier}")
+def resolve(
+    hub: TheHub, identifier: str, caller: Annotated[Caller | None, Depends(May("identifier.resolve"))]
+) -> Resolution:
+    """What an identifier names, or which hub to ask next. Jobs are told only to who may see them."""
+    with hub.reading(caller) as unit:
+        return identifiers.resolve(unit, hub.node, caller, identifier)

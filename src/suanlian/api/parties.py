@@ -1,0 +1,73 @@
+"""Letting people in, and who the caller is."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from suanlian.api.deps import MAX_LIMIT, May, TheHub, TheRetry, may, write
+from suanlian.api.listing import Listing, listed
+from suanlian.model.base import Name, Value
+from suanlian.model.party import Caller, Entity, MintedKey, NewEntity, NewPrincipal, Principal
+from suanlian.services import parties
+
+router = APIRouter(prefix="/v1", tags=["parties"])
+
+
+class Claim(Value):
+    """The one-time link's token, and the name of the first operator."""
+
+    link: str
+    name: Name
+
+
+@router.post("/operators/claim", dependencies=[Depends(May("operator.claim"))])
+def claim(hub: TheHub, body: Claim) -> MintedKey:
+    """Become the first operator by the one-time link that `suanlian-hub init` printed."""
+    return write(hub, None, lambda unit: parties.claim(unit, hub.node, hub.secrets, body.link, body.name))
+
+
+@router.get("/me")
+def me(hub: TheHub, caller: Annotated[Caller, Depends(may("me.read"))]) -> Principal:
+    """Who the key belongs to."""
+    with hub.reading(caller) as unit:
+        return parties.principal_of(unit, caller.principal_id)
+
+
+@router.post("/entities")
+def register_entity(
+    hub: TheHub, body: NewEntity, again: TheRetry, caller: Annotated[Caller, Depends(may("entity.register"))]
+) -> Response:
+    """Register an entity (a legal person) with its account."""
+    answer = again.run(
+        hub,
+        caller,
+        body.model_dump_json(),
+        lambda unit: parties.register_entity(unit, hub.node, body).model_dump_json(),
+    )
+    return Response(answer, media_type="application/json")
+
+
+@router.get("/entities")
+def list_entities(
+    hub: TheHub,
+    caller: Annotated[Caller, Depends(may("entity.list"))],
+    cursor: str = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+) -> Listing[Entity]:
+    """All entities."""
+    with hub.reading(caller) as unit:
+        return listed(parties.list_entities(unit, after=cursor, limit=limit + 1), limit, lambda entity: entity.id)
+
+
+@router.post("/principals")
+def register_principal(
+    hub: TheHub, body: NewPrincipal, caller: Annotated[Caller, Depends(may("principal.register"))]
+) -> MintedKey:
+    """Let somebody in; the key's text is shown this once. Each call mints a key."""
+    return write(hub, caller, lambda unit: parties.register_principal(unit, hub.secrets, body))
+
+
+@router.post("/keys/{prefix}/revoke", status_code=204)
+def revoke_key(hub: TheHub, prefix: str, caller: Annotated[Caller, Depends(may("key.revoke"))]) -> None:
+    """From now on the key opens nothing."""
+    write(hub, caller, lambda unit: parties.revoke_key(unit, prefix))

@@ -1,0 +1,178 @@
+"""The composition root of a hub: settings -> store -> ports -> routers and workers. It alone knows everyone."""
+
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import httpx2
+from fastapi import FastAPI
+
+from suanlian import __version__
+from suanlian.api import catalogue, connector, errors, files, jobs, node, parties, platforms, supervision
+from suanlian.api.deps import Bounds, Hub
+from suanlian.api.limits import Limits
+from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.model.errors import ConflictError
+from suanlian.model.event import EventType
+from suanlian.model.report import ReportUpAnswer, ReportUpCall
+from suanlian.sdk.connector import ConnectorClient, Link, Means
+from suanlian.services import nodes
+from suanlian.services.ports import Clock, Node, Secrets
+from suanlian.settings import HubSettings
+from suanlian.store import nodes as node_rows
+from suanlian.store.engine import Store, open_store
+from suanlian.store.migrate import upgrade
+from suanlian.store.unit import Row, Unit
+from suanlian.store.wakeups import Wakeups
+from suanlian.store.writer import Writer
+from suanlian.workers.loop import Tools, Worker
+from suanlian.workers.place import Placer
+from suanlian.workers.rate import Rater
+from suanlian.workers.sweep import Sweeper
+from suanlian.workers.uplink import Uplink
+
+KEY_FILE: Final = "hub.key"
+PEPPER_FILE: Final = "pepper"
+_PEPPER_BYTES: Final = 32
+_CHANGES_PLACES: Final = frozenset(
+    {EventType.INVENTORY_CHANGED, EventType.OFFER_PUBLISHED, EventType.PLATFORM_LIVE, EventType.PLATFORM_SUSPENDED}
+)
+
+
+def utc_now() -> datetime:
+    """The time now."""
+    return datetime.now(UTC)
+
+
+def database_url(settings: HubSettings) -> str:
+    """Where the store is: as set, else a SQLite file in the hub's home."""
+    return settings.database_url or f"sqlite:///{settings.hub_home / 'hub.db'}"
+
+
+def make_secrets(home: Path) -> Secrets:
+    """What keyed hashes and tokens are made with; the pepper is made at first use, readable by its owner alone."""
+    path = home / PEPPER_FILE
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_PEPPER_BYTES))
+    return Secrets(pepper=path.read_bytes(), random_bytes=secrets.token_bytes)
+
+
+class HubAbove:
+    """The way up by one uplink, in the connector's own protocol."""
+
+    def __init__(self, row: Row, keypair: KeyPair, clock: Clock) -> None:
+        """``row`` names the hub's address, its pinned key, and who we are there."""
+        self._link = Link(row["url"], PublicKey.parse(row["hub_key"]), keypair, row["connector_id"])
+        self._clock = clock
+
+    def send_report(self, call: ReportUpCall) -> ReportUpAnswer:
+        """Send a report up; the answer is believed only if the pinned hub signed it."""
+        with httpx2.Client(follow_redirects=False) as http:
+            return ConnectorClient(self._link, Means(http, self._clock)).supervision(call)
+
+
+@dataclass(slots=True)
+class Running:
+    """A hub with its workers, from start to stop."""
+
+    hub: Hub
+    workers: tuple[Worker, ...]
+
+    def start(self) -> None:
+        """Let the workers begin."""
+        for worker in self.workers:
+            worker.start()
+
+    def stop_unstarted(self) -> None:
+        """End what was put together for one command, whose workers never began."""
+        self.hub.writer.stop()
+        self.hub.store.close()
+
+    def stop(self) -> None:
+        """End the workers, finish what waits to be written, give every connection back."""
+        for worker in self.workers:
+            worker.stop()
+        self.hub.writer.stop()
+        self.hub.store.close()
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Hold the home's lock, so that only one process serves it. Raises ConflictError when another one does."""
+    with (home / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            wrong = f"Another process serves the hub in {home}."
+            raise ConflictError("state_conflict", wrong, todo="Stop it first, or choose another --home.") from error
+        yield
+
+
+def prepare_store(settings: HubSettings) -> None:
+    """Bring the tables up to date; in an embedded store leases of a process that is gone are void."""
+    store = open_store(database_url(settings))
+    upgrade(store)
+    if store.is_sqlite:
+        with store.writing.begin() as connection:
+            node_rows.void_leases(Unit(connection, utc_now()))
+    store.close()
+
+
+def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
+    """Put a hub together; its tables are there and it was initialised. Nothing runs yet but the writer."""
+    store = open_store(database_url(settings))
+    wakeups, places_changed = Wakeups(), threading.Event()
+
+    def committed(topics: list[str]) -> None:
+        if not _CHANGES_PLACES.isdisjoint(topics):
+            places_changed.set()
+        wakeups.notify(topics)
+
+    writer = Writer(store, clock=clock, on_commit=committed)
+    keypair = KeyPair.load(settings.hub_home / KEY_FILE)
+    hub = Hub(
+        store=store,
+        writer=writer,
+        wakeups=wakeups,
+        node=_load(store, keypair, clock),
+        secrets=make_secrets(settings.hub_home),
+        bounds=Bounds(settings.account_bytes, frozenset(settings.input_origins)),
+        clock=clock,
+        version=__version__,
+        places_changed=places_changed,
+    )
+    tools = Tools(store, writer, wakeups, clock)
+    uplink = Uplink(tools, lambda row: HubAbove(row, keypair, clock))
+    return Running(hub, (Placer(tools), Rater(tools), uplink, Sweeper(tools)))
+
+
+def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:
+    with store.readers.connect() as connection:
+        return nodes.load(Unit(connection, clock()), keypair)
+
+
+def make_app(running: Running) -> FastAPI:
+    """The HTTP application of a hub; its workers live as long as it serves."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        running.start()
+        yield
+        running.stop()
+
+    app = FastAPI(title="Suanlian hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.hub = running.hub
+    for room in (node, parties, platforms, catalogue, jobs, files, supervision, connector):
+        app.include_router(room.router)
+    errors.install(app)
+    app.add_middleware(Limits)
+    return app

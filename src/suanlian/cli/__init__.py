@@ -1,0 +1,1 @@
+"""The command `suanlian` for people: one file a noun, over the sdk."""

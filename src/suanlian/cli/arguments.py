@@ -1,0 +1,17 @@
+"""Arguments that several commands take."""
+
+from typing import Annotated
+
+import typer
+
+from suanlian.cli.tree import N_
+
+JobName = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help=N_("The job: its identifier, UUID or name, or a beginning that no other has.")),
+]
+Index = Annotated[int, typer.Option("--index", metavar="N", min=0, help=N_("Which task of an array, from 0."))]
+PlatformName = Annotated[str, typer.Argument(metavar="PLATFORM", help=N_("The platform's name or identifier."))]
+OfPlatform = Annotated[
+    str | None, typer.Option("--platform", metavar="PLATFORM", help=N_("Only of this platform, by name."))
+]

@@ -1,0 +1,55 @@
+"""What an identifier names, and who the hub is."""
+
+from typing import Annotated
+
+import typer
+
+from suanlian.cli.output import AsJson, record
+from suanlian.cli.session import open_hub
+from suanlian.cli.shown import when, yes_no
+from suanlian.cli.tree import N_, OPTIONS, Command, nouns
+from suanlian.i18n import _
+
+commands = nouns()
+
+
+@commands.command(
+    "resolve",
+    cls=Command,
+    options_metavar=OPTIONS,
+    help=N_("Tell what a public identifier names, asking from hub to hub."),
+)
+def _resolve(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help=N_("The public identifier."))],
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        resolved = hub.identifiers.resolve(identifier)
+    answer = resolved.resolution
+    fields = [
+        (_("Identifier"), answer.identifier),
+        (_("Kind"), answer.kind.name.lower()),
+        (_("Name"), answer.name),
+        (_("State"), answer.state),
+        (_("Issued by"), answer.issuer),
+        (_("Registered"), when(answer.registered_at)),
+        (_("Asked"), " -> ".join(resolved.asked)),
+    ]
+    record(resolved, fields, as_json=as_json)
+
+
+@commands.command("node", cls=Command, options_metavar=OPTIONS, help=N_("Show who the hub is."))
+def _node(as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        about = hub.identifiers.node()
+    fields = [
+        (_("Name"), about.name),
+        (_("Identifier"), about.public_id),
+        (_("Prefix"), about.prefix),
+        (_("Prefix is provisional"), yes_no(about.provisional)),
+        (_("Hub above"), about.upstream),
+        (_("Public key"), about.public_key),
+        (_("Protocol"), about.protocol),
+        (_("Version"), about.version),
+    ]
+    record(about, fields, as_json=as_json)

@@ -1,0 +1,111 @@
+"""Jobs: list them, show one, cancel one."""
+
+from typing import Annotated
+
+import typer
+
+from suanlian.cli.arguments import JobName
+from suanlian.cli.output import AsJson, listing, plain, print_json, record, remark
+from suanlian.cli.session import job_named, open_hub
+from suanlian.cli.shown import marked, resources, span, when
+from suanlian.cli.tree import N_, OPTIONS, Command, nouns
+from suanlian.i18n import _
+from suanlian.model.job import Attempt, Job, JobState, Task
+
+commands = nouns()
+
+
+@commands.command("jobs", cls=Command, options_metavar=OPTIONS, help=N_("List jobs."))
+def _jobs(
+    state: Annotated[
+        JobState | None, typer.Option("--state", metavar="STATE", help=N_("Only those in this state, such as QUEUED."))
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help=N_("Only those of this name."))] = None,
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        listing(
+            hub.jobs.list(state, name),
+            [
+                (_("Identifier"), lambda job: job.public_id or job.id),
+                (_("Name"), lambda job: job.name),
+                (_("State"), _state),
+                (_("Tasks"), lambda job: job.tasks),
+                (_("Submitted"), lambda job: when(job.created_at)),
+                (_("Ended"), lambda job: when(job.ended_at)),
+                (_("Waits because"), lambda job: job.waiting),
+            ],
+            as_json=as_json,
+        )
+
+
+@commands.command("show", cls=Command, options_metavar=OPTIONS, help=N_("Show one job and its tasks."))
+def _show(
+    job: JobName,
+    index: Annotated[
+        int | None, typer.Option("--index", metavar="N", min=0, help=N_("Only this task of an array, from 0."))
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        seen = hub.jobs.get(job_named(hub, job))
+        tasks = list(hub.jobs.tasks(seen.id, index))
+    if as_json:
+        print_json({"job": plain(seen), "tasks": [plain(task) for task in tasks]})
+        return
+    record(seen, job_fields(seen), as_json=False)
+    _list_attempts(tasks)
+
+
+@commands.command("cancel", cls=Command, options_metavar=OPTIONS, help=N_("Cancel a job."))
+def _cancel(job: JobName, as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        canceled = hub.jobs.cancel(job_named(hub, job))
+    record(canceled, job_fields(canceled), as_json=as_json)
+    if not as_json and canceled.canceling:
+        remark(_("What runs is being stopped."))
+
+
+def job_fields(job: Job) -> list[tuple[str, object]]:
+    """A job, field by field, for people."""
+    return [
+        (_("Identifier"), job.public_id),
+        ("UUID", job.id),
+        (_("Name"), job.name),
+        (_("State"), _state(job)),
+        (_("Tasks"), ", ".join(f"{count} {state}" for state, count in job.tally.items() if count) or job.tasks),
+        (_("Submitted"), when(job.created_at)),
+        (_("Ended"), when(job.ended_at)),
+        (_("Took"), span(job.created_at, job.ended_at)),
+        (_("Waits because"), job.waiting),
+        (_("Asked for"), resources(job.spec.resources) if job.spec else ""),
+        (_("Came by"), " -> ".join(job.path)),
+    ]
+
+
+def _state(job: Job) -> str:
+    return JobState.CANCELING if job.canceling and job.ended_at is None else job.state
+
+
+def _list_attempts(tasks: list[Task]) -> None:
+    listing(
+        [attempt for task in tasks for attempt in task.attempts],
+        [
+            (_("Task"), lambda attempt: attempt.task_index),
+            (_("Attempt"), lambda attempt: attempt.number),
+            (_("State"), lambda attempt: attempt.state),
+            (_("Place"), _place),
+            (_("Flavor"), lambda attempt: f"{attempt.flavor} ({attempt.architecture})"),
+            (_("Started"), lambda attempt: when(attempt.started_at)),
+            (_("Ran"), lambda attempt: span(attempt.started_at, attempt.ended_at)),
+            (_("Exit code"), lambda attempt: attempt.outcome.exit_code),
+            (_("Limit hit"), lambda attempt: attempt.outcome.limit),
+            (_("Reason"), lambda attempt: attempt.outcome.reason),
+            ("", lambda attempt: marked(attempt.simulated)),
+        ],
+        as_json=False,
+    )
+
+
+def _place(attempt: Attempt) -> str:
+    return f"{attempt.platform}/{attempt.site}/{attempt.share}"

@@ -1,0 +1,138 @@
+"""The entry of `suanlian`: which commands are there, in which file each stands, and what the exit code says.
+
+Exit codes: 0 done; 1 the hub refused; 2 the command was written wrongly or a file cannot be read; 3 the job that was
+waited for failed; 130 interrupted. A command's file is imported when the command is used, so that help comes at once.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final, cast
+
+import typer
+from typer._click import Command as AnyCommand
+from typer._click import Context as AnyContext
+from typer.exceptions import TyperException
+
+from suanlian import __version__
+from suanlian.cli.complaints import problem_text, usage_text
+from suanlian.cli.tree import COMMAND, N_, OPTIONS, Group, Row
+from suanlian.i18n import set_language
+from suanlian.model.errors import SuanlianError
+from suanlian.settings import PersonSettings
+
+REFUSED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "login": ("login", N_("Log in to a hub: check the key and keep it.")),
+    "claim": ("login", N_("Become a hub's first operator by the one-time link that its init printed.")),
+    "submit": ("submit", N_("Submit the job that a YAML or JSON file describes.")),
+    "estimate": ("submit", N_("Tell where a job would go now and what it would cost, without submitting it.")),
+    "jobs": ("jobs", N_("List jobs.")),
+    "show": ("jobs", N_("Show one job and its tasks.")),
+    "why": ("why", N_("Tell why a job went where it is, or why it waits.")),
+    "logs": ("logs", N_("Print what a job wrote.")),
+    "outputs": ("outputs", N_("List a job's output files, or fetch them into a directory.")),
+    "cancel": ("jobs", N_("Cancel a job.")),
+    "charges": ("charges", N_("Show what jobs cost.")),
+    "platforms": ("platforms", N_("List platforms.")),
+    "platform": ("platforms", N_("One platform: show, apply, approve, suspend, resume, connectors.")),
+    "sites": ("catalogue", N_("List the places of platforms.")),
+    "flavors": ("catalogue", N_("List the kinds of nodes.")),
+    "shares": ("catalogue", N_("List the slices of platforms.")),
+    "offers": ("offers", N_("List prices.")),
+    "offer": ("offers", N_("One offer: publish.")),
+    "capacity": ("catalogue", N_("Show what each share has and what of it is held now.")),
+    "entity": ("parties", N_("Legal persons: add, list.")),
+    "principal": ("parties", N_("Those who call: add.")),
+    "key": ("parties", N_("API keys: revoke.")),
+    "resolve": ("identifiers", N_("Tell what a public identifier names, asking from hub to hub.")),
+    "node": ("identifiers", N_("Show who the hub is.")),
+    "report": ("supervision", N_("Reports: supervision.")),
+    "events": ("supervision", N_("List what happened.")),
+    "demo": ("demo", N_("Run the demonstration: a national hub, a regional hub and five platforms with real work.")),
+    "up": ("demo", N_("Start the same hubs and platforms and keep them until interrupted.")),
+}
+"""Command -> the file of this folder in which it stands, and its line in the help."""
+
+
+class _OnFirstUse(Mapping[str, AnyCommand]):
+    def __getitem__(self, name: str) -> AnyCommand:
+        noun = import_module(f"suanlian.cli.{COMMANDS[name][0]}")
+        return typer.main.get_group(noun.commands).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class Program(Group):
+    """The whole of `suanlian`; a command is loaded when it is asked for."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - Typer hands a group whatever it was told
+        super().__init__(**attributes)
+        self.commands = cast("Any", _OnFirstUse())
+
+    def summaries(self) -> Sequence[Row]:
+        """Each command with its help, without loading any."""
+        return [(name, text) for name, (_file, text) in COMMANDS.items()]
+
+    def list_commands(self, ctx: AnyContext) -> list[str]:  # noqa: ARG002 - Typer's signature
+        """The names, in the order of the help."""
+        return list(COMMANDS)
+
+
+app = typer.Typer(
+    cls=Program, add_completion=False, rich_markup_mode=None, no_args_is_help=True, subcommand_metavar=COMMAND
+)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"suanlian {__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    options_metavar=OPTIONS,
+    help=N_("Compute across platforms: submit jobs, see where they went and why, fetch what they made, know the cost."),
+)
+def _program(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help=N_("Show the version and exit."))
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: Sequence[str], settings: PersonSettings | None = None) -> int:
+    """Run one command and return its exit code; texts in the language of the settings."""
+    set_language((settings or PersonSettings()).language)
+    # a repeated call is no news to a person; without this its log line would go to the terminal
+    logging.getLogger("stamina").addHandler(logging.NullHandler())
+    try:
+        code = typer.main.get_command(app).main(args=list(arguments), prog_name="suanlian", standalone_mode=False)
+    except SuanlianError as error:
+        return _complain(problem_text(error), REFUSED)
+    except TyperException as error:
+        return _complain(usage_text(error), USAGE)
+    except typer.Abort:
+        return INTERRUPTED
+    except OSError as error:
+        return _complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), USAGE)
+    return code if isinstance(code, int) else 0
+
+
+def _complain(text: str, code: int) -> int:
+    typer.echo(text, err=True)
+    return code
+
+
+def main() -> None:
+    """The command `suanlian`."""
+    sys.exit(run(sys.argv[1:]))

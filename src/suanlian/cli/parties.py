@@ -1,0 +1,104 @@
+"""Entities, principals and keys: what the operator does to let people in and out."""
+
+from typing import Annotated
+
+import typer
+
+from suanlian.cli.output import AsJson, listing, print_json, record, remark, say
+from suanlian.cli.session import open_hub
+from suanlian.cli.shown import when
+from suanlian.cli.tree import COMMAND, N_, OPTIONS, Command, Group, nouns
+from suanlian.i18n import _
+from suanlian.model.party import NewEntity, NewPrincipal, Role
+from suanlian.model.reading import read
+
+commands = nouns()
+_entity, _principal, _key = nouns(), nouns(), nouns()
+for _noun, _name, _help in (
+    (_entity, "entity", N_("Legal persons: add, list.")),
+    (_principal, "principal", N_("Those who call: add.")),
+    (_key, "key", N_("API keys: revoke.")),
+):
+    commands.add_typer(
+        _noun,
+        name=_name,
+        cls=Group,
+        options_metavar=OPTIONS,
+        subcommand_metavar=COMMAND,
+        no_args_is_help=True,
+        help=_help,
+    )
+
+
+@_entity.command("add", cls=Command, options_metavar=OPTIONS, help=N_("Register a legal person (operator)."))
+def _add_entity(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=N_("Its name: a-z, 0-9, dot, dash, underscore."))],
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help=N_("Its full name."))] = "",
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        entity = hub.parties.add_entity(read(NewEntity, {"name": name, "title": title}))
+    fields = [(_("Name"), entity.name), (_("Title"), entity.title), (_("Identifier"), entity.public_id)]
+    record(entity, fields, as_json=as_json)
+
+
+@_entity.command("list", cls=Command, options_metavar=OPTIONS, help=N_("List legal persons (operator)."))
+def _entities(as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        listing(
+            hub.parties.entities(),
+            [
+                (_("Name"), lambda entity: entity.name),
+                (_("Title"), lambda entity: entity.title),
+                (_("Since"), lambda entity: when(entity.created_at)),
+                (_("Identifier"), lambda entity: entity.public_id),
+            ],
+            as_json=as_json,
+        )
+
+
+@_principal.command(
+    "add", cls=Command, options_metavar=OPTIONS, help=N_("Let somebody in and get their API key (operator).")
+)
+def _add_principal(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=N_("Their name here."))],
+    role: Annotated[Role, typer.Option("--role", metavar="ROLE", help=N_("operator, supervisor, provider or buyer."))],
+    entity: Annotated[str, typer.Option("--entity", metavar="NAME", help=N_("The legal person that they act for."))],
+    valid_days: Annotated[int, typer.Option("--days", metavar="N", help=N_("How many days the key holds."))] = 365,
+    as_json: AsJson = False,
+) -> None:
+    asked = {"name": name, "role": role, "entity": entity, "valid_days": valid_days}
+    with open_hub() as hub:
+        minted = hub.parties.add_principal(read(NewPrincipal, asked))
+    fields = [
+        (_("Name"), minted.principal.name),
+        (_("Role"), minted.principal.role),
+        (_("API key"), minted.key),
+        (_("Holds until"), when(minted.expires_at)),
+    ]
+    record(minted, fields, as_json=as_json)
+    if not as_json:
+        remark(_("The key is shown this once and kept nowhere: hand it over on a safe way."))
+
+
+@_principal.callback()
+def _principals() -> None:
+    """Keep `add` a command below `principal`, though it is the only one."""
+
+
+@_key.callback()
+def _keys() -> None:
+    """Keep `revoke` a command below `key`, though it is the only one."""
+
+
+@_key.command("revoke", cls=Command, options_metavar=OPTIONS, help=N_("Make a key worthless at once (operator)."))
+def _revoke(
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=N_("The public part at the key's beginning."))],
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        hub.parties.revoke_key(prefix)
+    if as_json:
+        print_json({"prefix": prefix, "revoked": True})
+    else:
+        say(_("The key {prefix} is revoked.").format(prefix=prefix))

@@ -1,0 +1,144 @@
+"""Platforms: list them; one of them: show, apply, approve, suspend, resume, connectors."""
+
+from typing import Annotated
+
+import typer
+
+from suanlian.cli.arguments import PlatformName
+from suanlian.cli.output import AsJson, listing, record, remark
+from suanlian.cli.session import open_hub
+from suanlian.cli.shown import when, yes_no
+from suanlian.cli.tree import COMMAND, N_, OPTIONS, Command, Group, nouns
+from suanlian.i18n import _
+from suanlian.model.platform import NewPlatform, Platform, PlatformKind
+from suanlian.model.reading import read
+
+commands = nouns()
+_platform = nouns()
+commands.add_typer(
+    _platform,
+    name="platform",
+    cls=Group,
+    options_metavar=OPTIONS,
+    subcommand_metavar=COMMAND,
+    no_args_is_help=True,
+    help=N_("One platform: show, apply, approve, suspend, resume, connectors."),
+)
+
+
+@commands.command("platforms", cls=Command, options_metavar=OPTIONS, help=N_("List platforms."))
+def _platforms(as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        listing(
+            hub.platforms.list(),
+            [
+                (_("Name"), lambda platform: platform.name),
+                (_("Title"), _title),
+                (_("Kind"), lambda platform: platform.kind),
+                (_("State"), lambda platform: platform.state),
+                (_("Live since"), lambda platform: when(platform.live_at)),
+                (_("Identifier"), lambda platform: platform.public_id),
+            ],
+            as_json=as_json,
+        )
+
+
+@_platform.command("show", cls=Command, options_metavar=OPTIONS, help=N_("Show one platform."))
+def _show(platform: PlatformName, as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        _tell(hub.platforms.get(platform), as_json=as_json)
+
+
+@_platform.command(
+    "apply", cls=Command, options_metavar=OPTIONS, help=N_("Apply for a platform of yours to be let in (provider).")
+)
+def _apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
+    name: Annotated[str, typer.Argument(metavar="NAME", help=N_("Its name: a-z, 0-9, dot, dash, underscore."))],
+    title: Annotated[str, typer.Option("--title", metavar="TEXT", help=N_("Its title in English."))] = "",
+    title_zh: Annotated[str, typer.Option("--title-zh", metavar="TEXT", help=N_("Its title in Chinese."))] = "",
+    kind: Annotated[
+        PlatformKind, typer.Option("--kind", metavar="KIND", help=N_("compute, or hub for a hub below this one."))
+    ] = PlatformKind.COMPUTE,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", metavar="LABEL", help=N_("The label of the prefix that a hub below asks for.")),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    asked = {"name": name, "title": title, "title_zh": title_zh, "kind": kind, "label": label}
+    with open_hub() as hub:
+        _tell(hub.platforms.apply(read(NewPlatform, asked)), as_json=as_json)
+
+
+@_platform.command(
+    "approve",
+    cls=Command,
+    options_metavar=OPTIONS,
+    help=N_("Let a platform in and get the join token for its connector (operator); again for a further connector."),
+)
+def _approve(platform: PlatformName, as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        approval = hub.platforms.approve(platform)
+    fields = [
+        *_fields(approval.platform),
+        (_("Join token"), approval.join_token),
+        (_("Holds until"), when(approval.expires_at)),
+    ]
+    record(approval, fields, as_json=as_json)
+    if not as_json:
+        remark(_("The token is shown this once. On the platform's machine: suanlian-agent join"))
+
+
+@_platform.command("suspend", cls=Command, options_metavar=OPTIONS, help=N_("Place nothing there for now (operator)."))
+def _suspend(
+    platform: PlatformName,
+    why: Annotated[str, typer.Option("--why", metavar="TEXT", help=N_("The reason; its owner reads it."))],
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        _tell(hub.platforms.suspend(platform, why), as_json=as_json)
+
+
+@_platform.command("resume", cls=Command, options_metavar=OPTIONS, help=N_("Place there again (operator)."))
+def _resume(platform: PlatformName, as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        _tell(hub.platforms.resume(platform), as_json=as_json)
+
+
+@_platform.command("connectors", cls=Command, options_metavar=OPTIONS, help=N_("List the platform's connectors."))
+def _connectors(platform: PlatformName, as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        listing(
+            hub.platforms.connectors(platform),
+            [
+                (_("Name"), lambda connector: connector.name),
+                (_("Takes work"), lambda connector: yes_no(connector.accepting)),
+                (_("Revision"), lambda connector: connector.revision),
+                (_("Enrolled"), lambda connector: when(connector.enrolled_at)),
+                (_("Seen"), lambda connector: when(connector.seen_at)),
+                ("UUID", lambda connector: connector.id),
+            ],
+            as_json=as_json,
+        )
+
+
+def _tell(platform: Platform, *, as_json: bool) -> None:
+    record(platform, _fields(platform), as_json=as_json)
+
+
+def _fields(platform: Platform) -> list[tuple[str, object]]:
+    return [
+        (_("Name"), platform.name),
+        (_("Title"), _title(platform)),
+        (_("Kind"), platform.kind),
+        (_("State"), platform.state),
+        (_("Applied"), when(platform.applied_at)),
+        (_("Approved"), when(platform.approved_at)),
+        (_("Live since"), when(platform.live_at)),
+        (_("Identifier"), platform.public_id),
+        ("UUID", platform.id),
+    ]
+
+
+def _title(platform: Platform) -> str:
+    return " / ".join(title for title in (platform.title_zh, platform.title) if title)

@@ -1,0 +1,109 @@
+"""Which hub, with which key? From the environment, else from the login that was kept."""
+
+import json
+import os
+from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Final
+from uuid import UUID
+
+from suanlian.i18n import _
+from suanlian.model.base import Value
+from suanlian.model.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError
+from suanlian.model.ids import SCHEME
+from suanlian.model.job import Job
+from suanlian.sdk.client import Client
+from suanlian.settings import PersonSettings
+
+_SEARCHED: Final = 5000
+_NAMED: Final = 5
+
+
+class Login(Value):
+    """A hub's address and the key for it."""
+
+    hub: str
+    key: str = ""
+
+
+def open_hub() -> Client:
+    """The hub that is spoken to. Raises UnauthenticatedError ``unauthenticated`` when none is known."""
+    login = current(PersonSettings())
+    return Client(login.hub, login.key or None)
+
+
+def current(settings: PersonSettings) -> Login:
+    """The hub and key in force. A kept key never goes to another hub than the one that it was kept for."""
+    kept = _kept(settings.login_file)
+    hub = (settings.hub or (kept.hub if kept else "")).rstrip("/")
+    if not hub:
+        raise UnauthenticatedError(
+            "unauthenticated",
+            _("No hub is known."),
+            todo=_("Log in with `suanlian login URL`, or set SUANLIAN_HUB and SUANLIAN_KEY."),
+        )
+    if settings.key:
+        return Login(hub=hub, key=settings.key.get_secret_value())
+    return Login(hub=hub, key=kept.key if kept and kept.hub == hub else "")
+
+
+def keep(login: Login, path: Path) -> None:
+    """Keep the login for the next command; only its owner can read it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as fresh:  # made with mode 0600
+        json.dump(login.model_dump(), fresh)
+    os.replace(fresh.name, path)  # noqa: PTH105 - the name of the open file
+
+
+def _kept(path: Path) -> Login | None:
+    try:
+        return Login.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise UnauthenticatedError(
+            "unauthenticated",
+            _("The kept login {path} cannot be read.").format(path=path),
+            todo=_("Log in again with `suanlian login URL`."),
+        ) from error
+
+
+def job_named(hub: Client, text: str) -> str:
+    """The job that a person means: a UUID, a public identifier, a name or the beginning of any, if it is the only one.
+
+    Raises NotFoundError ``not_found`` for none, ConflictError ``duplicate_name`` for several.
+    """
+    if _is_id(text):
+        return text
+    same_name = list(islice(hub.jobs.list(name=text), _NAMED + 1)) if text == text.lower() else []
+    found = [job for job in same_name if job.name == text] or [
+        job for job in islice(hub.jobs.list(), _SEARCHED) if _begins(job, text)
+    ]
+    if not found:
+        raise NotFoundError(
+            "not_found", _("There is no job {job!r}.").format(job=text), todo=_("See yours with `suanlian jobs`.")
+        )
+    if len(found) > 1:
+        ids = ", ".join(f"{job.public_id or job.id} ({job.name})" for job in found[:_NAMED])
+        raise ConflictError(
+            "duplicate_name",
+            _("{job!r} may be several jobs: {ids}.").format(job=text, ids=ids),
+            todo=_("Name one by its identifier."),
+        )
+    return found[0].id
+
+
+def _begins(job: Job, text: str) -> bool:
+    return job.id.startswith(text.lower()) or job.public_id.startswith(text.upper()) or job.name.startswith(text)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        try:
+            SCHEME.parse(text)
+        except InvalidError:
+            return False
+    return True

@@ -1,0 +1,36 @@
+"""Why a job went where it is, or why it waits: every candidate, in words."""
+
+from suanlian.cli.arguments import Index, JobName
+from suanlian.cli.output import AsJson, print_json, say, table
+from suanlian.cli.session import job_named, open_hub
+from suanlian.cli.tree import N_, OPTIONS, Command, nouns
+from suanlian.i18n import _
+from suanlian.i18n.reasons import candidate_lines, reason_line
+from suanlian.model.placement import Explanation
+
+commands = nouns()
+
+
+@commands.command(
+    "why", cls=Command, options_metavar=OPTIONS, help=N_("Tell why a job went where it is, or why it waits.")
+)
+def _why(job: JobName, index: Index = 0, as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        tell(hub.jobs.why(job_named(hub, job), index), as_json=as_json)
+
+
+def tell(explanation: Explanation, *, as_json: bool) -> None:
+    """Print the whole comparison."""
+    if as_json:
+        print_json(explanation.model_dump(mode="json"))
+        return
+    say(reason_line(explanation))
+    table(
+        candidate_lines(explanation),
+        [
+            (_("Place"), lambda line: line.place),
+            (_("Architecture"), lambda line: line.architecture),
+            (_("Cost"), lambda line: line.cost),
+            (_("Outcome"), lambda line: line.outcome),
+        ],
+    )

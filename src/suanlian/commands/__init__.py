@@ -1,0 +1,1 @@
+"""The command of a node, `suanlian-hub`: thin, over the composition root."""

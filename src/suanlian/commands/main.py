@@ -1,0 +1,223 @@
+"""The command `suanlian-hub`: make a hub, serve it, let its first operator in, enter the hub above.
+
+Exit codes: 0 done; 1 refused; 2 the command was written wrongly.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+import uvicorn
+from typer.exceptions import TyperException
+
+from suanlian import __version__
+from suanlian.app import alone, assemble, make_app, make_secrets, prepare_store
+from suanlian.cli.tree import N_, Command, Group
+from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
+from suanlian.crypto.errors import CryptoError
+from suanlian.i18n import _, set_language
+from suanlian.model.errors import InvalidError, SuanlianError
+from suanlian.services import nodes, parties
+from suanlian.settings import HubSettings
+
+REFUSED: Final = 1
+USAGE: Final = 2
+_GRACE_S: Final = 5
+
+app = typer.Typer(
+    cls=Group,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help=N_("One node of the interconnect."),
+)
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help=N_("The hub's state directory; else SUANLIAN_HUB_HOME, else ./suanlian-hub.")),
+]
+
+
+def _settings(home: Path | None) -> HubSettings:
+    return HubSettings() if home is None else HubSettings(hub_home=home.absolute())
+
+
+@app.callback()
+def _program() -> None:
+    pass
+
+
+@app.command("version", cls=Command, help=N_("Show the version."))
+def version() -> None:
+    """Show the version."""
+    typer.echo(f"suanlian-hub {__version__}")
+
+
+@app.command(
+    "init", cls=Command, help=N_("Make a hub: its key, its store, its prefix, the link for its first operator.")
+)
+def init(  # noqa: PLR0913, PLR0917 - a command has as many options as people need
+    name: Annotated[str, typer.Option(help=N_("The hub's name."))],
+    url: Annotated[str, typer.Option(help=N_("Where the hub will be reached."))],
+    prefix: Annotated[str | None, typer.Option(help=N_("A root hub's own prefix, such as CN."))] = None,
+    upstream: Annotated[
+        str | None, typer.Option(help=N_("The hub above: its address and its key, URL#ed25519:..."))
+    ] = None,
+    join_token: Annotated[str | None, typer.Option(help=N_("The join token of the hub above, jt_..."))] = None,
+    home: HomeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help=N_("Print JSON."))] = False,
+) -> None:
+    """Make a hub."""
+    made = initialise(_settings(home), Wish(name, url, prefix, _above(upstream, join_token)))
+    if as_json:
+        typer.echo(json.dumps(_told(made)))
+        return
+    typer.echo(_("Hub {name} with the prefix {prefix}.").format(name=made.node.name, prefix=made.node.prefix))
+    typer.echo(_("Its public key: {key}").format(key=made.node.keypair.public_text))
+    if made.warning:
+        typer.echo(_("The hub above was not reached, the prefix is provisional: {why}").format(why=made.warning))
+        typer.echo(_("Later: suanlian-hub join. Identifiers that are issued until then stay resolvable."))
+    typer.echo(_("Start it: suanlian-hub serve"))
+    typer.echo(_("First operator, within a day: suanlian claim {url} {link}").format(url=url, link=made.link))
+
+
+def _above(upstream: str | None, token: str | None) -> Above | None:
+    if upstream is None and token is None:
+        return None
+    if upstream is None or token is None:
+        wrong = "--upstream and --join-token belong together."
+        raise InvalidError("field_invalid", wrong, todo="Give both, or --prefix for a root hub.")
+    address, _sharp, key = upstream.partition("#")
+    return Above(address, token, key or None)
+
+
+def _told(made: Made) -> dict[str, object]:
+    node = made.node
+    return {
+        "hub_id": node.id,
+        "name": node.name,
+        "url": node.url,
+        "prefix": node.prefix,
+        "provisional": node.provisional,
+        "public_key": node.keypair.public_text,
+        "link": made.link,
+        "warning": made.warning,
+    }
+
+
+@app.command("serve", cls=Command, help=N_("Serve until SIGTERM or Ctrl-C."))
+def serve(
+    host: Annotated[
+        str, typer.Option(help=N_("The address to listen at; without TLS a loopback address."))
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help=N_("The port to listen at."))] = 8420,
+    tls_cert: Annotated[Path | None, typer.Option(help=N_("The TLS certificate chain, PEM."))] = None,
+    tls_key: Annotated[Path | None, typer.Option(help=N_("The TLS private key, PEM."))] = None,
+    home: HomeOption = None,
+) -> None:
+    """Serve."""
+    _loopback_or_tls(host, tls_cert, tls_key)
+    settings = _settings(home)
+    with alone(settings.hub_home):
+        _serve(settings, {"host": host, "port": port, "ssl_certfile": tls_cert, "ssl_keyfile": tls_key})
+
+
+def _serve(settings: HubSettings, door: Mapping[str, Any]) -> None:
+    prepare_store(settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = uvicorn.Config(
+        make_app(assemble(settings)),
+        **door,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        limit_concurrency=4096,
+    )
+    typer.echo(_("Hub at {host}:{port}.").format(**door))
+    uvicorn.Server(config).run()
+
+
+def _loopback_or_tls(host: str, cert: Path | None, key: Path | None) -> None:
+    if cert is not None and key is not None:
+        return
+    try:
+        is_loopback = ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    if not is_loopback or cert is not None or key is not None:
+        wrong = f"Without TLS the hub listens at a loopback address only, not at {host}."
+        raise InvalidError("not_over_loopback", wrong, todo="Give --tls-cert and --tls-key, or --host 127.0.0.1.")
+
+
+@app.command("link", cls=Command, help=N_("Make a fresh one-time link while there is no operator yet."))
+def link(home: HomeOption = None) -> None:
+    """Make a link."""
+    settings = _settings(home)
+    running = assemble(settings)
+    try:
+        secrets = make_secrets(settings.hub_home)
+        text = running.hub.writer.run(lambda unit: parties.make_link(unit, secrets))
+        typer.echo(f"suanlian claim {running.hub.node.url} {text}")
+    finally:
+        running.stop_unstarted()
+
+
+@app.command("join", cls=Command, help=N_("Enter the hub above, when it was not reached at init. Stop the hub first."))
+def join(
+    upstream: Annotated[str, typer.Argument(help=N_("The hub above: its address and its key, URL#ed25519:..."))],
+    join_token: Annotated[str, typer.Option(help=N_("The join token of the hub above, jt_..."))],
+    home: HomeOption = None,
+) -> None:
+    """Enter the hub above."""
+    running = assemble(_settings(home))
+    try:
+        above = _above(upstream, join_token)
+        if above is not None:
+            enrol_above(running.hub, above)
+        typer.echo(_("The prefix is now {prefix}.").format(prefix=running.hub.node.prefix))
+    finally:
+        running.stop_unstarted()
+
+
+@app.command("status", cls=Command, help=N_("Show the hub's name, prefix and uplinks."))
+def status(home: HomeOption = None) -> None:
+    """Show what the hub is."""
+    running = assemble(_settings(home))
+    try:
+        with running.hub.reading() as unit:
+            typer.echo(nodes.about(unit, running.hub.node, __version__).model_dump_json(indent=2))
+    finally:
+        running.stop_unstarted()
+
+
+def _run(program: Callable[..., object], arguments: Sequence[str] | None) -> int:
+    try:
+        result = program(args=arguments, prog_name="suanlian-hub", standalone_mode=False)
+    except TyperException as error:
+        typer.echo(error.format_message(), err=True)
+        return USAGE
+    except SuanlianError as error:
+        typer.echo(f"{error.code}: {error}", err=True)
+        return REFUSED
+    except CryptoError as error:
+        typer.echo(str(error), err=True)
+        return REFUSED
+    return result if isinstance(result, int) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point."""
+    set_language(HubSettings().language)
+    sys.exit(_run(app, arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Keys, signatures, canonical JSON, tokens and digests: thin over published libraries."""

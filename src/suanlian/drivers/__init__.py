@@ -1,0 +1,1 @@
+"""What runs work on an existing engine: the contract, the registry and one folder a driver."""

@@ -1,0 +1,176 @@
+"""What a driver promises. A driver is one connection to one engine; the agent owns loops, retries, staging, outbox.
+
+A driver has no thread, no sleep and no retry. Each call returns soon, may be repeated after a crash, and raises only
+``DriverError``. Capabilities beyond the base are separate protocols, declared by the driver and proved by the suite.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import NewType, Protocol, runtime_checkable
+
+from suanlian.model.ids import AttemptId
+from suanlian.model.job import JobState
+from suanlian.model.platform import Flavor
+from suanlian.model.quantity import Resources
+
+NativeId = NewType("NativeId", str)
+
+
+class DriverError(Exception):
+    """The engine refused or failed. ``transient``: the same call may succeed later."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        """Say what the engine said, and what the owner can do."""
+        super().__init__(message)
+        self.transient = transient
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What really bounds one attempt. Wall time in seconds, streams in bytes each."""
+
+    wall_time_s: int
+    stream_bytes: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to run, everything decided. ``staged`` holds the inputs and becomes the working directory."""
+
+    command: tuple[str, ...]
+    environment: str | None
+    image: str | None
+    env: Mapping[str, str]
+    granted: Resources
+    limits: Limits
+    network: bool
+    staged: Mapping[AttemptId, Path]
+    """One prepared directory an attempt; the driver takes it over (it may move it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the engine measured of an attempt so far."""
+
+    cpu_s: Decimal = Decimal(0)
+    peak_memory_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is true of one native job. ``lost``: the engine no longer knows it, and nobody saw it end."""
+
+    state: JobState
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    limit: str | None = None
+    measured: Measured = field(default_factory=Measured)
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DriverStatus:
+    """Whether the engine answers, how jobs are kept apart there, and in which words that is told to buyers."""
+
+    ready: bool
+    isolated: bool
+    isolation: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSetup:
+    """How a named environment is made here: what stands before the command, on PATH, readable inside, and set."""
+
+    launcher: tuple[str, ...] = ()
+    path: tuple[Path, ...] = ()
+    binds: tuple[Path, ...] = ()
+    """Directories or files that jobs may read besides the system's; seen inside under the same path."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSetup:
+    """What the owner set for one driver, as values; ``options`` are the driver's own, named in its documentation."""
+
+    root: Path
+    """A directory for the driver alone; staged directories lie best on the same file system."""
+    flavors: tuple[Flavor, ...] = ()
+    environments: Mapping[str, EnvironmentSetup] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """One connection to one engine."""
+
+    def probe(self) -> DriverStatus:
+        """Whether the engine answers and what it isolates. Never raises: trouble is `ready=False` with the detail."""
+        ...
+
+    def describe(self) -> Sequence[Flavor]:
+        """The kinds of node that the engine has. Raises DriverError."""
+        ...
+
+    def submit(self, work: Work, *, keys: Mapping[int, AttemptId]) -> Mapping[int, NativeId]:
+        """Start one native job a key (task index -> attempt); the same key gives the same id and never a second run.
+
+        Work of several keys differs by ``SUANLIAN_TASK_INDEX`` alone, which the driver sets. The caller journals its intent first. Raises DriverError; then nothing was started, or what
+        was started is found by a repeat.
+        """
+        ...
+
+    def observe(self, ids: Collection[NativeId]) -> Mapping[NativeId, Observation]:
+        """What is true of each; one entry an id, unknown ones `lost`. Raises DriverError (transient) if not to be had."""
+        ...
+
+    def cancel(self, native_id: NativeId) -> None:
+        """Ask the engine to end it with its descendants. Unknown or ended is no error. `observe` sees its end."""
+        ...
+
+    def forget(self, native_id: NativeId) -> None:
+        """Remove every trace of an ended native job. Unknown is no error; running is DriverError.
+
+        With the trace goes the memory of its key: forget only what the hub has acknowledged.
+        """
+        ...
+
+
+class DriverFactory(Protocol):
+    """What an entry point of the group ``suanlian.drivers`` names."""
+
+    def __call__(self, setup: DriverSetup) -> Driver:
+        """Open the driver. Raises DriverError: unknown option, unusable directory."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """The engine's output can be read while the job runs."""
+
+    def read_log(self, native_id: NativeId, stream: str, offset: int, limit: int) -> bytes:
+        """Up to ``limit`` bytes of ``stdout`` or ``stderr`` from ``offset``; empty when there are no more (yet)."""
+        ...
+
+
+@runtime_checkable
+class Stages(Protocol):
+    """The working directory can be read after the end."""
+
+    def working_directory(self, native_id: NativeId) -> Path:
+        """Where the job's files lie. Raises DriverError when it is gone."""
+        ...
+
+
+@runtime_checkable
+class Lists(Protocol):
+    """All native jobs that carry one of our keys can be listed, so that orphans are found."""
+
+    def known(self) -> Iterator[tuple[NativeId, AttemptId]]:
+        """Every native job of ours that the engine still knows, ended or not."""
+        ...

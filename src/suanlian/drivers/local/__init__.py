@@ -1,0 +1,1 @@
+"""The embedded driver for one machine: it starts and bounds processes, it is no scheduler."""

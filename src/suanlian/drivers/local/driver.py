@@ -1,0 +1,278 @@
+"""The local driver: jobs as processes of this machine, each kept by its own keeper that survives the agent.
+
+A job is a directory ``root/jobs/ATTEMPT``: ``spec.json`` (its existence is the journal), ``work/``, ``stdout``,
+``stderr``, ``lock`` (held by the keeper), ``started``, ``exit.json``. All truth is in these files, none in the driver.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from suanlian.drivers.contract import (
+    DriverError,
+    DriverSetup,
+    DriverStatus,
+    EnvironmentSetup,
+    NativeId,
+    Observation,
+    Work,
+)
+from suanlian.drivers.local import machine, parse
+from suanlian.drivers.local.compose import compose, slot_locks
+from suanlian.drivers.local.keeper import leftover, processes, record, tree, verdict
+from suanlian.drivers.local.keeper.spec import Spec
+from suanlian.drivers.local.options import LocalOptions
+from suanlian.model.ids import AttemptId
+from suanlian.model.job import JobState
+from suanlian.model.platform import Flavor
+
+_NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+_STREAMS: Final = frozenset({"stdout", "stderr"})
+_SOURCE: Final = str(Path(__file__).resolve().parents[3])
+_BOOT: Final = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from suanlian.drivers.local.keeper.main import main; main(sys.argv[1:])"
+)
+_UNKNOWN: Final = Observation(state=JobState.QUEUED, reason="this machine knows no such job", lost=True)
+
+__all__ = ["EnvironmentSetup", "LocalDriver", "LocalOptions", "open_driver"]
+
+
+class LocalDriver:
+    """One machine, one root directory. Capabilities: Streams, Stages, Lists.
+
+    Keepers must outlive the agent: a service ends only the agent's own process (systemd: KillMode=process). Without
+    sandbox, control groups and an own user a job that wipes its environment and daemonises outlives a keeper that is
+    killed with SIGKILL; ``probe`` then says ``isolated=False``.
+    """
+
+    def __init__(self, options: LocalOptions) -> None:
+        """Make the directories below ``options.root``. Raises DriverError when that cannot be done."""
+        self._options = options
+        self._jobs, self._fresh = options.root / "jobs", options.root / "new"
+        self._machine: machine.Machine | None = None
+        try:
+            for directory in (options.root, self._jobs, self._fresh):
+                directory.mkdir(parents=True, exist_ok=True)
+                # searchable, not listable: without a sandbox a job walks through here to its own directory
+                directory.chmod(0o711)
+            locks = slot_locks(options)
+            locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise DriverError(f"{options.root} cannot be used for jobs: {error}") from error
+
+    def _found(self) -> machine.Machine:
+        if self._machine is None:
+            self._machine = machine.inspect(self._options)
+        return self._machine
+
+    def probe(self) -> DriverStatus:
+        """Whether jobs can run, and what keeps them apart; the machine is looked at once."""
+        try:
+            found = self._found()
+            free_mib = shutil.disk_usage(self._jobs).free // 2**20
+        except OSError as error:
+            return DriverStatus(ready=False, isolated=False, isolation="", detail=f"{self._options.root}: {error}")
+        return DriverStatus(
+            ready=True, isolated=found.host is not None, isolation=found.isolation(), detail=f"{free_mib} MiB free"
+        )
+
+    def describe(self) -> Sequence[Flavor]:
+        """The owner's flavors, as set."""
+        return self._options.flavors
+
+    # ------------------------------------------------------------------ submit
+
+    def submit(self, work: Work, *, keys: Mapping[int, AttemptId]) -> Mapping[int, NativeId]:
+        """Journal each key, take its staged directory, start a keeper each; what was started stays as it is.
+
+        Raises DriverError: unknown environment, an image, a bad key, no staged directory; transient when the disk fails.
+        """
+        for key in keys.values():
+            _checked(key)
+        specs = {key: compose(work, self._options, self._found(), (index, key)) for index, key in keys.items()}
+        try:
+            with contextlib.ExitStack() as gates:
+                for key in sorted(specs):
+                    self._journal(specs[key])
+                    gates.callback(_release, record.lock(self._jobs / key / "gate", wait=True))
+                    self._take_over(work.staged.get(key), self._jobs / key)
+                self._spawn([self._jobs / key for key in specs])
+        except OSError as error:
+            raise DriverError(f"the job cannot be set up: {error}", transient=True) from error
+        return {index: NativeId(key) for index, key in keys.items()}
+
+    def _journal(self, spec: Spec) -> None:
+        """Create the job's directory with its spec, whole or not at all; a second time changes nothing."""
+        job = self._jobs / spec.attempt
+        if job.exists():
+            return
+        fresh = self._fresh / f"{spec.attempt}.{os.getpid()}.{os.urandom(4).hex()}"
+        fresh.mkdir(mode=0o711)
+        fresh.chmod(0o711)
+        record.write(fresh / record.SPEC, spec.to_json())
+        try:
+            fresh.rename(job)
+        except OSError:  # somebody else was first
+            tree.remove(fresh)
+            if not job.exists():
+                raise
+            return
+        record.sync(self._jobs)
+
+    def _take_over(self, staged: Path | None, job: Path) -> None:
+        """Make the staged directory the working directory, once."""
+        target = job / record.WORK
+        if target.exists():
+            return
+        if staged is None:
+            target.mkdir()
+            return
+        try:
+            staged.rename(target)
+        except FileNotFoundError as error:
+            raise DriverError(f"the staged directory {staged} is gone: stage the inputs again") from error
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            part = job / "work.part"  # from another file system: copied whole, then named
+            tree.remove(part)
+            shutil.copytree(staged, part, symlinks=True)
+            part.rename(target)
+            shutil.rmtree(staged)
+
+    def _spawn(self, jobs: Sequence[Path]) -> None:
+        """Start a keeper for each job that nobody keeps and that has not begun; returns when all are held."""
+        idle = [job for job in jobs if not ((job / record.EXIT).exists() or (job / record.STARTED).exists())]
+        if not idle:
+            return
+        command = [sys.executable, "-I", "-S", "-c", _BOOT, _SOURCE, *map(str, idle)]
+        quiet = subprocess.DEVNULL
+        try:
+            # no timeout: waiting with one polls, and costs up to 50 ms a job
+            subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True, check=True)
+        except subprocess.SubprocessError as error:
+            raise DriverError(f"the keeper did not start: {error}", transient=True) from error
+
+    # ------------------------------------------------------------------ observe, cancel, forget
+
+    def observe(self, ids: Collection[NativeId]) -> Mapping[NativeId, Observation]:
+        """What is true of each. A job whose keeper vanished is ended here with all its processes, and told as lost."""
+        try:
+            return {native_id: self._observe(native_id) for native_id in ids}
+        except OSError as error:
+            raise DriverError(f"the jobs cannot be read: {error}", transient=True) from error
+
+    def _observe(self, native_id: NativeId) -> Observation:
+        job = self._known(native_id)
+        if job is None:
+            return _UNKNOWN
+        started, live = record.read(job / record.STARTED), record.read(job / record.LIVE)
+        held = record.held(job / record.LOCK)
+        # read after the lock: a keeper writes the exit record before it lets go
+        if (content := record.read(job / record.EXIT)) is not None:
+            return parse.ended(content)
+        if held or (started is None and record.held(job / "gate")):
+            return parse.running(record.read(job / record.STARTED), live)
+        if record.read(job / record.STARTED) is None:
+            return parse.lost(None, None, "no keeper started it: submit it again")
+        leftover.clear(job)
+        return parse.lost(started, live, "keeper vanished")
+
+    def cancel(self, native_id: NativeId) -> None:
+        """Leave word, then wake the keeper: SIGTERM to the job, after the grace the end. Never begun: it never will."""
+        job = self._known(native_id)
+        if job is None or (job / record.EXIT).exists():
+            return
+        try:
+            record.write(job / record.CANCEL, {})
+            lock = record.lock(job / record.LOCK)
+            if lock is not None:
+                _cancel_unheld(job)
+                _release(lock)
+            elif (keeper := record.read(job / record.KEEPER)) and processes.born(keeper["pid"]) == keeper["born"]:
+                processes.send([keeper["pid"]], signal.SIGTERM)
+        except OSError as error:
+            raise DriverError(f"job {native_id} cannot be cancelled: {error}", transient=True) from error
+
+    def forget(self, native_id: NativeId) -> None:
+        """Remove the directory and whatever a vanished keeper left. Raises DriverError while it runs."""
+        job = self._known(native_id)
+        if job is None:
+            return
+        # a keeper that has written its record is about to let go
+        lock = record.lock(job / record.LOCK, wait=(job / record.EXIT).exists())
+        if lock is None:
+            raise DriverError(f"job {native_id} still runs: cancel it, and forget it when it has ended")
+        try:
+            if not leftover.clear(job):
+                raise DriverError(f"job {native_id} has processes that do not end", transient=True)
+            gone = self._fresh / f"{native_id}.gone.{os.urandom(4).hex()}"
+            job.rename(gone)
+            tree.remove(gone)
+        except OSError as error:
+            raise DriverError(f"job {native_id} cannot be removed: {error}", transient=True) from error
+        finally:
+            _release(lock)
+
+    # ------------------------------------------------------------------ capabilities
+
+    def read_log(self, native_id: NativeId, stream: str, offset: int, limit: int) -> bytes:
+        """Bytes of ``stdout`` or ``stderr`` as the job wrote them, terminal escapes and all. Raises DriverError."""
+        job = self._known(native_id)
+        if job is None or stream not in _STREAMS:
+            raise DriverError(f"there is no stream {stream!r} of job {native_id!r} here")
+        try:
+            with (job / stream).open("rb") as file:
+                file.seek(max(0, offset))
+                return file.read(max(0, limit))
+        except FileNotFoundError:  # it has not begun
+            return b""
+
+    def working_directory(self, native_id: NativeId) -> Path:
+        """Where the job's files lie. They are a stranger's: links may point anywhere and must not be followed.
+
+        Raises DriverError when it is gone.
+        """
+        job = self._known(native_id)
+        if job is None or not (job / record.WORK).is_dir():
+            raise DriverError(f"job {native_id!r} has no working directory here")
+        return job / record.WORK
+
+    def known(self) -> Iterator[tuple[NativeId, AttemptId]]:
+        """Every job with a directory here, ended or not; the native id is the attempt."""
+        for entry in sorted(self._jobs.iterdir()):
+            if _NAME.match(entry.name):
+                yield NativeId(entry.name), AttemptId(entry.name)
+
+    def _known(self, native_id: str) -> Path | None:
+        job = self._jobs / native_id if _NAME.match(native_id) else None
+        return job if job is not None and job.is_dir() else None
+
+
+def _checked(key: str) -> None:
+    if not _NAME.match(key):
+        raise DriverError(f"attempt {key[:100]!r} cannot name a directory")
+
+
+def _release(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
+
+
+def _cancel_unheld(job: Path) -> None:
+    if not (job / record.STARTED).exists() and not (job / record.EXIT).exists():
+        record.write(job / record.EXIT, verdict.never_ran("CANCELED", "canceled before it started"))
+
+
+def open_driver(setup: DriverSetup) -> LocalDriver:
+    """The local driver over the owner's settings: what the entry point ``local`` names. Raises DriverError."""
+    return LocalDriver(LocalOptions.of(setup))

@@ -1,0 +1,51 @@
+"""What the owner of a machine sets for the local driver; handed down as values, read by nobody here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from suanlian.drivers.contract import DriverError, DriverSetup, EnvironmentSetup
+from suanlian.model.platform import Flavor
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """The local driver's settings. Sizes in MiB, times in seconds."""
+
+    root: Path
+    """Where jobs live, on a disk with room; private to the agent and, as staging place, on the same file system."""
+    flavors: tuple[Flavor, ...] = ()
+    environments: Mapping[str, EnvironmentSetup] = field(default_factory=dict)
+    base_uid: int = 200_000
+    """As root, the job in slot N runs as user ``base_uid + N``: a range that nobody else uses."""
+    user_locks: Path = Path("/run/suanlian/users")
+    """As root, the directory of locks by which all agents of this machine share those users."""
+    slots: int = 1000
+    """How many jobs can run at once at most."""
+    isolation: Literal["auto", "none"] = "auto"
+    cgroup_parent: Path | None = None
+    """A version 2 control group delegated to the agent; None: below the agent's own, where that is possible."""
+    use_cgroups: bool = True
+    max_processes: int = 512
+    """Processes and threads of one job."""
+    disk_mib_if_none: int = 1024
+    """The working directory's bound for jobs that were granted no disk."""
+    grace_s: float = 2.0
+    """Between SIGTERM and SIGKILL when a job is cancelled."""
+
+    @classmethod
+    def of(cls, setup: DriverSetup) -> Self:
+        """From the owner's settings; paths may be text. Raises DriverError for an option that there is not."""
+        kinds = {item.name: item.type for item in fields(cls)}
+        fixed = {"root", "flavors", "environments"}
+        if unknown := setup.options.keys() - (kinds.keys() - fixed):
+            names = ", ".join(sorted(kinds.keys() - fixed))
+            raise DriverError(f"the local driver has no option {', '.join(sorted(unknown))}; it has: {names}")
+        given: dict[str, Any] = dict(setup.options)
+        for name in ("cgroup_parent", "user_locks"):
+            if given.get(name) is not None:
+                given[name] = Path(str(given[name]))
+        if given.get("isolation", "auto") not in {"auto", "none"}:
+            raise DriverError("isolation of the local driver is 'auto' or 'none'")
+        return cls(root=setup.root, flavors=setup.flavors, environments=setup.environments, **given)

@@ -1,0 +1,263 @@
+"""Why did a task go where it went, or why does it wait? An explanation as people read it, in the language in force.
+
+The rules write what was wanted and had as short English texts with units; the words in them are translated here,
+numbers and names stay.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final, NamedTuple
+
+from suanlian.i18n.catalog import gettext as _
+from suanlian.i18n.catalog import ngettext
+from suanlian.model.money import CHARGE_STEP, SHOWN_STEP, Currency
+from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
+
+_COUNTED: Final = re.compile(r"(\d+(?:\.\d+)?) (core|card)(?![\w-])")
+_WORD: Final = re.compile(r"(?<![\w.-])[a-z]+(?:-hour)?(?![\w-])")
+_STEPS: Final = ((Decimal(1), SHOWN_STEP), (Decimal("0.01"), Decimal("0.0001")))
+_MAX_LINE: Final = 2000
+_SIMULATED: Final = " (simulated)"
+_NAMES: Final = frozenset(
+    {
+        Filter.WANTED_PLATFORM,
+        Filter.WANTED_SITE,
+        Filter.WANTED_FLAVOR,
+        Filter.ARCHITECTURE,
+        Filter.CHIP,
+        Filter.ENVIRONMENT,
+    }
+)
+"""Filters whose texts are names, which are not translated even when they happen to be words."""
+
+
+class CandidateLine(NamedTuple):
+    """One row of the table of `suanlian why`: where, for which instruction set, at what cost, and what came of it."""
+
+    place: str
+    architecture: str
+    cost: str
+    outcome: str
+
+
+def reason_line(explanation: Explanation) -> str:
+    """The whole explanation in one line: the winner and why, or what the task waits for and what would make it fit.
+
+    At most 2,000 characters, as `model.base.LongText` takes.
+    """
+    if explanation.winner is not None:
+        return _won_line(explanation, explanation.candidates[explanation.winner])
+    if explanation.nearest is None:
+        return _("waits: no platform has published a share yet")
+    line = _waiting_line(explanation.candidates[explanation.nearest])
+    return line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 3]}..."
+
+
+def filter_text(miss: FailedFilter) -> str:
+    """What one failed filter says of a place, such as `wanted aarch64, has x86_64`."""
+    return _filled(_MISSES[miss.filter](), miss)
+
+
+def remedy_text(miss: FailedFilter) -> str:
+    """What would have to be so for the place to pass: the end of a sentence that begins `would fit if`."""
+    return _filled(_REMEDIES[miss.filter](), miss)
+
+
+def candidate_lines(explanation: Explanation) -> list[CandidateLine]:
+    """Every candidate as a row: winner, runner-up, others that fit by cost, then the misses, the nearest first."""
+    order = sorted(range(len(explanation.candidates)), key=lambda n: _position(explanation, n))
+    return [_row(explanation, n) for n in order]
+
+
+def place_text(candidate: Candidate) -> str:
+    """The place by name; that it is simulated is always said with it."""
+    name = f"{candidate.platform}/{candidate.share}"
+    return _("{place} (simulated)").format(place=name) if candidate.simulated else name
+
+
+def cost_text(candidate: Candidate) -> str:
+    """The cost and what it consists of, such as `0.0031 CNY (rent)`; empty where none is known."""
+    if candidate.cost is None:
+        return ""
+    if len(candidate.terms) == 1:
+        term = _TERMS[candidate.terms[0].term]()
+        return _("{cost} ({term})").format(cost=_money(candidate.cost), term=term)
+    terms = ", ".join(f"{_TERMS[term.term]()} {_money(term.amount)}" for term in candidate.terms)
+    return _("{cost} ({term})").format(cost=_money(candidate.cost), term=terms)
+
+
+def term_text(term: CostTerm) -> str:
+    """One term of the cost and how it came about, such as `rent 0.01 CNY = (0.5 cores x ...) x 1 h, estimate`."""
+    return f"{_TERMS[term.term]()} {_money(term.amount)} = {words(term.how)}"
+
+
+def words(text: str) -> str:
+    """The text of a rule in the language in force: counted units and known words; what is not known stays."""
+    counted = _COUNTED.sub(_count, text)
+    return _WORD.sub(_word, _phrases(counted))
+
+
+def _won_line(explanation: Explanation, won: Candidate) -> str:
+    fit = sum(not candidate.failed for candidate in explanation.candidates)
+    place, cost = place_text(won), cost_text(won)
+    if fit == 1:
+        parts = [_("{place}: the only one that fits: {cost}").format(place=place, cost=cost)]
+    else:
+        parts = [_("{place}: cheapest of {n} that fit: {cost}").format(place=place, n=fit, cost=cost)]
+    if explanation.runner_up is not None:
+        runner_up = explanation.candidates[explanation.runner_up]
+        parts.append(_next_text(won, runner_up))
+    missed = len(explanation.candidates) - fit
+    if missed:
+        parts.append(ngettext("{n} did not fit", "{n} did not fit", missed).format(n=missed))
+    return _("; ").join(parts)
+
+
+def _next_text(won: Candidate, runner_up: Candidate) -> str:
+    if won.cost == runner_up.cost:
+        return _("next {place} at the same cost").format(place=place_text(runner_up))
+    return _("next {place} {cost}").format(place=place_text(runner_up), cost=_money(runner_up.cost or Decimal(0)))
+
+
+def _waiting_line(nearest: Candidate) -> str:
+    misses = _(", and ").join(filter_text(miss) for miss in nearest.failed)
+    remedies = _(" and ").join(remedy_text(miss) for miss in nearest.failed)
+    return _("waits: nearest is {place}: {misses}; would fit if {remedies}").format(
+        place=place_text(nearest), misses=misses, remedies=remedies
+    )
+
+
+def _position(explanation: Explanation, number: int) -> tuple[int, Decimal, int, str]:
+    candidate = explanation.candidates[number]
+    first = (explanation.winner, explanation.runner_up, explanation.nearest)
+    rank = first.index(number) if number in first else len(first) + bool(candidate.failed)
+    cost = Decimal(0) if candidate.cost is None else candidate.cost
+    return rank, Decimal(0) if candidate.failed else cost, len(candidate.failed), place_text(candidate)
+
+
+def _row(explanation: Explanation, number: int) -> CandidateLine:
+    candidate = explanation.candidates[number]
+    return CandidateLine(
+        place=place_text(candidate),
+        architecture=candidate.architecture.value,
+        cost=cost_text(candidate),
+        outcome=_outcome(explanation, number),
+    )
+
+
+def _outcome(explanation: Explanation, number: int) -> str:
+    candidate = explanation.candidates[number]
+    if number == explanation.winner:
+        return _("chosen")
+    if number == explanation.runner_up:
+        return _("next best")
+    return _("; ").join(filter_text(miss) for miss in candidate.failed) or _("fits")
+
+
+def _money(amount: Decimal) -> str:
+    """Finer than on a bill, so that compared costs differ: `12.50 CNY`, `0.0251 CNY`, else six decimals."""
+    step = next((step for least, step in _STEPS if abs(amount) >= least), CHARGE_STEP)
+    number = format(amount.quantize(step, ROUND_HALF_EVEN), "f")
+    whole, _dot, decimals = number.partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')} {Currency.CNY}"
+
+
+def _filled(template: str, miss: FailedFilter) -> str:
+    shown = _name if miss.filter in _NAMES else words
+    return template.format(wanted=shown(miss.wanted), had=shown(miss.had))
+
+
+def _name(text: str) -> str:
+    name = text.removesuffix(_SIMULATED)
+    if name == "none":
+        return _("none")
+    return _("{place} (simulated)").format(place=name) if name != text else text
+
+
+def _word(match: re.Match[str]) -> str:
+    translated = _WORDS.get(match[0])
+    return translated() if translated else match[0]
+
+
+def _count(match: re.Match[str]) -> str:
+    number, unit = match[1], match[2]
+    n = 1 if number == "1" else 2
+    text = ngettext("{n} core", "{n} cores", n) if unit == "core" else ngettext("{n} card", "{n} cards", n)
+    return text.format(n=number)
+
+
+def _phrases(text: str) -> str:
+    for phrase, translated in _PHRASES.items():
+        text = text.replace(phrase, translated())
+    return text
+
+
+# A look-up happens when a text is shown, in the language of that moment: so the tables hold functions.
+
+_TERMS: Final[Mapping[Term, Callable[[], str]]] = {
+    Term.RENT: lambda: _("rent"),
+    Term.LATENCY: lambda: _("latency"),
+}
+
+_PHRASES: Final[Mapping[str, Callable[[], str]]] = {
+    "times the slowest variant": lambda: _("times the slowest variant"),
+    "a weight, not billed": lambda: _("a weight, not billed"),
+    "GiB memory": lambda: _("GiB memory"),
+    "GiB disk": lambda: _("GiB disk"),
+    "GiB-hour": lambda: _("GiB-hour"),
+}
+
+_WORDS: Final[Mapping[str, Callable[[], str]]] = {
+    "cpu": lambda: _("CPU"),
+    "memory": lambda: _("memory"),
+    "disk": lambda: _("disk"),
+    "accelerator": lambda: _("accelerator"),
+    "simulated": lambda: _("simulated"),
+    "estimate": lambda: _("estimate"),
+    "none": lambda: _("none"),
+    "unknown": lambda: _("unknown"),
+    "offer": lambda: _("offer"),
+    "core-hour": lambda: _("core-hour"),
+    "card-hour": lambda: _("card-hour"),
+}
+
+_MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
+    Filter.PLATFORM_LIVE: lambda: _("the platform is not live"),
+    Filter.ACCEPTING: lambda: _("it takes no new jobs at present"),
+    Filter.WANTED_PLATFORM: lambda: _("wanted platform {wanted}, this is {had}"),
+    Filter.WANTED_SITE: lambda: _("wanted site {wanted}, this is {had}"),
+    Filter.WANTED_FLAVOR: lambda: _("wanted flavor {wanted}, this is {had}"),
+    Filter.ARCHITECTURE: lambda: _("wanted {wanted}, has {had}"),
+    Filter.CHIP: lambda: _("wanted chip {wanted}, has {had}"),
+    Filter.ENVIRONMENT: lambda: _("wanted environment {wanted}, has {had}"),
+    Filter.ISOLATION: lambda: _("jobs are not isolated there and the owner takes its own only"),
+    Filter.NODE_SIZE: lambda: _("wanted {wanted}, a node has {had}"),
+    Filter.SHARE_SIZE: lambda: _("wanted {wanted}, the share has {had}"),
+    Filter.LATENCY: lambda: _("wanted latency {wanted}, has {had}"),
+    Filter.GREEN: lambda: _("wanted green power {wanted}, has {had}"),
+    Filter.PRICED: lambda: _("no price: wanted {wanted}, has {had}"),
+    Filter.MAX_COST: lambda: _("wanted cost {wanted}, estimated {had}"),
+    Filter.ELSEWHERE: lambda: _("an earlier attempt failed there"),
+    Filter.ROOM: lambda: _("wanted {wanted}, free at present {had}"),
+}
+
+_REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
+    Filter.PLATFORM_LIVE: lambda: _("the platform were live"),
+    Filter.ACCEPTING: lambda: _("it took new jobs again"),
+    Filter.WANTED_PLATFORM: lambda: _("another platform than {wanted} were allowed"),
+    Filter.WANTED_SITE: lambda: _("another site than {wanted} were allowed"),
+    Filter.WANTED_FLAVOR: lambda: _("another flavor than {wanted} were allowed"),
+    Filter.ARCHITECTURE: lambda: _("a platform offered {wanted} or the job had a variant for {had}"),
+    Filter.CHIP: lambda: _("a platform offered the chip {wanted} or the job had a variant for another"),
+    Filter.ENVIRONMENT: lambda: _("the platform declared the environment {wanted}"),
+    Filter.ISOLATION: lambda: _("the owner set allow_unisolated or the platform isolated its jobs"),
+    Filter.NODE_SIZE: lambda: _("the job asked for at most {had}"),
+    Filter.SHARE_SIZE: lambda: _("the job asked for at most {had} or the share grew"),
+    Filter.LATENCY: lambda: _("the job allowed more latency or the site published a shorter one"),
+    Filter.GREEN: lambda: _("the job asked for less green power or the site contracted more"),
+    Filter.PRICED: lambda: _("the owner published an offer with the price"),
+    Filter.MAX_COST: lambda: _("max_cost were at least {had}"),
+    Filter.ELSEWHERE: lambda: _("no earlier attempt had failed there"),
+    Filter.ROOM: lambda: _("running jobs ended and gave back {wanted}"),
+}

@@ -1,0 +1,1 @@
+"""The vocabulary: frozen values that are domain and wire at once. Imports nothing of the house."""

@@ -1,0 +1,135 @@
+"""What can go wrong, in one tree: each error has a stable code, the field at fault and what to do about it.
+
+    SuanlianError
+    ├── InvalidError          the caller sent something that cannot be meant      (HTTP 422)
+    │   └── TooLargeError     more bytes or rows than one call may carry          (HTTP 413)
+    ├── UnauthenticatedError  who calls is not known                              (HTTP 401)
+    ├── ForbiddenError        known, but may not do this                          (HTTP 403)
+    ├── NotFoundError         nothing here that this caller may see               (HTTP 404)
+    ├── ConflictError         right in itself, but not in the present state       (HTTP 409)
+    └── UnavailableError      try again later; `transient` is true                (HTTP 503)
+
+The HTTP status is chosen once, in ``api/errors.py``; the codes are listed in ``CODES`` and documented one by one.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+CODES: Final[Mapping[str, str]] = {
+    "already_done": "The act was done before and cannot be done again.",
+    "body_not_json": "The body is not JSON.",
+    "body_too_large": "The body is larger than this route takes.",
+    "checksum_mismatch": "The bytes do not have the checksum that was stated.",
+    "content_type_unsupported": "The route takes application/json only.",
+    "control_character": "A text carries a control character.",
+    "digest_mismatch": "The body does not have the digest that was signed.",
+    "duplicate_name": "The name is taken.",
+    "engine_failed": "The platform's engine refused or failed.",
+    "field_invalid": "A field has a value that cannot be meant.",
+    "forbidden": "The caller's role may not do this.",
+    "hub_unavailable": "The hub did not answer in time.",
+    "idempotency_conflict": "The idempotency key was used with another body.",
+    "identifier_invalid": "The identifier is malformed or its check character is wrong.",
+    "input_origin_refused": "The input's address is not one that a job may read from.",
+    "internal_error": "The hub failed; the request id finds the cause in its log.",
+    "job_ended": "The job has ended.",
+    "job_too_large": "No share of any platform could ever hold the job.",
+    "join_token_invalid": "The join token is unknown, used or expired.",
+    "key_malformed": "The public key cannot be read.",
+    "key_unknown": "No connector has this key id.",
+    "limit_exceeded": "More was asked for than one call may ask.",
+    "link_invalid": "The one-time link is unknown, used or expired.",
+    "no_such_environment": "No platform declares the environment.",
+    "no_such_flavor": "No platform publishes the flavor.",
+    "no_such_platform": "No platform has this name or identifier.",
+    "not_found": "There is nothing here that the caller may see.",
+    "not_over_loopback": "Without TLS the address must be a loopback address.",
+    "path_escapes": "A file name leads out of its directory.",
+    "prefix_conflict": "The prefix is delegated to another hub.",
+    "protocol_unsupported": "The protocol version is not spoken here.",
+    "quota_exceeded": "The account's quota is used up.",
+    "report_stale": "The report names an attempt, token or version that is no longer current.",
+    "route_unknown": "The hub has no such route or method.",
+    "signature_expired": "The signature's time is over or lies ahead.",
+    "signature_invalid": "The signature does not fit.",
+    "signature_missing": "The call must be signed.",
+    "signature_replayed": "The signed call was seen before.",
+    "state_conflict": "The thing is in a state in which this cannot be done.",
+    "unauthenticated": "The API key is missing, unknown, expired or revoked.",
+    "usage_conflict": "A usage segment contradicts one that was recorded before.",
+}
+"""Every stable code, with its meaning in a sentence (reference: docs/reference/errors.md)."""
+
+
+class FieldFault(BaseModel):
+    """One fault in one field. ``field`` is a dotted path, such as ``resources.cpu``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str
+    wrong: str
+    todo: str = ""
+
+
+class SuanlianError(Exception):
+    """The root. ``code`` is one of ``CODES``; ``wrong`` says what, ``todo`` what the caller can do."""
+
+    transient = False
+
+    def __init__(
+        self, code: str, wrong: str, *, todo: str = "", field: str | None = None, faults: tuple[FieldFault, ...] = ()
+    ) -> None:
+        """Raise with a code of ``CODES``; several ``faults`` when more than one field is at fault."""
+        super().__init__(f"{wrong} {todo}".strip())
+        self.code = code
+        self.wrong = wrong
+        self.todo = todo
+        self.field = field
+        self.faults = faults or ((FieldFault(field=field, wrong=wrong, todo=todo),) if field else ())
+
+
+class InvalidError(SuanlianError):
+    """The caller sent something that cannot be meant."""
+
+
+class TooLargeError(InvalidError):
+    """More bytes or rows than one call may carry."""
+
+
+class UnauthenticatedError(SuanlianError):
+    """It is not known who calls."""
+
+
+class ForbiddenError(SuanlianError):
+    """The caller is known but may not do this."""
+
+
+class NotFoundError(SuanlianError):
+    """There is nothing here that this caller may see; it never tells absent from hidden."""
+
+
+class ConflictError(SuanlianError):
+    """Right in itself, but not in the present state."""
+
+
+class UnavailableError(SuanlianError):
+    """Try again later."""
+
+    transient = True
+
+
+class Problem(BaseModel):
+    """The body of an error answer (RFC 9457, ``application/problem+json``)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    todo: str = ""
+    instance: str = ""
+    faults: tuple[FieldFault, ...] = ()

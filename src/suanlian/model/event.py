@@ -1,0 +1,50 @@
+"""What happened, written in the transaction in which it happened; a worker does what must follow."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from suanlian.model.base import Utc, Value
+
+
+class EventType(StrEnum):
+    """Every kind of event. Which worker follows which stands in ARCHITECTURE.md; a test holds it against the code."""
+
+    ENTITY_REGISTERED = "entity.registered"
+    KEY_MINTED = "key.minted"
+    KEY_REVOKED = "key.revoked"
+    PLATFORM_APPLIED = "platform.applied"
+    PLATFORM_APPROVED = "platform.approved"
+    PLATFORM_LIVE = "platform.live"
+    PLATFORM_SUSPENDED = "platform.suspended"
+    CONNECTOR_ENROLLED = "connector.enrolled"
+    CONNECTOR_ACCEPTING = "connector.accepting"
+    INVENTORY_CHANGED = "inventory.changed"
+    OFFER_PUBLISHED = "offer.published"
+    JOB_SUBMITTED = "job.submitted"
+    JOB_CANCELING = "job.canceling"
+    JOB_ENDED = "job.ended"
+    TASK_REQUEUED = "task.requeued"
+    ATTEMPT_PLACED = "attempt.placed"
+    ATTEMPT_STARTED = "attempt.started"
+    ATTEMPT_ENDED = "attempt.ended"
+    USAGE_RECORDED = "usage.recorded"
+    USAGE_CORRECTED = "usage.corrected"
+    CHARGE_WRITTEN = "charge.written"
+    REPORT_MADE = "report.made"
+    REPORT_RECEIVED = "report.received"
+    RECEIPT_RECEIVED = "receipt.received"
+
+
+class Event(Value):
+    """One thing that happened: who did it, for whom, to what, in which request."""
+
+    number: int
+    type: EventType
+    subject: str
+    actor: str
+    on_behalf_of: str = ""
+    request_id: str = ""
+    data: Mapping[str, JsonValue]
+    at: Utc

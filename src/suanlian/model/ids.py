@@ -1,0 +1,142 @@
+"""How things are named: UUIDv7 inside, and one pluggable scheme of public identifiers outside.
+
+A public identifier reads ``CN.YRD-J-06F5K3M2Q8ZJH4T7WBXN9C1D2E-R``: the prefix of the hub that issued it (each label
+delegated by the hub above), the kind, the serial (the UUID in Crockford's base 32) and one check character by
+ISO 7064 MOD 37,36 over all letters and digits before it. The official layout is not public: the scheme is a protocol.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final, NamedTuple, NewType, Protocol
+from uuid import UUID
+
+from pydantic import StringConstraints
+from uuid_utils.compat import uuid7
+
+from suanlian.model.errors import InvalidError
+
+EntityId = NewType("EntityId", str)
+AccountId = NewType("AccountId", str)
+ProjectId = NewType("ProjectId", str)
+PrincipalId = NewType("PrincipalId", str)
+PlatformId = NewType("PlatformId", str)
+ConnectorId = NewType("ConnectorId", str)
+SiteId = NewType("SiteId", str)
+ShareId = NewType("ShareId", str)
+FlavorId = NewType("FlavorId", str)
+OfferId = NewType("OfferId", str)
+JobId = NewType("JobId", str)
+AttemptId = NewType("AttemptId", str)
+AssignmentId = NewType("AssignmentId", str)
+HubId = NewType("HubId", str)
+
+_BASE36: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SERIAL_LENGTH: Final = 26
+_MODULUS: Final = 36
+_PARTS: Final = 3
+
+Prefix = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,7}$")]
+"""Labels of capital letters and digits, joined by dots, from the root down: ``CN``, ``CN.YRD``."""
+
+
+class Kind(StrEnum):
+    """What an identifier names; the letter stands in the identifier."""
+
+    HUB = "N"
+    ENTITY = "E"
+    PLATFORM = "P"
+    SITE = "S"
+    SHARE = "H"
+    FLAVOR = "F"
+    OFFER = "O"
+    JOB = "J"
+    REPORT = "R"
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562) as lower-case text: ids made later sort later, to the millisecond."""
+    return str(uuid7())
+
+
+class Identifier(NamedTuple):
+    """A public identifier, parsed."""
+
+    prefix: str
+    kind: Kind
+    uuid: str
+
+
+class IdentifierScheme(Protocol):
+    """One layout of public identifiers; ``parse(format(x)) == x``."""
+
+    def format(self, identifier: Identifier) -> str:
+        """Write it, check character included."""
+        ...
+
+    def parse(self, text: str) -> Identifier:
+        """Read it. Raises InvalidError ``identifier_invalid`` when malformed or the check character is wrong."""
+        ...
+
+
+def check_character(text: str) -> str:
+    """The check character of ISO 7064 MOD 37,36 over the letters and digits of ``text``, punctuation left out."""
+    product = _MODULUS
+    for char in text:
+        if char.isalnum():
+            total = (product + _BASE36.index(char)) % _MODULUS or _MODULUS
+            product = total * 2 % (_MODULUS + 1)
+    return _BASE36[(_MODULUS + 1 - product) % _MODULUS]
+
+
+def _serial(uuid: str) -> str:
+    number = UUID(uuid).int
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _uuid(serial: str) -> str:
+    number = 0
+    for char in serial:
+        number = number << 5 | _CROCKFORD.index(char)
+    return str(UUID(int=number))
+
+
+class DashedScheme:
+    """Our own default: ``prefix-kind-serial-check``."""
+
+    def format(self, identifier: Identifier) -> str:
+        """Write it, check character included."""
+        body = f"{identifier.prefix}-{identifier.kind.value}-{_serial(identifier.uuid)}"
+        return f"{body}-{check_character(body)}"
+
+    def parse(self, text: str) -> Identifier:
+        """Read it. Raises InvalidError ``identifier_invalid``."""
+        body, _, check = text.strip().upper().rpartition("-")
+        parts = body.split("-")
+        if len(parts) != _PARTS or len(parts[2]) != _SERIAL_LENGTH:
+            raise _malformed(text)
+        try:
+            right = check_character(body) == check
+            identifier = Identifier(parts[0], Kind(parts[1]), _uuid(parts[2]))
+        except ValueError as error:
+            raise _malformed(text) from error
+        if not right:
+            raise _malformed(text)
+        return identifier
+
+
+def _malformed(text: str) -> InvalidError:
+    return InvalidError(
+        "identifier_invalid",
+        f"{text[:80]!r} is not an identifier, or its check character is wrong.",
+        todo="Copy it whole; it reads PREFIX-KIND-SERIAL-CHECK.",
+        field="identifier",
+    )
+
+
+SCHEME: Final[IdentifierScheme] = DashedScheme()
+"""The scheme in use."""
+
+
+def public_id(prefix: str, kind: Kind, uuid: str) -> str:
+    """The public identifier of the thing with this UUID, issued under ``prefix``."""
+    return SCHEME.format(Identifier(prefix, kind, uuid))

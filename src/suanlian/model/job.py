@@ -1,0 +1,266 @@
+"""Jobs: what people submit (JobSpec), and the states of Job, Task (array index) and Attempt.
+
+The spec is stored once. A task is one index of it; an attempt is one try of a task at one place. A retry is a new
+attempt. States are those of GA4GH TES 1.1; a task has the state of its current attempt.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from suanlian.model.base import LongText, Name, Region, Sha256, Text, Utc, Value, plain_text
+from suanlian.model.ids import AccountId, AttemptId, JobId, ProjectId
+from suanlian.model.money import Amount
+from suanlian.model.performance import Architecture
+from suanlian.model.platform import Fraction
+from suanlian.model.quantity import Resources
+
+MAX_INLINE_BYTES: Final = 16 * 1024 * 1024
+"""An inline input, an uploaded object or an output carried by the hub is at most this long."""
+MAX_ARRAY: Final = 10_000
+MAX_BATCH: Final = 1000
+MAX_WALL_S: Final = 14 * 24 * 3600
+_MAX_CONTENT_CHARS: Final = 512 * 1024
+_MAX_PATH: Final = 255
+
+
+class JobState(StrEnum):
+    """The states of TES 1.1: they part 'your program failed' from 'we failed'."""
+
+    QUEUED = "QUEUED"
+    INITIALIZING = "INITIALIZING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    COMPLETE = "COMPLETE"
+    EXECUTOR_ERROR = "EXECUTOR_ERROR"
+    SYSTEM_ERROR = "SYSTEM_ERROR"
+    CANCELING = "CANCELING"
+    CANCELED = "CANCELED"
+    PREEMPTED = "PREEMPTED"
+
+
+ENDED: Final = frozenset(
+    {JobState.COMPLETE, JobState.EXECUTOR_ERROR, JobState.SYSTEM_ERROR, JobState.CANCELED, JobState.PREEMPTED}
+)
+"""States in which an attempt stays. A task never stays in PREEMPTED: it goes back to QUEUED."""
+
+
+def safe_path(text: str) -> str:
+    """A relative POSIX path that stays where it is: no ``..``, no root, no empty part, no control character."""
+    plain_text(text)
+    path = PurePosixPath(text)
+    if not text or len(text) > _MAX_PATH or path.is_absolute() or "\\" in text:
+        msg = f"{text[:80]!r} is not a relative path of at most {_MAX_PATH} characters with forward slashes"
+        raise ValueError(msg)
+    if any(part in ("", ".", "..") for part in text.split("/")):
+        msg = f"{text[:80]!r} leads out of its directory or has an empty part: write it without '..', '.' and '//'"
+        raise ValueError(msg)
+    return text
+
+
+def _http_url(text: str) -> str:
+    plain_text(text)
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        msg = f"{text[:80]!r} is not an http or https address without a password in it"
+        raise ValueError(msg)
+    return text
+
+
+Path = Annotated[str, AfterValidator(safe_path)]
+"""A relative path inside the job's working directory."""
+
+Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_http_url)]
+"""An http or https address; whether its host may be read is decided when it is resolved."""
+
+Argument = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
+EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+ImageDigest = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/:-]{0,200}@sha256:[0-9a-f]{64}$")]
+
+
+class Input(Value):
+    """A file that lies there before the job starts: inline text or base64, an uploaded object, or a URL."""
+
+    path: Path
+    content: Annotated[str, StringConstraints(max_length=_MAX_CONTENT_CHARS)] | None = None
+    content_base64: Annotated[str, StringConstraints(max_length=_MAX_CONTENT_CHARS)] | None = None
+    object: bool = Field(default=False, description="the bytes were uploaded before; sha256 names them")
+    url: Url | None = None
+    sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [self.content is not None, self.content_base64 is not None, self.object, self.url is not None]
+        if sum(given) != 1:
+            msg = "give exactly one of content, content_base64, object, url"
+            raise ValueError(msg)
+        if (self.object or self.url) and self.sha256 is None:
+            msg = "an object or a URL needs its sha256"
+            raise ValueError(msg)
+        if self.content_base64 is not None:
+            self._decoded()
+        return self
+
+    def _decoded(self) -> bytes:
+        try:
+            return base64.b64decode(self.content_base64 or "", validate=True)
+        except binascii.Error as error:
+            msg = "content_base64 is not base64"
+            raise ValueError(msg) from error
+
+    def inline(self) -> bytes | None:
+        """The bytes when they stand in the spec, else None."""
+        if self.content is not None:
+            return self.content.encode()
+        return self._decoded() if self.content_base64 is not None else None
+
+
+class Variant(Value):
+    """One way to run the job: for which architecture, in which software, by which command."""
+
+    architecture: Architecture
+    environment: Name | None = Field(default=None, description="a named environment that the platform declares")
+    image: ImageDigest | None = None
+    command: tuple[Argument, ...] = Field(min_length=1, max_length=256)
+    chip_family: Name | None = None
+    throughput: Annotated[Amount, Field(gt=0, le=1_000_000)] | None = Field(
+        default=None, description="relative to the other variants, where known"
+    )
+
+    @model_validator(mode="after")
+    def _one_software(self) -> Self:
+        if (self.environment is None) == (self.image is None):
+            msg = "give exactly one of environment and image"
+            raise ValueError(msg)
+        return self
+
+
+class Wants(Value):
+    """Where the job may run. Everything left out is open."""
+
+    platform: Name | None = None
+    site: Name | None = None
+    flavor: Name | None = None
+    user_region: Region | None = Field(default=None, description="where the job's users are")
+    max_latency_ms: Annotated[Amount, Field(ge=0, le=10_000)] | None = Field(
+        default=None, description="one way, from the site to user_region"
+    )
+    green_min: Fraction = Decimal(0)
+    max_cost: Annotated[Amount, Field(gt=0)] | None = Field(default=None, description="per task, estimated, CNY")
+
+    @model_validator(mode="after")
+    def _latency_to_somewhere(self) -> Self:
+        if self.max_latency_ms is not None and self.user_region is None:
+            msg = "max_latency_ms needs user_region"
+            raise ValueError(msg)
+        return self
+
+
+class JobSpec(Value):
+    """What a buyer submits. Each task of an array gets ``SUANLIAN_TASK_INDEX`` and ``SUANLIAN_ARRAY_SIZE``."""
+
+    name: Name
+    purpose: Text = ""
+    resources: Resources
+    variants: tuple[Variant, ...] = Field(min_length=1, max_length=16)
+    inputs: tuple[Input, ...] = Field(default=(), max_length=256)
+    outputs: tuple[Path, ...] = Field(default=(), max_length=256, description="files or directories to bring back")
+    env: Mapping[EnvironmentName, Argument] = Field(default_factory=dict, max_length=256)
+    array_size: int | None = Field(default=None, ge=1, le=MAX_ARRAY)
+    wall_time_s: int = Field(default=3600, ge=1, le=MAX_WALL_S)
+    network: bool = False
+    attempts: int = Field(default=3, ge=1, le=10, description="tries, where the platform was at fault")
+    wants: Wants = Wants()
+
+    @model_validator(mode="after")
+    def _sane(self) -> Self:
+        if not self.resources.cpu or not self.resources.memory:
+            msg = "resources needs cpu and memory above zero"
+            raise ValueError(msg)
+        paths = [item.path for item in self.inputs]
+        if len(set(paths)) != len(paths):
+            msg = "two inputs have the same path"
+            raise ValueError(msg)
+        keys = [(v.architecture, v.chip_family, v.environment, v.image) for v in self.variants]
+        if len(set(keys)) != len(keys):
+            msg = "two variants are for the same architecture, chip and software"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks the job has."""
+        return self.array_size or 1
+
+
+class OutputFile(Value):
+    """One file that a task brought back."""
+
+    path: Path
+    size: int = Field(ge=0)
+    sha256: Sha256
+
+
+class Outcome(Value):
+    """How an attempt ended."""
+
+    exit_code: int | None = None
+    reason: LongText = ""
+    limit: Name | None = Field(default=None, description="which limit was hit: memory, wall-time, disk, output, cpu")
+    outputs: tuple[OutputFile, ...] = Field(default=(), max_length=4096)
+
+
+class Attempt(Value):
+    """One try of a task at one place. ``token`` fences: of two connectors only that with the current token counts."""
+
+    id: AttemptId
+    task_index: int
+    number: int
+    token: int
+    state: JobState
+    platform: Name
+    site: Name
+    share: Name
+    flavor: Name
+    architecture: Architecture
+    simulated: bool
+    created_at: Utc
+    started_at: Utc | None = None
+    ended_at: Utc | None = None
+    outcome: Outcome = Outcome()
+
+
+class Task(Value):
+    """One index of a job."""
+
+    index: int
+    state: JobState
+    attempts: tuple[Attempt, ...] = ()
+
+
+class Job(Value):
+    """A job as its owner sees it. ``path`` names the hubs that it came through, the first its origin."""
+
+    id: JobId
+    public_id: str
+    account_id: AccountId
+    project_id: ProjectId
+    name: Name
+    state: JobState
+    tally: Mapping[JobState, int] = Field(description="how many tasks are in each state")
+    tasks: int
+    created_at: Utc
+    ended_at: Utc | None = None
+    origin: Text = ""
+    delegated_buyer: Text = ""
+    path: tuple[str, ...] = ()
+    canceling: bool = False
+    waiting: LongText = Field(default="", description="why it waits, while it waits")
+    spec: JobSpec | None = Field(default=None, description="left out of lists and of a supervisor's view")

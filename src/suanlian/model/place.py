@@ -1,0 +1,47 @@
+"""What placement compares: a place (a share with all that bears on it) and a demand (a task that looks for a place)."""
+
+from dataclasses import dataclass
+
+from suanlian.model.ids import ShareId
+from suanlian.model.job import JobSpec
+from suanlian.model.offer import NewOffer
+from suanlian.model.performance import Grade
+from suanlian.model.platform import Flavor, Share, Site
+from suanlian.model.quantity import Resources
+from suanlian.model.version import VersionRef
+
+
+def is_simulated(flavor: Flavor) -> bool:
+    """Whether something that the flavor names, such as its chip, is not in the machine."""
+    return flavor.simulated or (flavor.chip is not None and flavor.chip.grade is Grade.SIMULATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A share with all that bears on whether a job may go there; ``free`` is what nobody holds for the time wanted."""
+
+    share_id: ShareId
+    platform: str
+    platform_live: bool
+    accepting: bool
+    entity: str
+    site: Site
+    share: Share
+    flavor: Flavor
+    offer: NewOffer | None
+    versions: tuple[VersionRef, ...]
+    free: Resources
+
+    @property
+    def simulated(self) -> bool:
+        """Whether something that the flavor names, such as its chip, is not in the machine."""
+        return is_simulated(self.flavor)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One task that looks for a place: its spec, whose it is, and the shares at fault in earlier attempts."""
+
+    spec: JobSpec
+    entity: str
+    avoid: frozenset[ShareId] = frozenset()

@@ -1,0 +1,174 @@
+"""Platforms that stay in their owners' hands: sites, shares, flavors, environments, and how a platform joins."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import Field, model_validator
+
+from suanlian.model.base import LongText, Name, Region, Text, Utc, Value
+from suanlian.model.ids import ConnectorId, EntityId, PlatformId
+from suanlian.model.money import Amount
+from suanlian.model.performance import Architecture, ComputeClass, Grade, Performance
+from suanlian.model.quantity import Resources
+
+Fraction = Annotated[Amount, Field(ge=0, le=1)]
+"""A share between 0 and 1, a decimal."""
+
+
+class PlatformState(StrEnum):
+    """How far a platform has come."""
+
+    APPLIED = "applied"
+    APPROVED = "approved"
+    LIVE = "live"
+    SUSPENDED = "suspended"
+    WITHDRAWN = "withdrawn"
+
+
+PLATFORM_TRANSITIONS: Final[Mapping[PlatformState, frozenset[PlatformState]]] = {
+    PlatformState.APPLIED: frozenset({PlatformState.APPROVED, PlatformState.WITHDRAWN}),
+    PlatformState.APPROVED: frozenset({PlatformState.LIVE, PlatformState.SUSPENDED, PlatformState.WITHDRAWN}),
+    PlatformState.LIVE: frozenset({PlatformState.SUSPENDED, PlatformState.WITHDRAWN}),
+    PlatformState.SUSPENDED: frozenset({PlatformState.LIVE, PlatformState.WITHDRAWN}),
+    PlatformState.WITHDRAWN: frozenset(),
+}
+"""Approved becomes live by itself: at the first inventory from an enrolled connector."""
+
+
+class PlatformKind(StrEnum):
+    """A platform that runs work itself, or a hub below that looks like one more platform."""
+
+    COMPUTE = "compute"
+    HUB = "hub"
+
+
+class NewPlatform(Value):
+    """What a provider states to apply."""
+
+    name: Name
+    title: Text = ""
+    title_zh: Text = ""
+    kind: PlatformKind = PlatformKind.COMPUTE
+    label: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")] | None = Field(
+        default=None, description="a hub below asks for this label of the prefix"
+    )
+
+
+class Platform(Value):
+    """A platform as the hub knows it."""
+
+    id: PlatformId
+    public_id: str
+    entity_id: EntityId
+    name: Name
+    title: Text = ""
+    title_zh: Text = ""
+    kind: PlatformKind = PlatformKind.COMPUTE
+    state: PlatformState
+    applied_at: Utc
+    approved_at: Utc | None = None
+    live_at: Utc | None = None
+
+
+class Latency(Value):
+    """One-way latency from a site to users of a region, in milliseconds, and how it is known."""
+
+    region: Region
+    one_way_ms: Annotated[Amount, Field(ge=0, le=10_000)]
+    grade: Grade
+    source: Text = ""
+
+
+class Site(Value):
+    """A place of a platform: what regulation, latency and power depend on."""
+
+    name: Name
+    title: Text = ""
+    title_zh: Text = ""
+    region: Region
+    west: bool = Field(default=False, description="on the supply side of East Data West Computing")
+    green_share: Fraction = Field(default=Decimal(0), description="contracted green power, apart from the grid factor")
+    grid_g_co2_per_kwh: Annotated[Amount, Field(ge=0, le=5000)] | None = None
+    pue: Annotated[Amount, Field(ge=1, le=5)] | None = None
+    latencies: tuple[Latency, ...] = Field(default=(), max_length=400)
+
+
+class NamedEnvironment(Value):
+    """Software that a platform declares under a name; a job's variant names it instead of an image digest."""
+
+    name: Name
+    architecture: Architecture
+    description: Text = ""
+
+
+class Chip(Value):
+    """The accelerator of a flavor. ``grade`` is ``simulated`` when no such chip is in the machine."""
+
+    family: Name
+    model: Text
+    grade: Grade
+
+
+class Flavor(Value):
+    """A homogeneous kind of node: what one attempt can be given at most, and how fast it is."""
+
+    name: Name
+    compute_class: ComputeClass
+    architecture: Architecture
+    node: Resources = Field(description="what one node has")
+    chip: Chip | None = None
+    performance: tuple[Performance, ...] = Field(default=(), max_length=16)
+    environments: tuple[NamedEnvironment, ...] = Field(default=(), max_length=64)
+    simulated: bool = Field(default=False, description="something this flavor names is not in the machine")
+    note: LongText = ""
+
+
+class Share(Value):
+    """A slice of a platform at one site, of one flavor, with its capacity."""
+
+    name: Name
+    site: Name
+    flavor: Name
+    capacity: Resources
+    isolation: Text = Field(default="", description="how jobs are kept apart here, in the driver's words")
+    isolated: bool = False
+    allow_unisolated: bool = Field(default=False, description="the owner takes other entities' jobs without isolation")
+
+
+class Inventory(Value):
+    """All that a platform publishes at once; names are unique within it and every reference resolves."""
+
+    sites: tuple[Site, ...] = Field(max_length=400)
+    flavors: tuple[Flavor, ...] = Field(max_length=400)
+    shares: tuple[Share, ...] = Field(max_length=2000)
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        for things in (self.sites, self.flavors, self.shares):
+            names = [thing.name for thing in things]
+            if len(set(names)) != len(names):
+                msg = f"a name stands twice among {names[:20]}"
+                raise ValueError(msg)
+        sites, flavors = {s.name for s in self.sites}, {f.name for f in self.flavors}
+        for share in self.shares:
+            if share.site not in sites or share.flavor not in flavors:
+                msg = (
+                    f"share {share.name!r} names site {share.site!r} and flavor {share.flavor!r}: publish both with it"
+                )
+                raise ValueError(msg)
+        return self
+
+
+class Connector(Value):
+    """A connector as the hub knows it: each has its own key and its own revision."""
+
+    id: ConnectorId
+    platform_id: PlatformId
+    name: Name
+    public_key: str
+    revision: int
+    accepting: bool
+    enrolled_at: Utc
+    seen_at: Utc | None = None

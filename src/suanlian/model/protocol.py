@@ -1,0 +1,224 @@
+"""The connector protocol, version 1, as values (the contract in words: docs/reference/connector-protocol.md).
+
+The connector dials out. It polls for what should be true since revision R, reports what is true, and repeats. All
+calls are POST and signed by the connector's key; all answers are signed by the hub's key, pinned at enrolment, bound
+to the call by its nonce and, in ``Envelope``, to the connector and an expiry. 64-bit integers and decimals are texts.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, PlainSerializer, StringConstraints
+
+from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Wire
+from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
+from suanlian.model.job import JobSpec, JobState, Outcome, Path
+from suanlian.model.offer import NewOffer
+from suanlian.model.platform import Inventory
+from suanlian.model.quantity import Resources
+from suanlian.model.usage import UsageBatch
+
+PROTOCOL_VERSION: Final = 1
+MAX_WISHES: Final = 200
+"""A poll brings at most this many instructions; ``more`` tells that others wait."""
+MAX_REPORTS: Final = 200
+MAX_LOG_BYTES: Final = 256 * 1024
+MAX_POLL_S: Final = 30
+
+Int64 = Annotated[int, Field(ge=0, le=2**63 - 1), PlainSerializer(str, str, when_used="json")]
+"""A 64-bit integer; text on the wire, because JSON readers lose digits beyond 2^53."""
+
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$")]
+
+
+class Wish(StrEnum):
+    """What the hub wants to be true of an attempt."""
+
+    RUN = "run"
+    CANCEL = "cancel"
+    RECALL = "recall"
+    """Give it back if it has not started; else run on."""
+    FORGET = "forget"
+    """Its end is recorded: its traces may go."""
+
+
+class Call(Wire):
+    """What every call carries."""
+
+    protocol: int = PROTOCOL_VERSION
+
+
+class Envelope(Wire):
+    """What every answer carries: for whom it is meant, and until when."""
+
+    protocol: int = PROTOCOL_VERSION
+    connector_id: ConnectorId
+    expires_at: Utc
+
+
+class EnrolCall(Call):
+    """Enter with a single-use join token; signed by the key that is being enrolled. Path ``/connector/v1/enrol``."""
+
+    token: Annotated[str, StringConstraints(max_length=200)]
+    name: Name
+    public_key: Text
+    url: Text = Field(default="", description="where a hub below is reached, for referrals")
+
+
+class EnrolAnswer(Envelope):
+    """The connector's identity here; ``prefix`` for a hub below."""
+
+    platform_id: PlatformId
+    platform: Name
+    hub_id: HubId
+    hub_name: Name
+    hub_public_key: Text
+    prefix: Text = ""
+
+
+class PollCall(Call):
+    """Ask what should be true since ``revision`` (0: all), waiting up to ``wait_s``. Path ``/connector/v1/poll``."""
+
+    revision: Int64
+    wait_s: Annotated[int, Field(ge=0, le=MAX_POLL_S)] = 0
+
+
+class Instruction(Wire):
+    """What should be true of one attempt. A second delivery changes nothing."""
+
+    attempt_id: AttemptId
+    token: Int64
+    version: Int64 = Field(description="rises with each change of the wish")
+    wish: Wish
+    job_id: JobId
+    public_id: str = ""
+    task_index: int
+    share: Name
+    flavor: Name
+    variant: int
+    granted: Resources
+    entity: Name = Field(description="whose job it is; the connector re-checks the owner's policy")
+    spec: JobSpec | None = Field(default=None, description="present when the wish is run")
+
+
+class PollAnswer(Envelope):
+    """Instructions in the order of revisions; ask next with ``revision``."""
+
+    revision: Int64
+    more: bool = False
+    instructions: tuple[Instruction, ...]
+
+
+class AttemptReport(Wire):
+    """What is true of one attempt. ``version`` rises with each report of that attempt; an older one is ignored."""
+
+    attempt_id: AttemptId
+    token: Int64
+    version: Int64
+    state: JobState
+    started_at: Utc | None = None
+    ended_at: Utc | None = None
+    outcome: Outcome = Outcome()
+
+
+class ReportCall(Call):
+    """What is true here. Path ``/connector/v1/report``."""
+
+    accepting: bool = True
+    attempts: tuple[AttemptReport, ...] = Field(default=(), max_length=MAX_REPORTS)
+
+
+class Verdict(StrEnum):
+    """What became of one reported item."""
+
+    TAKEN = "taken"
+    KNOWN = "known"
+    """It was here before; nothing changed."""
+    STALE = "stale"
+    """Another attempt or token is current: stop it and forget it."""
+    REFUSED = "refused"
+    """It contradicts what is known; ``reason`` says how."""
+
+
+class ItemAnswer(Wire):
+    """The answer to one item."""
+
+    attempt_id: AttemptId
+    verdict: Verdict
+    reason: LongText = ""
+
+
+class ReportAnswer(Envelope):
+    """One answer an attempt, in the order of the call."""
+
+    attempts: tuple[ItemAnswer, ...]
+
+
+class UsageCall(Call):
+    """A signed batch of usage segments. Path ``/connector/v1/usage``. The same batch twice changes nothing."""
+
+    batch: UsageBatch
+    signature: Annotated[str, StringConstraints(max_length=1000)]
+
+
+class UsageAnswer(Envelope):
+    """One answer a segment, in the order of the call."""
+
+    segments: tuple[ItemAnswer, ...]
+
+
+class InventoryCall(Call):
+    """All that the platform publishes. Path ``/connector/v1/inventory``. An unchanged part makes no new version."""
+
+    inventory: Inventory
+    offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
+
+
+class InventoryAnswer(Envelope):
+    """How many versions it made."""
+
+    changed: int
+
+
+class LogCall(Call):
+    """Bytes of an attempt's output from ``offset``. Path ``/connector/v1/logs``. Repeating is harmless."""
+
+    attempt_id: AttemptId
+    token: Int64
+    stream: Annotated[str, StringConstraints(pattern="^(stdout|stderr)$")]
+    offset: Int64
+    data: Base64
+
+
+class LogAnswer(Envelope):
+    """The length that the hub has: send next from there."""
+
+    length: Int64
+
+
+class OutputCall(Call):
+    """One output file of an attempt. Path ``/connector/v1/outputs``. Checked against its digest."""
+
+    attempt_id: AttemptId
+    token: Int64
+    path: Path
+    sha256: Sha256
+    data: Base64
+
+
+class ObjectCall(Call):
+    """Ask for an uploaded input of an attempt's job. Path ``/connector/v1/objects``."""
+
+    attempt_id: AttemptId
+    token: Int64
+    sha256: Sha256
+
+
+class ObjectAnswer(Envelope):
+    """The bytes."""
+
+    data: Base64
+
+
+class DoneAnswer(Envelope):
+    """Done, or done before."""

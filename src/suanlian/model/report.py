@@ -1,0 +1,98 @@
+"""The one-page supervision report of a node, how it goes up, and the receipt that comes down.
+
+Figures of different grades are never added up: what is simulated has a column of its own.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from suanlian.model.base import Name, Region, Text, Utc, Wire
+from suanlian.model.ids import HubId
+from suanlian.model.money import Amount
+from suanlian.model.performance import ComputeClass, Grade, Precision
+from suanlian.model.protocol import Call, Envelope
+
+
+class CapacityRow(Wire):
+    """Performance of one class at one precision, one column a grade. Unit: tera-operations per second."""
+
+    compute_class: ComputeClass
+    precision: Precision
+    by_grade: dict[Grade, Amount]
+
+
+class PlatformRow(Wire):
+    """One platform in figures over the report's window; utilisation is used / offered, both in core-seconds."""
+
+    platform: Name
+    title: Text
+    title_zh: Text
+    region: Region
+    west: bool
+    jobs: int
+    tasks_ended: int
+    tasks_failed: int
+    cores: Amount
+    used_core_s: Amount
+    offered_core_s: Amount
+    utilisation: Amount
+    green_share: Amount
+    waited_s_mean: Amount | None
+    waited_s_p95: Amount | None
+    cost: Amount
+    cost_simulated: Amount
+
+
+class FlowRow(Wire):
+    """Tasks whose users are in one region and which ran in another."""
+
+    user_region: Region
+    site_region: Region
+    tasks: int
+    core_s: Amount
+
+
+class SupervisionReport(Wire):
+    """What a node tells supervision about a window of time."""
+
+    hub_id: HubId
+    hub: Name
+    prefix: Text
+    since: Utc
+    until: Utc
+    made_at: Utc
+    capacity: tuple[CapacityRow, ...]
+    platforms: tuple[PlatformRow, ...]
+    flows: tuple[FlowRow, ...]
+    jobs: int
+    jobs_by_state: dict[str, int]
+    core_s: Amount
+    core_s_east_to_west: Amount
+    core_s_green: Amount = Field(description="core-seconds weighted with the contracted green share of their site")
+    cost: Amount
+    cost_simulated: Amount
+
+
+class ReportUpCall(Call):
+    """A report going up, signed as a kept document by the hub below. Path ``/connector/v1/supervision``."""
+
+    report: SupervisionReport
+    signature: Annotated[str, StringConstraints(max_length=1000)]
+
+
+class Receipt(Wire):
+    """The hub above has it: over which bytes, when, under which number."""
+
+    id: str
+    public_id: str
+    hub: Name
+    digest: Text
+    received_at: Utc
+
+
+class ReportUpAnswer(Envelope):
+    """The receipt, signed by the hub above as a kept document."""
+
+    receipt: Receipt
+    signature: Annotated[str, StringConstraints(max_length=1000)]

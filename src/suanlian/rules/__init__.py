@@ -1,0 +1,1 @@
+"""Decisions as pure functions: values in, values out; the clock and randomness are arguments."""

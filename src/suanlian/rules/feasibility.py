@@ -1,0 +1,239 @@
+"""Can this place run this demand, and if not, why not? One small check a filter; all failed ones are listed.
+
+What was wanted and what the place had are texts with units in English words that ``i18n/reasons.py`` knows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from suanlian.model.job import JobSpec, Variant
+from suanlian.model.offer import NewOffer
+from suanlian.model.performance import Grade
+from suanlian.model.place import Demand, Place
+from suanlian.model.placement import FailedFilter, Filter
+from suanlian.model.platform import Latency, Site
+from suanlian.model.quantity import ResourceKind, Resources, shown
+from suanlian.rules.pricing import expected_rent, plain, unpriced
+
+IMAGE_ENVIRONMENT: Final = "image"
+"""A flavor that runs images by their digest declares an environment of this name."""
+
+_MAX_TEXT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May ``demand`` run at ``place`` in this variant, now?"""
+
+    demand: Demand
+    place: Place
+    variant: Variant
+    now: datetime
+
+    @property
+    def offer(self) -> NewOffer | None:
+        """The offer, if it is valid by now."""
+        offer = self.place.offer
+        return None if offer is None or (offer.valid_from is not None and offer.valid_from > self.now) else offer
+
+
+Miss = tuple[str, str] | None
+"""What was wanted and what the place had, or None when the filter is passed."""
+
+
+def failed_filters(question: Question) -> tuple[FailedFilter, ...]:
+    """All filters that the place does not pass, in the order of ``Filter``.
+
+    Chip, environment and maximum cost are asked only of a variant of the place's architecture.
+    """
+    runs = question.variant.architecture is question.place.flavor.architecture
+    asked = (name for name in Filter if runs or name not in _OF_THE_VARIANT)
+    return _failed((name, CHECKS[name](question)) for name in asked)
+
+
+def _failed(misses: Iterable[tuple[Filter, Miss]]) -> tuple[FailedFilter, ...]:
+    return tuple(
+        FailedFilter(filter=name, wanted=clip(miss[0]), had=clip(miss[1])) for name, miss in misses if miss is not None
+    )
+
+
+def too_large(spec: JobSpec, places: Sequence[Place]) -> tuple[FailedFilter, ...]:
+    """Why no place could ever hold one task, whatever is free now: the sizes of the largest miss. Empty: one could.
+
+    Asked of the places that the job names, where there are such; without any place it waits, so empty too.
+    """
+    named = [place for place in places if _is_named(spec, place)] or places
+    misses = [
+        _failed(((Filter.NODE_SIZE, _sizes(spec, p.flavor.node)), (Filter.SHARE_SIZE, _sizes(spec, p.share.capacity))))
+        for p in named
+    ]
+    return min(misses, key=len, default=())
+
+
+def ever_fits(spec: JobSpec, places: Sequence[Place]) -> bool:
+    """Whether some place could hold one task when empty, or there is no place yet; else the job is too large."""
+    return not too_large(spec, places)
+
+
+def _is_named(spec: JobSpec, place: Place) -> bool:
+    wants = spec.wants
+    pairs = ((wants.platform, place.platform), (wants.site, place.site.name), (wants.flavor, place.flavor.name))
+    return all(wanted is None or wanted == had for wanted, had in pairs)
+
+
+def latency_of(site: Site, region: str) -> Latency | None:
+    """The one-way latency from the site to users of the region; of several the longest; None when none is known."""
+    known = (latency for latency in site.latencies if latency.region == region)
+    return max(known, key=lambda latency: latency.one_way_ms, default=None)
+
+
+def clip(text: str) -> str:
+    """The text cut to what ``model.base.Text`` takes."""
+    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 3]}..."
+
+
+def _platform_live(q: Question) -> Miss:
+    return None if q.place.platform_live else ("live", "not live")
+
+
+def _accepting(q: Question) -> Miss:
+    return None if q.place.accepting else ("accepting", "not accepting")
+
+
+def _same(wanted: str | None, had: str) -> Miss:
+    return None if wanted is None or wanted == had else (wanted, had)
+
+
+def _wanted_platform(q: Question) -> Miss:
+    return _same(q.demand.spec.wants.platform, q.place.platform)
+
+
+def _wanted_site(q: Question) -> Miss:
+    return _same(q.demand.spec.wants.site, q.place.site.name)
+
+
+def _wanted_flavor(q: Question) -> Miss:
+    return _same(q.demand.spec.wants.flavor, q.place.flavor.name)
+
+
+def _architecture(q: Question) -> Miss:
+    had = q.place.flavor.architecture
+    if q.variant.architecture is had:
+        return None
+    every = dict.fromkeys(variant.architecture.value for variant in q.demand.spec.variants)
+    return " / ".join(every), had.value
+
+
+def _chip(q: Question) -> Miss:
+    wanted, chip = q.variant.chip_family, q.place.flavor.chip
+    if wanted is None or (chip is not None and chip.family == wanted):
+        return None
+    if chip is None:
+        return wanted, "none"
+    return wanted, f"{chip.family} (simulated)" if q.place.simulated else chip.family
+
+
+def _environment(q: Question) -> Miss:
+    wanted = q.variant.environment or IMAGE_ENVIRONMENT
+    declared = [e.name for e in q.place.flavor.environments if e.architecture is q.variant.architecture]
+    return None if wanted in declared else (wanted, ", ".join(declared) or "none")
+
+
+def _isolation(q: Question) -> Miss:
+    share = q.place.share
+    at_home = q.demand.entity == q.place.entity
+    return None if share.isolated or share.allow_unisolated or at_home else ("isolated", "not isolated")
+
+
+def _sizes(spec: JobSpec, within: Resources) -> Miss:
+    short = spec.resources.short_of(within)
+    return (amounts(spec.resources, short), amounts(within, short)) if short else None
+
+
+def amounts(resources: Resources, kinds: Sequence[ResourceKind]) -> str:
+    """So much of each of these kinds, with units: ``cpu 0.5 core, memory 2 GiB``."""
+    base = resources.base()
+    return ", ".join(f"{kind.value} {shown(kind, base[kind])}" for kind in kinds)
+
+
+def _node_size(q: Question) -> Miss:
+    return _sizes(q.demand.spec, q.place.flavor.node)
+
+
+def _share_size(q: Question) -> Miss:
+    return _sizes(q.demand.spec, q.place.share.capacity)
+
+
+def _latency(q: Question) -> Miss:
+    wants = q.demand.spec.wants
+    if wants.max_latency_ms is None or wants.user_region is None:
+        return None
+    wanted = f"<= {plain(wants.max_latency_ms)} ms"
+    known = latency_of(q.place.site, wants.user_region)
+    if known is None:
+        return wanted, "unknown"
+    if known.one_way_ms <= wants.max_latency_ms:
+        return None
+    note = " (simulated)" if known.grade is Grade.SIMULATED else ""
+    return wanted, f"{plain(known.one_way_ms)} ms{note}"
+
+
+def _green(q: Question) -> Miss:
+    wanted, had = q.demand.spec.wants.green_min, q.place.site.green_share
+    return None if had >= wanted else (f">= {_percent(wanted)}", _percent(had))
+
+
+def _percent(fraction: Decimal) -> str:
+    return f"{plain(fraction * 100)}%"
+
+
+def _priced(q: Question) -> Miss:
+    wanted = q.demand.spec.resources
+    if q.offer is None:
+        return "offer", "none"
+    missing = ", ".join(kind.value for kind in unpriced(wanted, q.offer))
+    return (missing, "none") if missing else None
+
+
+def _max_cost(q: Question) -> Miss:
+    spec, offer = q.demand.spec, q.offer
+    limit = spec.wants.max_cost
+    if limit is None or offer is None or unpriced(spec.resources, offer):
+        return None
+    rent = expected_rent(spec, q.variant, offer)
+    return None if rent <= limit else (f"<= {plain(limit)} CNY", f"{plain(rent)} CNY")
+
+
+def _elsewhere(q: Question) -> Miss:
+    return ("elsewhere", "failed here before") if q.place.share_id in q.demand.avoid else None
+
+
+def _room(q: Question) -> Miss:
+    return _sizes(q.demand.spec, q.place.free)
+
+
+_OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.MAX_COST})
+
+CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
+    Filter.PLATFORM_LIVE: _platform_live,
+    Filter.ACCEPTING: _accepting,
+    Filter.WANTED_PLATFORM: _wanted_platform,
+    Filter.WANTED_SITE: _wanted_site,
+    Filter.WANTED_FLAVOR: _wanted_flavor,
+    Filter.ARCHITECTURE: _architecture,
+    Filter.CHIP: _chip,
+    Filter.ENVIRONMENT: _environment,
+    Filter.ISOLATION: _isolation,
+    Filter.NODE_SIZE: _node_size,
+    Filter.SHARE_SIZE: _share_size,
+    Filter.LATENCY: _latency,
+    Filter.GREEN: _green,
+    Filter.PRICED: _priced,
+    Filter.MAX_COST: _max_cost,
+    Filter.ELSEWHERE: _elsewhere,
+    Filter.ROOM: _room,
+}
+"""How each filter is asked."""

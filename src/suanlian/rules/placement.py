@@ -1,0 +1,120 @@
+"""Where does a task go, and why there? Filter, then the lowest cost; every candidate stands in the explanation.
+
+Cost terms are in CNY. RENT is an estimate over the expected hours. LATENCY is a weight, billed to nobody: where the job
+asked for a latency, a nearer site wins over a farther one of nearly the same rent.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from suanlian.model.place import Demand, Place
+from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
+from suanlian.rules.feasibility import Question, clip, failed_filters, latency_of
+from suanlian.rules.pricing import QUANTITY_STEP, expected_rent, plain, rent_text, unpriced
+
+LATENCY_CNY_PER_MS: Final = Decimal("0.00001")
+"""What a millisecond, one way, weighs when a latency was asked for: our own choice, small beside a core-hour's rent."""
+
+MOST_BENIGN_FIRST: Final = (
+    Filter.ROOM,
+    Filter.ACCEPTING,
+    Filter.PLATFORM_LIVE,
+    Filter.ELSEWHERE,
+    Filter.MAX_COST,
+    Filter.PRICED,
+    Filter.LATENCY,
+    Filter.GREEN,
+    Filter.SHARE_SIZE,
+    Filter.ISOLATION,
+    Filter.WANTED_SITE,
+    Filter.WANTED_FLAVOR,
+    Filter.WANTED_PLATFORM,
+    Filter.NODE_SIZE,
+    Filter.ENVIRONMENT,
+    Filter.CHIP,
+    Filter.ARCHITECTURE,
+)
+"""Which failed filter is soonest mended: time mends the first, money or the buyer the next, new machines the last."""
+
+_RANK: Final = {name: rank for rank, name in enumerate(MOST_BENIGN_FIRST)}
+
+
+def explain(demand: Demand, places: Sequence[Place], *, now: datetime) -> Explanation:
+    """Compare all places: one candidate each, with the variant that does best there.
+
+    The winner has the lowest cost; of equal cost one that is not simulated, then the first by share and platform name.
+    """
+    candidates = tuple(_candidate(demand, place, now) for place in places)
+    passed = sorted((n for n, c in enumerate(candidates) if not c.failed), key=lambda n: _order(candidates[n]))
+    missed = range(len(candidates)) if not passed else ()
+    return Explanation(
+        at=now,
+        candidates=candidates,
+        winner=passed[0] if passed else None,
+        runner_up=passed[1] if len(passed) > 1 else None,
+        nearest=min(missed, key=lambda n: (_distance(candidates[n].failed), _order(candidates[n])), default=None),
+    )
+
+
+def _candidate(demand: Demand, place: Place, now: datetime) -> Candidate:
+    """The variant that does best at this place; where none is of its architecture, the first one stands for all."""
+    numbered = list(enumerate(demand.spec.variants))
+    fitting = [pair for pair in numbered if pair[1].architecture is place.flavor.architecture] or numbered[:1]
+    tried = [_with_variant(n, Question(demand, place, variant, now)) for n, variant in fitting]
+    return min(tried, key=lambda c: (_distance(c.failed), _cost(c), c.variant))
+
+
+def _with_variant(number: int, question: Question) -> Candidate:
+    place = question.place
+    terms = _terms(question)
+    return Candidate(
+        share_id=place.share_id,
+        platform=place.platform,
+        site=place.site.name,
+        share=place.share.name,
+        flavor=place.flavor.name,
+        variant=number,
+        architecture=place.flavor.architecture,
+        simulated=place.simulated,
+        failed=failed_filters(question),
+        terms=terms,
+        cost=sum((term.amount for term in terms), start=Decimal(0)) if terms else None,
+    )
+
+
+def _terms(question: Question) -> tuple[CostTerm, ...]:
+    """The terms of the cost; none where the place has no price or cannot run the variant."""
+    spec, offer, variant = question.demand.spec, question.offer, question.variant
+    runs = variant.architecture is question.place.flavor.architecture
+    if offer is None or not runs or unpriced(spec.resources, offer):
+        return ()
+    how = clip(rent_text(spec, variant, offer))
+    rent = CostTerm(term=Term.RENT, amount=expected_rent(spec, variant, offer), how=how)
+    return (rent, *_latency_term(question))
+
+
+def _latency_term(question: Question) -> tuple[CostTerm, ...]:
+    wants = question.demand.spec.wants
+    if wants.max_latency_ms is None or wants.user_region is None:
+        return ()
+    known = latency_of(question.place.site, wants.user_region)
+    if known is None:
+        return ()
+    amount = (known.one_way_ms * LATENCY_CNY_PER_MS).quantize(QUANTITY_STEP, ROUND_HALF_EVEN)
+    how = f"{plain(known.one_way_ms)} ms x {plain(LATENCY_CNY_PER_MS)} CNY/ms, a weight, not billed"
+    return (CostTerm(term=Term.LATENCY, amount=amount, how=how),)
+
+
+def _distance(failed: Sequence[FailedFilter]) -> tuple[int, ...]:
+    """How far from fitting: the most stubborn failed filter decides, then the next; fewer are nearer."""
+    return tuple(sorted((_RANK[miss.filter] for miss in failed), reverse=True))
+
+
+def _cost(candidate: Candidate) -> Decimal:
+    return Decimal("Infinity") if candidate.cost is None else candidate.cost
+
+
+def _order(candidate: Candidate) -> tuple[Decimal, bool, str, str, str]:
+    return _cost(candidate), candidate.simulated, candidate.share, candidate.platform, candidate.share_id

@@ -1,0 +1,132 @@
+"""What is owed for what was held, and what a job is expected to cost?
+
+Rounding, stated once: a quantity is rounded half-even to twelve decimals of a unit-hour; its cost is that rounded
+quantity times the rate, rounded half-even to ``money.CHARGE_STEP``. So a line can be worked out from its own figures.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from typing import Final
+
+from suanlian.model.job import JobSpec, Variant
+from suanlian.model.money import round_charge
+from suanlian.model.offer import NewOffer
+from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind, Resources
+from suanlian.model.usage import UsageCorrection, UsageSegment
+
+QUANTITY_STEP: Final = Decimal("0.000000000001")
+"""The smallest part of a unit-hour, or of a currency unit in an estimate, that is told apart."""
+
+MUST_BE_PRICED: Final = frozenset({ResourceKind.CPU, ResourceKind.ACCELERATOR})
+"""Kinds that need a rate when they are wanted; memory and disk without a rate are free."""
+
+_HOUR_S: Final = 3600
+_MAX_ESTIMATE: Final = Decimal(10) ** 15
+_EXACT: Final = Context(prec=80)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a charge: ``quantity`` in unit-hours, ``rate`` per unit-hour, ``cost`` their rounded product."""
+
+    kind: ResourceKind
+    quantity: Decimal
+    rate: Decimal
+    cost: Decimal
+
+
+def length_s(segment: UsageSegment) -> Decimal:
+    """The segment's length in seconds, exact to the microsecond."""
+    return Decimal((segment.ended_at - segment.started_at) // timedelta(microseconds=1)).scaleb(-6)
+
+
+def corrected(segment: UsageSegment, corrections: Iterable[UsageCorrection]) -> Decimal:
+    """The seconds that the segment counts for after the corrections that name it; never below zero."""
+    mine = (c.corrected_s for c in corrections if (c.attempt_id, c.sequence) == (segment.attempt_id, segment.sequence))
+    return max(Decimal(0), sum(mine, start=length_s(segment)))
+
+
+def charge_lines(segment: UsageSegment, offer: NewOffer) -> tuple[Line, ...]:
+    """One line for each kind that was granted and that the offer prices, in the order of ``ResourceKind``."""
+    return lines_for(segment.granted, length_s(segment), offer)
+
+
+def lines_for(granted: Resources, seconds: Decimal, offer: NewOffer) -> tuple[Line, ...]:
+    """The lines for holding ``granted`` for so many seconds, such as a corrected length.
+
+    Raises ValueError below zero seconds: a correction is rated as the difference between two lengths, not by itself.
+    """
+    if seconds < 0:
+        raise ValueError(f"{seconds} s is below zero")
+    with localcontext(_EXACT):
+        return tuple(_line(kind, amount, seconds, rate) for kind, amount, rate in _priced(granted, offer))
+
+
+def _line(kind: ResourceKind, base: int, seconds: Decimal, rate: Decimal) -> Line:
+    exact = base * seconds / (BASE_PER_UNIT[kind] * _HOUR_S)
+    quantity = exact.quantize(QUANTITY_STEP, ROUND_HALF_EVEN)
+    return Line(kind, quantity, rate, round_charge(quantity * rate))
+
+
+def _priced(amounts: Resources, offer: NewOffer) -> tuple[tuple[ResourceKind, int, Decimal], ...]:
+    rates = {rate.kind: rate.per_unit_hour for rate in offer.rates}
+    return tuple((kind, base, rates[kind]) for kind, base in amounts.base().items() if base and kind in rates)
+
+
+def unpriced(wanted: Resources, offer: NewOffer) -> tuple[ResourceKind, ...]:
+    """The kinds that are wanted, need a rate and have none in the offer."""
+    rated = {rate.kind for rate in offer.rates}
+    return tuple(kind for kind, base in wanted.base().items() if base and kind in MUST_BE_PRICED - rated)
+
+
+def speed_up(spec: JobSpec, variant: Variant) -> Decimal:
+    """How many times faster the variant is than the slowest one whose throughput is known; 1 where it is not known."""
+    known = [other.throughput for other in spec.variants if other.throughput is not None]
+    return Decimal(1) if variant.throughput is None else variant.throughput / min(known)
+
+
+def expected_hours(spec: JobSpec, variant: Variant) -> Decimal:
+    """An estimate: the whole wall time for the slowest variant, less for one with a higher throughput."""
+    return spec.wall_time_s / speed_up(spec, variant) / _HOUR_S
+
+
+def expected_rent(spec: JobSpec, variant: Variant, offer: NewOffer) -> Decimal:
+    """An estimate of one task's rent in the offer's currency: rate x amount x expected hours, summed over the kinds.
+
+    An absurd price gives the largest amount that money can be, 10^15: it loses and does not stop the comparison.
+    """
+    hours = expected_hours(spec, variant)
+    with localcontext(_EXACT):
+        exact = (base * rate * hours / BASE_PER_UNIT[kind] for kind, base, rate in _priced(spec.resources, offer))
+        return min(sum(exact, start=Decimal(0)).quantize(QUANTITY_STEP, ROUND_HALF_EVEN), _MAX_ESTIMATE)
+
+
+def rent_text(spec: JobSpec, variant: Variant, offer: NewOffer) -> str:
+    """How ``expected_rent`` came about, with units."""
+    products = (_product(kind, base, rate, offer) for kind, base, rate in _priced(spec.resources, offer))
+    speed = speed_up(spec, variant)
+    hours = f"{plain(expected_hours(spec, variant), 4)} h"
+    faster = "" if speed == 1 else f" ({plain(speed, 2)} times the slowest variant)"
+    return f"({' + '.join(products)}) x {hours}{faster}, estimate"
+
+
+_UNIT_TEXT: Final = {
+    ResourceKind.CPU: ("core", "core-hour"),
+    ResourceKind.MEMORY: ("GiB memory", "GiB-hour"),
+    ResourceKind.DISK: ("GiB disk", "GiB-hour"),
+    ResourceKind.ACCELERATOR: ("card", "card-hour"),
+}
+
+
+def _product(kind: ResourceKind, base: int, rate: Decimal, offer: NewOffer) -> str:
+    unit, hour = _UNIT_TEXT[kind]
+    amount = plain(Decimal(base) / BASE_PER_UNIT[kind], 3)
+    return f"{amount} {unit} x {plain(rate)} {offer.currency}/{hour}"
+
+
+def plain(number: Decimal, decimals: int | None = None) -> str:
+    """A decimal as people read it: no exponent, no trailing zeros, at most so many decimals."""
+    rounded = number if decimals is None else number.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+    return format(rounded.normalize(), "f") if rounded else "0"

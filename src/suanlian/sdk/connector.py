@@ -1,0 +1,267 @@
+"""The connector's side of the protocol: each call signed, each answer believed only if the pinned hub signed it.
+
+An answer counts when all of this holds: the signature is by the key pinned at enrolment, over status, digest and the
+nonce of this very call; it is in its time; its envelope names this connector and has not expired; the version is ours.
+Whatever fails that test changes nothing here and is ``UntrustedError``; it passes, the real hub may answer next time.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
+
+import httpx2
+import stamina
+
+from suanlian.crypto.errors import CryptoCode, SignatureError
+from suanlian.crypto.httpsig import (
+    DEFAULT_SKEW_S,
+    SignedRequest,
+    SignedResponse,
+    Signer,
+    sign_request,
+    verify_response,
+)
+from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.model.base import Wire
+from suanlian.model.errors import SuanlianError, UnavailableError
+from suanlian.model.ids import ConnectorId
+from suanlian.model.node import NodeAbout
+from suanlian.model.protocol import (
+    PROTOCOL_VERSION,
+    Call,
+    DoneAnswer,
+    EnrolAnswer,
+    EnrolCall,
+    Envelope,
+    InventoryAnswer,
+    InventoryCall,
+    LogAnswer,
+    LogCall,
+    ObjectAnswer,
+    ObjectCall,
+    OutputCall,
+    PollAnswer,
+    PollCall,
+    ReportAnswer,
+    ReportCall,
+    UsageAnswer,
+    UsageCall,
+)
+from suanlian.model.report import ReportUpAnswer, ReportUpCall
+from suanlian.sdk.transport import CONNECT_TIMEOUT_S, Clock, Reply, exchange, refusal
+
+A = TypeVar("A", bound=Envelope)
+W = TypeVar("W", bound=Wire)
+
+MAX_ANSWER_BYTES: Final = 1024 * 1024
+MAX_POLL_BYTES: Final = 128 * 1024 * 1024
+"""200 instructions with specs of half a mebibyte each, and their frames."""
+MAX_OBJECT_BYTES: Final = 23 * 1024 * 1024
+"""16 MiB in base64, and its frame."""
+ANSWER_TIMEOUT_S: Final = 30.0
+_OK: Final = 200
+_NONCE_BYTES: Final = 24
+_JSON: Final = "application/json"
+
+
+class UntrustedError(UnavailableError):
+    """An answer that the pinned hub did not give to this call; nothing of it was used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """What is about to leave this machine: the path called and the body, byte for byte."""
+
+    path: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a call that failed in passing is made again, and how long between (seconds, with jitter)."""
+
+    attempts: int = 3
+    first_wait_s: float = 0.2
+    longest_wait_s: float = 2.0
+
+    def caller(self) -> stamina.RetryingCaller:
+        """The retries as stamina does them."""
+        first, longest = self.first_wait_s, self.longest_wait_s
+        return stamina.RetryingCaller(
+            attempts=self.attempts, timeout=None, wait_initial=first, wait_max=longest, wait_jitter=first
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One hub and who calls it: ``keyid`` is the connector id, at enrolment the public key's text."""
+
+    url: str
+    hub_key: PublicKey
+    keypair: KeyPair
+    keyid: str
+
+
+def random_nonce() -> str:
+    """A fresh nonce of 192 random bits."""
+    return secrets.token_urlsafe(_NONCE_BYTES)
+
+
+def keep_nothing(_departure: Departure) -> None:
+    """Journal nothing; for callers who keep no journal of what they send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the client works with; ``on_send`` sees every try of every call before it leaves."""
+
+    http: httpx2.Client
+    clock: Clock
+    on_send: Callable[[Departure], None] = keep_nothing
+    patience: Patience = Patience()
+    nonce: Callable[[], str] = random_nonce
+
+
+class ConnectorClient:
+    """The calls of protocol 1.
+
+    Each may be repeated: the hub takes a doubled call as one. Raises UnavailableError when the hub is not there,
+    its subclass UntrustedError when the answer is not the pinned hub's, and the error of a signed refusal.
+    """
+
+    def __init__(self, link: Link, means: Means) -> None:
+        """Speak over ``link`` by ``means``."""
+        self._link = link
+        self._means = means
+
+    def enrol(self, call: EnrolCall) -> EnrolAnswer:
+        """Enter with a join token. Raises UntrustedError when the answer states another key than the pinned one."""
+        answer = self._retried("enrol", call, EnrolAnswer)
+        if answer.hub_public_key != self._link.hub_key.text:
+            raise _untrusted("the hub states another key than the one that is pinned")
+        return answer
+
+    def poll(self, call: PollCall) -> PollAnswer:
+        """Ask what should be true; waits up to ``call.wait_s``. Made once: whoever polls comes again anyway."""
+        return self._call("poll", call, PollAnswer)
+
+    def report(self, call: ReportCall) -> ReportAnswer:
+        """Report what is true."""
+        return self._retried("report", call, ReportAnswer)
+
+    def usage(self, call: UsageCall) -> UsageAnswer:
+        """Hand in a signed batch of usage."""
+        return self._retried("usage", call, UsageAnswer)
+
+    def inventory(self, call: InventoryCall) -> InventoryAnswer:
+        """Publish what the platform has."""
+        return self._retried("inventory", call, InventoryAnswer)
+
+    def log(self, call: LogCall) -> LogAnswer:
+        """Append bytes of a stream. Made once: the next round starts from where the hub stands."""
+        return self._call("logs", call, LogAnswer)
+
+    def output(self, call: OutputCall) -> DoneAnswer:
+        """Bring one output file back."""
+        return self._retried("outputs", call, DoneAnswer)
+
+    def fetch_object(self, call: ObjectCall) -> ObjectAnswer:
+        """Get an uploaded input."""
+        return self._retried("objects", call, ObjectAnswer)
+
+    def supervision(self, call: ReportUpCall) -> ReportUpAnswer:
+        """Hand a supervision report to the hub above."""
+        return self._retried("supervision", call, ReportUpAnswer)
+
+    def _retried(self, name: str, call: Call, kind: type[A]) -> A:
+        return self._means.patience.caller()(_passes, self._call, name, call, kind)
+
+    def _call(self, name: str, call: Call, kind: type[A]) -> A:
+        nonce, path = self._means.nonce(), f"/connector/v1/{name}"
+        request = self._signed(path, call, nonce)
+        self._means.on_send(Departure(path, request.content))
+        reply = exchange(self._means.http, request, max_bytes=_most_bytes(name))
+        self._check_signature(reply, nonce)
+        if reply.status != _OK:
+            raise refusal(reply)
+        answer = _parsed(reply.body, kind)
+        # before enrolment no identity is known that the answer could be held against
+        expected = None if name == "enrol" else ConnectorId(self._link.keyid)
+        check_envelope(answer, expected, self._means.clock())
+        return answer
+
+    def _signed(self, path: str, call: Call, nonce: str) -> httpx2.Request:
+        body = call.model_dump_json().encode()
+        url, headers = self._link.url.rstrip("/") + path, {"Content-Type": _JSON}
+        signer = Signer(self._link.keypair, self._link.keyid)
+        said = SignedRequest("POST", url, headers, body)
+        signature = sign_request(said, signer, audience=self._link.hub_key.key_id, now=self._means.clock(), nonce=nonce)
+        wait_s = call.wait_s if isinstance(call, PollCall) else 0
+        timeout = httpx2.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S)
+        return self._means.http.build_request("POST", url, headers=headers | signature, content=body, timeout=timeout)
+
+    def _check_signature(self, reply: Reply, nonce: str) -> None:
+        said = SignedResponse(reply.status, reply.headers, reply.body)
+        pinned = self._link.hub_key
+        try:
+            verify_response(said, lambda _keyid: pinned, request_nonce=nonce, now=self._means.clock())
+        except SignatureError as error:
+            raise _distrust(error, reply) from error
+
+
+def about(client: httpx2.Client, url: str) -> NodeAbout:
+    """Who the hub at ``url`` says it is; unsigned, so a person compares a key read here before it is pinned."""
+    request = client.build_request("GET", url.rstrip("/") + "/v1/node", timeout=ANSWER_TIMEOUT_S)
+    reply = exchange(client, request, max_bytes=MAX_ANSWER_BYTES)
+    if reply.status != _OK:
+        raise refusal(reply)
+    return _parsed(reply.body, NodeAbout)
+
+
+def check_envelope(answer: Envelope, connector_id: ConnectorId | None, now: datetime) -> None:
+    """Refuse an answer that is meant for another connector, is too old, or speaks another version."""
+    if connector_id is not None and answer.connector_id != connector_id:
+        raise _untrusted(f"the answer is meant for connector {answer.connector_id}")
+    if answer.expires_at + timedelta(seconds=DEFAULT_SKEW_S) <= now:
+        raise _untrusted(f"the answer expired at {answer.expires_at.isoformat()}", code="signature_expired")
+    if answer.protocol != PROTOCOL_VERSION:
+        raise SuanlianError(
+            "protocol_unsupported",
+            f"The hub speaks protocol {answer.protocol}, this connector {PROTOCOL_VERSION}.",
+            todo="Bring the older of the two up to date.",
+        )
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, UnavailableError) and not isinstance(error, UntrustedError)
+
+
+def _most_bytes(name: str) -> int:
+    return {"poll": MAX_POLL_BYTES, "objects": MAX_OBJECT_BYTES}.get(name, MAX_ANSWER_BYTES)
+
+
+def _parsed(body: bytes, kind: type[W]) -> W:
+    try:
+        return kind.model_validate_json(body)
+    except ValueError as error:
+        raise _untrusted(f"the answer is not a {kind.__name__}: {error}", code="field_invalid") from error
+
+
+def _distrust(error: SignatureError, reply: Reply) -> UntrustedError:
+    code = "signature_expired" if error.code == CryptoCode.SIGNATURE_EXPIRED.value else "signature_invalid"
+    if reply.status == _OK:
+        return _untrusted(error.message, code=code)
+    said = refusal(reply)
+    return _untrusted(
+        f"it was HTTP status {reply.status}, unsigned or badly signed, saying {said.wrong!r}", code=said.code
+    )
+
+
+def _untrusted(why: str, *, code: str = "signature_invalid") -> UntrustedError:
+    return UntrustedError(
+        code,
+        f"The answer is not believed: {why}.",
+        todo="If the hub's key was changed on purpose, enrol again; else something stands between here and the hub.",
+    )

@@ -1,0 +1,1 @@
+"""Use cases, one file a subject; a service never imports another."""

@@ -1,0 +1,168 @@
+"""Bytes that the hub carries: uploaded inputs, live logs, outputs. Only their owner reads them."""
+
+import base64
+import binascii
+import hashlib
+from typing import Final
+
+from suanlian.model.errors import ConflictError, InvalidError, NotFoundError, TooLargeError
+from suanlian.model.ids import AttemptId
+from suanlian.model.job import MAX_INLINE_BYTES, JobSpec
+from suanlian.model.party import Caller
+from suanlian.model.protocol import MAX_LOG_BYTES, LogCall, ObjectCall, OutputCall
+from suanlian.store import attempts, files, jobs
+from suanlian.store.unit import Row, Unit
+
+_LOG_BYTES: Final = 17 * 1024 * 1024
+"""A stream of an attempt is kept up to here: a driver bounds it at 16 MiB, the keeper's own lines come on top."""
+
+
+def _digest_fits(data: bytes, sha256: str, field: str) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        wrong = f"The bytes have the SHA-256 {found}, {sha256} was stated."
+        raise InvalidError("checksum_mismatch", wrong, todo="Send the bytes again, or state their digest.", field=field)
+
+
+def keep_object(unit: Unit, caller: Caller, sha256: str, data: bytes, quota_bytes: int) -> None:
+    """Keep an uploaded input; the same again changes nothing. Raises InvalidError, TooLargeError, ConflictError."""
+    if len(data) > MAX_INLINE_BYTES:
+        wrong = f"{len(data)} bytes are more than the {MAX_INLINE_BYTES} that an object may have."
+        raise TooLargeError("body_too_large", wrong, todo="Give it by URL.", field="data")
+    _digest_fits(data, sha256, "sha256")
+    _within_quota(unit, caller.account_id, len(data), quota_bytes)
+    row = {"account_id": caller.account_id, "sha256": sha256, "size": len(data), "data": data, "stored_at": unit.now}
+    files.add_object(unit, row)
+
+
+def _within_quota(unit: Unit, account_id: str, more: int, quota_bytes: int) -> None:
+    held = files.held_bytes(unit, account_id)
+    if held + more > quota_bytes:
+        wrong = f"The account holds {held} bytes here; {more} more would pass its quota of {quota_bytes}."
+        raise ConflictError("quota_exceeded", wrong, todo="Ask the operator for more, or give inputs by URL.")
+
+
+def _attempt_of(unit: Unit, connector_id: str, attempt_id: str, token: int) -> Row:
+    row = attempts.find(unit, attempt_id)
+    if row is None or row["connector_id"] != connector_id or row["token"] != token:
+        wrong = "This connector has no such attempt, or its token is not the current one."
+        raise ConflictError("report_stale", wrong, todo="Poll, and do what the hub wishes now.", field="attempt_id")
+    return row
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise InvalidError("field_invalid", "data is not base64.", todo="Encode it anew.", field="data") from error
+
+
+def object_for(unit: Unit, connector_id: str, call: ObjectCall) -> bytes:
+    """An uploaded input of an attempt's own job. Raises ConflictError, NotFoundError."""
+    row = _attempt_of(unit, connector_id, call.attempt_id, call.token)
+    job = jobs.spec_of(unit, row["job_id"])
+    named = {item.sha256 for item in JobSpec.model_validate_json(job).inputs if item.object}
+    data = files.find_object(unit, row["account_id"], call.sha256) if call.sha256 in named else None
+    if data is None:
+        raise NotFoundError("not_found", "The job names no such object.", field="sha256")
+    return data
+
+
+def append_log(unit: Unit, connector_id: str, call: LogCall) -> int:
+    """Append what is new of a chunk; returns the length that is here now, from which to send on."""
+    _attempt_of(unit, connector_id, call.attempt_id, call.token)
+    data = _decoded(call.data)
+    if len(data) > MAX_LOG_BYTES:
+        wrong = f"A chunk has at most {MAX_LOG_BYTES} bytes."
+        raise TooLargeError("body_too_large", wrong, todo="Send smaller chunks.", field="data")
+    length = files.log_length(unit, call.attempt_id, call.stream)
+    fresh = data[length - call.offset :] if call.offset <= length else b""
+    if not fresh or length + len(fresh) > _LOG_BYTES:
+        return length
+    row = {"attempt_id": call.attempt_id, "stream": call.stream, "start": length, "length": len(fresh), "data": fresh}
+    files.add_log(unit, row)
+    unit.wake(f"attempt:{call.attempt_id}")
+    return length + len(fresh)
+
+
+def keep_output(unit: Unit, connector_id: str, call: OutputCall, quota_bytes: int) -> None:
+    """Keep an output file; the same again changes nothing. Raises InvalidError, ConflictError."""
+    row = _attempt_of(unit, connector_id, call.attempt_id, call.token)
+    data = _decoded(call.data)
+    if len(data) > MAX_INLINE_BYTES:
+        wrong = f"{len(data)} bytes are more than the {MAX_INLINE_BYTES} that an output may have."
+        raise TooLargeError("body_too_large", wrong, field="data")
+    _digest_fits(data, call.sha256, "sha256")
+    before = files.find_output(unit, call.attempt_id, call.path)
+    if before is not None and before["sha256"] == call.sha256:
+        return
+    if before is not None:
+        raise ConflictError("already_done", f"The output {call.path!r} is here with other bytes.", field="path")
+    _within_quota(unit, row["account_id"], len(data), quota_bytes)
+    shared = {"account_id": row["account_id"], "size": len(data), "sha256": call.sha256, "data": data}
+    files.add_output(unit, {"attempt_id": call.attempt_id, "path": call.path, **shared})
+
+
+def _own_job(unit: Unit, caller: Caller, ref: str) -> Row:
+    row = jobs.find(unit, caller, ref)
+    if row is None or row["account_id"] != caller.account_id:
+        raise NotFoundError(
+            "not_found", f"You have no job {ref[:80]!r}.", todo="suanlian jobs lists yours.", field="job"
+        )
+    return row
+
+
+def _current(unit: Unit, job: Row, index: int, attempt_id: str | None) -> Row | None:
+    made = [row for row in attempts.with_places(unit, job["id"], [index]) if attempt_id in (None, row["id"])]
+    return made[-1] if made else None
+
+
+class LogView:
+    """Where a log is read: of which attempt, and whether more can come."""
+
+    def __init__(self, attempt_id: AttemptId | None, *, ended: bool) -> None:
+        """``attempt_id`` is None while the task has no attempt yet."""
+        self.attempt_id = attempt_id
+        self.ended = ended
+
+
+def log_of(unit: Unit, caller: Caller, ref: str, index: int, attempt_id: str | None) -> LogView:
+    """The attempt whose log is meant: the newest of the task, or the one that is named. Raises NotFoundError."""
+    job = _own_job(unit, caller, ref)
+    row = _current(unit, job, index, attempt_id)
+    task = jobs.task(unit, job["id"], index)
+    if task is None:
+        wrong = f"The job has no task {index}."
+        raise NotFoundError("not_found", wrong, todo=f"Indices run from 0 to {job['tasks'] - 1}.", field="index")
+    if row is None:
+        return LogView(None, ended=task["state"] in ("CANCELED", "SYSTEM_ERROR"))
+    return LogView(AttemptId(row["id"]), ended=row["ended_at"] is not None)
+
+
+def read_log(unit: Unit, attempt_id: str, stream: str, offset: int) -> bytes:
+    """Up to 1 MiB of a stream from ``offset``; who may read it was decided by ``log_of``."""
+    return files.read_log(unit, attempt_id, stream, offset, 1024 * 1024)
+
+
+def outputs_of(unit: Unit, caller: Caller, ref: str, index: int | None) -> list[Row]:
+    """The outputs of the tasks' ended, complete attempts, without their bytes. Raises NotFoundError."""
+    job = _own_job(unit, caller, ref)
+    indices = [index] if index is not None else [task["idx"] for task in jobs.tasks_of(unit, job["id"])]
+    newest = {row["idx"]: row["id"] for row in attempts.with_places(unit, job["id"], indices)}
+    index_of = {attempt_id: idx for idx, attempt_id in newest.items()}
+    rows = files.outputs_of(unit, list(index_of))
+    found = [
+        {"task_index": index_of[row["attempt_id"]], **{c: row[c] for c in ("path", "size", "sha256")}} for row in rows
+    ]
+    return sorted(found, key=lambda row: (row["task_index"], row["path"]))
+
+
+def output(unit: Unit, caller: Caller, ref: str, index: int, path: str) -> bytes:
+    """One output's bytes. Raises NotFoundError."""
+    job = _own_job(unit, caller, ref)
+    attempt = _current(unit, job, index, None)
+    row = None if attempt is None else files.find_output(unit, attempt["id"], path)
+    if row is None:
+        wrong = f"Task {index} has no output {path[:80]!r}."
+        raise NotFoundError("not_found", wrong, todo="suanlian outputs lists them.", field="path")
+    return bytes(row["data"])

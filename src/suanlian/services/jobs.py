@@ -1,0 +1,272 @@
+"""Jobs as people deal with them: submit one or many, look, cancel. Placing is another matter (``placing``)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from suanlian.model.event import EventType
+from suanlian.model.ids import Kind, new_id, public_id
+from suanlian.model.job import ENDED, Attempt, Job, JobSpec, JobState, Task
+from suanlian.model.party import Caller
+from suanlian.model.place import Place
+from suanlian.model.placement import Assignment, Explanation
+from suanlian.model.platform import Flavor, Share
+from suanlian.model.protocol import Wish
+from suanlian.rules.addresses import refused_address
+from suanlian.rules.feasibility import too_large
+from suanlian.rules.progress import Progress, parse_tally, tally_text
+from suanlian.services.ports import Node
+from suanlian.store import attempts, files, jobs, platforms
+from suanlian.store.jobs import Wanted
+from suanlian.store.unit import Row, Unit
+
+_UNASSIGNED: Final = "no platform is live yet, or it has not been looked at"
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What a submission is checked against: the places there are, and origins that inputs may come from besides."""
+
+    places: tuple[Place, ...]
+    input_origins: frozenset[str]
+
+
+def check(spec: JobSpec, checks: Checks) -> None:
+    """Refuse what can never run here: unknown names, too large, an input's address that is not public.
+
+    Raises InvalidError or NotFoundError with the field at fault. Without any place there is nothing to hold it against.
+    """
+    for number, item in enumerate(spec.inputs):
+        if item.url is not None:
+            _check_url(item.url, f"inputs.{number}.url", checks.input_origins)
+    if not checks.places:
+        return
+    _check_names(spec, checks.places)
+    misses = too_large(spec, checks.places)
+    if misses:
+        miss = misses[0]
+        wrong = f"No share could ever hold a task: wanted {miss.wanted}, the largest has {miss.had}."
+        raise InvalidError("job_too_large", wrong, todo="Ask for less, or split the job.", field="resources")
+
+
+def _check_url(url: str, field: str, allowed: frozenset[str]) -> None:
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    reason = None if origin in allowed else refused_address(parts.hostname or "")
+    if reason is not None:
+        wrong = f"The address of {origin} is {reason}: a job may not read from there."
+        todo = "Give a public address, or upload the file; the operator can list the origin."
+        raise InvalidError("input_origin_refused", wrong, todo=todo, field=field)
+
+
+def _check_names(spec: JobSpec, places: Sequence[Place]) -> None:
+    wants = spec.wants
+    if wants.platform is not None and wants.platform not in {place.platform for place in places}:
+        wrong = f"No platform is named {wants.platform!r}."
+        raise NotFoundError("no_such_platform", wrong, todo="suanlian platforms lists them.", field="wants.platform")
+    if wants.flavor is not None and wants.flavor not in {place.flavor.name for place in places}:
+        wrong = f"No platform publishes the flavor {wants.flavor!r}."
+        raise NotFoundError("no_such_flavor", wrong, todo="suanlian flavors lists them.", field="wants.flavor")
+    declared = {environment.name for place in places for environment in place.flavor.environments}
+    for number, variant in enumerate(spec.variants):
+        if variant.environment is not None and variant.environment not in declared:
+            wrong = f"No platform declares the environment {variant.environment!r}."
+            field = f"variants.{number}.environment"
+            raise NotFoundError("no_such_environment", wrong, todo="suanlian flavors lists them.", field=field)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows ready to be written: made outside of the transaction, so that the one writer only writes."""
+
+    jobs: tuple[Row, ...]
+    tasks: tuple[Row, ...]
+    digests: frozenset[str]
+
+    @property
+    def answer(self) -> list[dict[str, str]]:
+        """What the caller of a batch is told."""
+        return [{name: row[name] for name in ("id", "public_id", "name")} for row in self.jobs]
+
+
+def prepare(node: Node, caller: Caller, specs: Sequence[JobSpec], now: datetime) -> Prepared:
+    """Make the rows of jobs and tasks."""
+    job_rows, task_rows = [], []
+    for spec in specs:
+        row = _job_row(node, caller, spec, now)
+        job_rows.append(row)
+        task_rows += [_task_row(row["id"], index, now) for index in range(spec.tasks)]
+    digests = frozenset(item.sha256 or "" for spec in specs for item in spec.inputs if item.object)
+    return Prepared(tuple(job_rows), tuple(task_rows), digests)
+
+
+def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
+    job_id = new_id()
+    return {
+        "id": job_id,
+        "public_id": public_id(node.prefix, Kind.JOB, job_id),
+        "account_id": caller.account_id,
+        "project_id": caller.project_id,
+        "entity_id": caller.entity_id,
+        "name": spec.name,
+        "state": JobState.QUEUED.value,
+        "tasks": spec.tasks,
+        "queued": spec.tasks,
+        "tally": tally_text({JobState.QUEUED: spec.tasks}),
+        "spec": spec.model_dump_json(exclude_defaults=True),
+        "created_at": now,
+        "ended_at": None,
+        "origin": node.prefix,
+        "delegated_buyer": caller.on_behalf_of,
+        "path": json.dumps([node.prefix]),
+        "canceling": False,
+        "waiting": None,
+        "created_by": caller.principal_id,
+    }
+
+
+def _task_row(job_id: str, index: int, now: datetime) -> Row:
+    state = JobState.QUEUED.value
+    return {"job_id": job_id, "idx": index, "state": state, "attempts": 0, "attempt_id": None, "queued_at": now}
+
+
+def submit(unit: Unit, caller: Caller, prepared: Prepared) -> list[dict[str, str]]:
+    """Write jobs with their tasks: all of them or none. Raises NotFoundError when an uploaded object is not there."""
+    if prepared.digests:
+        missing = prepared.digests - files.has_objects(unit, caller.account_id, sorted(prepared.digests))
+        if missing:
+            wrong = f"No object with the digest {min(missing)} was uploaded."
+            raise NotFoundError("not_found", wrong, todo="Upload it first: POST /v1/objects.", field="inputs.sha256")
+    jobs.add_many(unit, prepared.jobs, prepared.tasks)
+    happened = [(row["id"], {"tasks": row["tasks"]}) for row in prepared.jobs]
+    unit.record_many(EventType.JOB_SUBMITTED, happened, account_id=caller.account_id)
+    return prepared.answer
+
+
+def _row(unit: Unit, caller: Caller, ref: str) -> Row:
+    row = jobs.find(unit, caller, ref)
+    if row is None:
+        wrong = f"You have no job {ref[:80]!r}."
+        raise NotFoundError("not_found", wrong, todo="suanlian jobs lists yours.", field="job")
+    return row
+
+
+def job_value(row: Row, *, with_spec: bool) -> Job:
+    """The job as its owner sees it; without the spec for everybody else."""
+    columns = ("id", "public_id", "account_id", "project_id", "name", "state", "tasks", "created_at", "ended_at")
+    waiting = ""
+    if row["queued"]:
+        waiting = json.loads(row["waiting"])["text"] if row["waiting"] else _UNASSIGNED
+    return Job(
+        **{name: row[name] for name in columns},
+        tally=parse_tally(row["tally"]),
+        origin=row["origin"],
+        delegated_buyer=row["delegated_buyer"],
+        path=tuple(json.loads(row["path"])),
+        canceling=row["canceling"],
+        waiting=waiting,
+        spec=JobSpec.model_validate_json(row["spec"]) if with_spec else None,
+    )
+
+
+def owns(caller: Caller, row: Row) -> bool:
+    """Whether the job is of the caller's own account."""
+    return bool(row["account_id"] == caller.account_id)
+
+
+def get(unit: Unit, caller: Caller, ref: str) -> Job:
+    """One job, with its spec for its owner. Raises NotFoundError."""
+    row = _row(unit, caller, ref)
+    return job_value(row, with_spec=owns(caller, row))
+
+
+def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> list[Job]:
+    """Jobs, newest first, without their specs."""
+    return [job_value(row, with_spec=False) for row in jobs.list_of(unit, caller, wanted, limit=limit)]
+
+
+def tasks_of(unit: Unit, caller: Caller, ref: str, *, after: int, limit: int) -> list[Task]:
+    """Tasks with all their attempts, in the order of the index. Raises NotFoundError."""
+    row = _row(unit, caller, ref)
+    tasks = jobs.tasks_of(unit, row["id"], after=after, limit=limit)
+    made: dict[int, list[Attempt]] = {}
+    for attempt in attempts.with_places(unit, row["id"], [task["idx"] for task in tasks]):
+        made.setdefault(attempt["idx"], []).append(_attempt(attempt))
+    return [
+        Task(index=task["idx"], state=JobState(task["state"]), attempts=tuple(made.get(task["idx"], ())))
+        for task in tasks
+    ]
+
+
+def _attempt(row: Row) -> Attempt:
+    share = Share.model_validate_json(row["share_body"])
+    flavor = Flavor.model_validate_json(row["flavor_body"])
+    columns = ("id", "number", "token", "state", "platform", "simulated", "created_at", "started_at", "ended_at")
+    return Attempt.model_validate(
+        {
+            **{name: row[name] for name in columns},
+            "task_index": row["idx"],
+            "site": share.site,
+            "share": share.name,
+            "flavor": flavor.name,
+            "architecture": flavor.architecture,
+            "outcome": json.loads(row["outcome"]),
+        }
+    )
+
+
+def explanation(unit: Unit, caller: Caller, ref: str, index: int) -> Explanation:
+    """Why the task is where it is, or why it waits. Raises NotFoundError when nothing is known yet."""
+    row = _row(unit, caller, ref)
+    task = jobs.task(unit, row["id"], index)
+    if task is None:
+        wrong = f"The job has no task {index}."
+        raise NotFoundError("not_found", wrong, todo=f"Indices run from 0 to {row['tasks'] - 1}.", field="index")
+    if task["state"] == JobState.QUEUED and task["attempt_id"] is None and row["waiting"]:
+        return Explanation.model_validate(json.loads(row["waiting"])["explanation"])
+    made = attempts.with_places(unit, row["id"], [index])
+    assignment = attempts.assignment_of(unit, made[-1]["id"]) if made else None
+    if assignment is None:
+        raise NotFoundError("not_found", "It has not been looked at yet.", todo="Ask again in a second.")
+    return Assignment.model_validate_json(assignment["body"]).explanation
+
+
+def cancel(unit: Unit, caller: Caller, ref: str) -> Job:
+    """End the job: waiting tasks at once, placed ones by their connector. Again, it changes nothing more.
+
+    Raises NotFoundError, ConflictError ``job_ended``.
+    """
+    found = _row(unit, caller, ref)
+    row = jobs.lock(unit, found["id"])
+    if row is None or row["state"] in ENDED:
+        wrong = f"The job has ended: {found['state']}."
+        raise ConflictError("job_ended", wrong, todo="There is nothing left to cancel.")
+    if caller.account_id != row["account_id"] and not caller.sees_all:
+        raise ForbiddenError("forbidden", "The job belongs to another account.")
+    if not row["canceling"]:
+        _cancel(unit, row)
+    return get(unit, caller, row["id"])
+
+
+def _cancel(unit: Unit, row: Row) -> None:
+    progress = Progress(parse_tally(row["tally"]), row["queued"])
+    for attempt in attempts.live_of_job(unit, row["id"]):
+        values = {
+            "wish": Wish.CANCEL.value,
+            "wish_version": attempt["wish_version"] + 1,
+            "revision": platforms.next_revision(unit, attempt["connector_id"]),
+            "state": JobState.CANCELING.value,
+        }
+        attempts.change(unit, attempt["id"], values)
+        jobs.change_task(unit, row["id"], attempt["idx"], {"state": JobState.CANCELING.value})
+        progress = progress.move(JobState(attempt["state"]), JobState.CANCELING)
+    waiting = jobs.change_tasks_in(unit, row["id"], JobState.QUEUED.value, {"state": JobState.CANCELED.value})
+    progress = progress.move(JobState.QUEUED, JobState.CANCELED, waiting).wait(-waiting)
+    jobs.change(unit, row["id"], {**progress.columns(unit.now), "canceling": True})
+    unit.record(EventType.JOB_CANCELING, row["id"], account_id=row["account_id"])
+    if progress.ended:
+        unit.record(EventType.JOB_ENDED, row["id"], account_id=row["account_id"], state=progress.state.value)

@@ -1,0 +1,142 @@
+"""Letting people in: the first operator by a one-time link, entities, principals with their keys, revocation."""
+
+from datetime import timedelta
+from typing import Final
+
+from suanlian.crypto.apikeys import TokenKind, keyed_hash, mint, split
+from suanlian.crypto.errors import TokenError
+from suanlian.model.errors import ConflictError, ForbiddenError, NotFoundError
+from suanlian.model.event import EventType
+from suanlian.model.ids import AccountId, EntityId, Kind, PrincipalId, new_id, public_id
+from suanlian.model.party import Entity, MintedKey, NewEntity, NewPrincipal, Principal, Role
+from suanlian.services.ports import Node, Secrets
+from suanlian.store import parties
+from suanlian.store.unit import Row, Unit
+
+_LINK_LIFE: Final = timedelta(hours=24)
+
+
+def make_link(unit: Unit, secrets: Secrets) -> str:
+    """A one-time link token for the first operator, good for a day. Raises ConflictError when there is an operator."""
+    if parties.has_operator(unit):
+        wrong = "This hub has an operator already."
+        raise ConflictError("already_done", wrong, todo="Ask an operator for a key.")
+    token = mint(TokenKind.OPERATOR_LINK, secrets.random_bytes)
+    row = {"prefix": token.prefix, "hash": keyed_hash(token.text, secrets.pepper), "purpose": TokenKind.OPERATOR_LINK}
+    parties.add_one_time(unit, {**row, "subject_id": None, "expires_at": unit.now + _LINK_LIFE})
+    return token.text
+
+
+def claim(unit: Unit, node: Node, secrets: Secrets, link: str, name: str) -> MintedKey:
+    """Turn the link into the first operator and its key. Raises ForbiddenError when it is unknown, used or over."""
+    refused = ForbiddenError(
+        "link_invalid",
+        "The one-time link is unknown, used or expired.",
+        todo="On the hub's machine: suanlian-hub link",
+        field="link",
+    )
+    try:
+        token = split(link, TokenKind.OPERATOR_LINK)
+    except TokenError as error:
+        raise refused from error
+    row = parties.find_one_time(unit, token.prefix, TokenKind.OPERATOR_LINK)
+    right = row is not None and row["hash"] == keyed_hash(token.text, secrets.pepper)
+    if not right or parties.has_operator(unit) or not parties.use_one_time(unit, token.prefix, unit.now):
+        raise refused
+    if parties.find_entity(unit, node.name) is None:
+        register_entity(unit, node, NewEntity(name=node.name, title="operator of this hub"))
+    return register_principal(unit, secrets, NewPrincipal(name=name, role=Role.OPERATOR, entity=node.name))
+
+
+def register_entity(unit: Unit, node: Node, new: NewEntity) -> Entity:
+    """Register a legal person, with its account and project ``default``. Raises ConflictError ``duplicate_name``."""
+    if parties.find_entity(unit, new.name) is not None:
+        wrong = f"An entity named {new.name!r} is registered already."
+        raise ConflictError("duplicate_name", wrong, todo="Choose another name.", field="name")
+    entity_id = EntityId(new_id())
+    entity = Entity(
+        id=entity_id,
+        public_id=public_id(node.prefix, Kind.ENTITY, entity_id),
+        name=new.name,
+        title=new.title,
+        created_at=unit.now,
+    )
+    parties.add_entity(unit, entity.model_dump())
+    account_id = AccountId(new_id())
+    account = {"id": account_id, "entity_id": entity_id, "name": new.name, "created_at": unit.now}
+    parties.add_account(unit, account)
+    parties.add_project(unit, {"id": new_id(), "account_id": account_id, "name": "default"})
+    unit.record(EventType.ENTITY_REGISTERED, entity_id, name=new.name)
+    return entity
+
+
+def register_principal(unit: Unit, secrets: Secrets, new: NewPrincipal) -> MintedKey:
+    """Let somebody in; a principal of this name gets one more key. Raises NotFoundError, ConflictError."""
+    entity = parties.find_entity(unit, new.entity)
+    if entity is None:
+        wrong = f"No entity is named {new.entity!r}."
+        raise NotFoundError("not_found", wrong, todo="Register it first: suanlian entity add", field="entity")
+    row = parties.principal_named(unit, entity["id"], new.name) or _add_principal(unit, entity, new)
+    if row["role"] != new.role.value:
+        wrong = f"{new.name!r} of {new.entity!r} has the role {row['role']}."
+        raise ConflictError("duplicate_name", wrong, todo="Choose another name for another role.", field="role")
+    return _mint(unit, secrets, row, new.valid_days)
+
+
+def _add_principal(unit: Unit, entity: Row, new: NewPrincipal) -> Row:
+    account = parties.account_of(unit, entity["id"])
+    project = None if account is None else parties.first_project(unit, account["id"])
+    if account is None or project is None:
+        raise NotFoundError("not_found", f"{new.entity!r} has no account.", todo="Register the entity anew.")
+    row = {
+        "id": new_id(),
+        "name": new.name,
+        "role": new.role.value,
+        "entity_id": entity["id"],
+        "account_id": account["id"],
+        "project_id": project["id"],
+    }
+    parties.add_principal(unit, row)
+    return row
+
+
+def _mint(unit: Unit, secrets: Secrets, principal: Row, valid_days: int) -> MintedKey:
+    token = mint(TokenKind.API_KEY, secrets.random_bytes)
+    expires_at = unit.now + timedelta(days=valid_days)
+    row = {"prefix": token.prefix, "hash": keyed_hash(token.text, secrets.pepper), "principal_id": principal["id"]}
+    parties.add_key(unit, {**row, "created_at": unit.now, "expires_at": expires_at})
+    unit.record(EventType.KEY_MINTED, principal["id"], prefix=token.prefix)
+    return MintedKey(principal=_principal(principal), key=token.text, expires_at=expires_at)
+
+
+def _principal(row: Row) -> Principal:
+    return Principal(
+        id=PrincipalId(row["id"]),
+        name=row["name"],
+        role=Role(row["role"]),
+        entity_id=EntityId(row["entity_id"]),
+        account_id=AccountId(row["account_id"]),
+    )
+
+
+def principal_of(unit: Unit, principal_id: str) -> Principal:
+    """Who a caller is. Raises NotFoundError."""
+    row = parties.find_principal(unit, principal_id)
+    if row is None:
+        raise NotFoundError("not_found", "There is no such principal.")
+    return _principal(row)
+
+
+def list_entities(unit: Unit, *, after: str, limit: int) -> list[Entity]:
+    """Entities in the order in which they were registered."""
+    return [Entity.model_validate(dict(row)) for row in parties.list_entities(unit, after=after, limit=limit)]
+
+
+def revoke_key(unit: Unit, prefix: str) -> None:
+    """From now on the key opens nothing. Raises NotFoundError when it is not there or revoked already."""
+    if not parties.revoke_key(unit, prefix):
+        wrong = f"There is no valid key with the prefix {prefix!r}."
+        raise NotFoundError(
+            "not_found", wrong, todo="The prefix is the part of the key between the first two underscores."
+        )
+    unit.record(EventType.KEY_REVOKED, prefix)

@@ -1,0 +1,242 @@
+"""Giving waiting tasks a place. Load, decide outside of the transaction, apply under the job's and the share's lock."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from suanlian.i18n.reasons import reason_line
+from suanlian.model.event import EventType
+from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
+from suanlian.model.job import JobSpec, JobState
+from suanlian.model.party import Caller
+from suanlian.model.place import Demand, Place
+from suanlian.model.placement import Assignment, Candidate, Explanation
+from suanlian.model.platform import Share
+from suanlian.model.protocol import Wish
+from suanlian.model.quantity import ResourceKind
+from suanlian.model.version import Subject
+from suanlian.rules.capacity import Hold, admit
+from suanlian.rules.placement import explain
+from suanlian.rules.progress import Progress, parse_tally
+from suanlian.store import attempts, capacity, jobs, parties, platforms, published
+from suanlian.store.places import Places
+from suanlian.store.unit import Row, Unit
+
+_TASKS_PER_JOB: Final = 64
+"""At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A task that got a place."""
+
+    job_id: str
+    index: int
+    number: int
+    place: Place
+    connector_id: str
+    flavor_id: str
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """A job of which tasks wait on; why, in a line and whole."""
+
+    job_id: str
+    text: str
+    explanation: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one look at some waiting jobs decided; ``last`` is the job to go on after, empty when all were seen."""
+
+    decisions: tuple[Placed | Waits, ...]
+    last: str
+
+
+def decide(unit: Unit, *, after: str, limit: int) -> Round:
+    """Look at up to ``limit`` waiting jobs, oldest first; those that fit pass those that do not. Writes nothing."""
+    look = _Look(unit)
+    rows = jobs.queued(unit, after=after, limit=limit) if look.any_live else []
+    decisions = tuple(decision for row in rows for decision in look.decide(row))
+    return Round(decisions, rows[-1]["id"] if len(rows) == limit else "")
+
+
+class _Look:
+    """One look at the places: what it gives away it no longer has. Equal questions are answered once."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._places = Places(unit)
+        self._free = list(self._places.all())
+        self._known: dict[object, Explanation] = {}
+
+    @property
+    def any_live(self) -> bool:
+        """Whether there is any platform to place work at."""
+        return any(place.platform_live for place in self._free)
+
+    def decide(self, row: Row) -> list[Placed | Waits]:
+        """What to do with the waiting tasks of one job."""
+        spec = JobSpec.model_validate_json(row["spec"])
+        waiting = jobs.unplaced_tasks(self._unit, row["id"], limit=_TASKS_PER_JOB)
+        failed_at = self._failed_at(row["id"], [task["idx"] for task in waiting if task["attempts"]])
+        decisions: list[Placed | Waits] = []
+        for task in waiting:
+            avoid = failed_at.get(task["idx"], frozenset())
+            explanation = self._explain(Demand(spec, row["entity"], avoid))
+            if explanation.won is None:
+                return decisions + _waits(row, explanation)
+            decisions.append(self._give(task, spec, explanation, explanation.won))
+        return decisions
+
+    def _explain(self, demand: Demand) -> Explanation:
+        spec = demand.spec
+        asked = (spec.resources, spec.variants, spec.wants, spec.wall_time_s, demand.entity, demand.avoid)
+        if asked not in self._known:
+            self._known[asked] = explain(demand, self._free, now=self._unit.now)
+        return self._known[asked]
+
+    def _give(self, task: Row, spec: JobSpec, explanation: Explanation, won: Candidate) -> Placed:
+        at = next(n for n, place in enumerate(self._free) if place.share_id == won.share_id)
+        place = self._free[at]
+        self._free[at] = replace(place, free=place.free.minus(spec.resources))
+        self._known.clear()
+        return Placed(
+            job_id=task["job_id"],
+            index=task["idx"],
+            number=task["attempts"] + 1,
+            place=place,
+            connector_id=self._places.connector_of(won.share_id),
+            flavor_id=self._places.flavor_id(won.share_id),
+            explanation=explanation,
+        )
+
+    def _failed_at(self, job_id: str, indices: Sequence[int]) -> dict[int, frozenset[ShareId]]:
+        """The shares at which earlier attempts of these tasks failed by the platform's fault."""
+        failed: dict[int, frozenset[ShareId]] = {}
+        for attempt in attempts.with_places(self._unit, job_id, indices) if indices else ():
+            if attempt["state"] == JobState.SYSTEM_ERROR:
+                failed[attempt["idx"]] = failed.get(attempt["idx"], frozenset()) | {ShareId(attempt["share_id"])}
+        return failed
+
+
+def estimate(unit: Unit, caller: Caller, spec: JobSpec) -> Explanation:
+    """Where a task would go now and what it would cost, with every candidate; places nothing."""
+    row = parties.entity_of(unit, caller.entity_id)
+    entity = "" if row is None else str(row["name"])
+    return explain(Demand(spec, entity), Places(unit).all(), now=unit.now)
+
+
+def _waits(row: Row, explanation: Explanation) -> list[Placed | Waits]:
+    text = reason_line(explanation)
+    before = json.loads(row["waiting"])["text"] if row["waiting"] else None
+    return [] if text == before else [Waits(row["id"], text, explanation)]
+
+
+def apply(unit: Unit, decision: Placed | Waits) -> bool:
+    """Make a decision true, if it still fits what is true now; False when it no longer does."""
+    row = jobs.lock(unit, decision.job_id)
+    if row is None or row["canceling"]:
+        return False
+    if isinstance(decision, Waits):
+        body = {"text": decision.text, "explanation": decision.explanation.model_dump(mode="json")}
+        jobs.change(unit, row["id"], {"waiting": json.dumps(body)})
+        return True
+    task = jobs.task(unit, decision.job_id, decision.index)
+    if task is None or task["attempt_id"] is not None or task["state"] != JobState.QUEUED:
+        return False
+    if task["attempts"] + 1 != decision.number:
+        return False
+    return _give_place(unit, row, decision)
+
+
+def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
+    spec = JobSpec.model_validate_json(row["spec"])
+    attempt_id = AttemptId(new_id())
+    taking = capacity.Taking(
+        share_id=decision.place.share_id,
+        amount=spec.resources,
+        start=unit.now,
+        end=None,
+        holder_kind="attempt",
+        holder_id=attempt_id,
+        token=decision.number,
+    )
+    if not capacity.change(unit, taking, lambda rows: _too_much(unit, taking, rows)):
+        return False
+    attempts.add(unit, _attempt_row(unit, row, decision, attempt_id), _assignment_row(decision, spec, attempt_id))
+    jobs.change_task(unit, row["id"], decision.index, {"attempt_id": attempt_id, "attempts": decision.number})
+    progress = Progress(parse_tally(row["tally"]), row["queued"]).wait(-1)
+    jobs.change(unit, row["id"], {**progress.columns(unit.now), "waiting": None})
+    place = {"platform": decision.place.platform, "share": decision.place.share.name, "index": decision.index}
+    unit.record(EventType.ATTEMPT_PLACED, attempt_id, account_id=row["account_id"], job=row["id"], **place)
+    return True
+
+
+def _too_much(unit: Unit, taking: capacity.Taking, rows: Sequence[Row]) -> Sequence[ResourceKind]:
+    """What would be over-committed, by the newest version of the share and the rows under its lock."""
+    share = published.find(unit, taking.share_id)
+    if share is None or share["withdrawn"]:
+        return tuple(ResourceKind)
+    has = Share.model_validate_json(share["body"]).capacity
+    holds = [Hold(ResourceKind(row["kind"]), row["quantity"], row["start_at"], row["end_at"]) for row in rows]
+    return admit(has, holds, taking.amount, taking.start, taking.end)
+
+
+def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) -> Row:
+    task = jobs.task(unit, row["id"], decision.index)
+    won = decision.explanation.won
+    return {
+        "id": attempt_id,
+        "job_id": row["id"],
+        "idx": decision.index,
+        "number": decision.number,
+        "token": decision.number,
+        "account_id": row["account_id"],
+        "platform_id": _platform_id(unit, decision.place.platform),
+        "connector_id": decision.connector_id,
+        "share_id": decision.place.share_id,
+        "flavor_id": decision.flavor_id,
+        "variant": 0 if won is None else won.variant,
+        "state": JobState.QUEUED.value,
+        "wish": Wish.RUN.value,
+        "wish_version": 1,
+        "revision": platforms.next_revision(unit, decision.connector_id),
+        "report_version": 0,
+        "granted": JobSpec.model_validate_json(row["spec"]).resources.model_dump_json(),
+        "simulated": decision.place.simulated,
+        "created_at": unit.now,
+        "queued_at": unit.now if task is None else task["queued_at"],
+        "started_at": None,
+        "ended_at": None,
+        "outcome": "{}",
+    }
+
+
+def _platform_id(unit: Unit, name: str) -> str:
+    row = platforms.find(unit, name)
+    return "" if row is None else str(row["id"])
+
+
+def _assignment_row(decision: Placed, spec: JobSpec, attempt_id: AttemptId) -> Row:
+    offer = next(ref for ref in decision.place.versions if ref.subject is Subject.OFFER)
+    assignment = Assignment(
+        id=AssignmentId(new_id()),
+        attempt_id=attempt_id,
+        share_id=decision.place.share_id,
+        granted=spec.resources,
+        versions=decision.place.versions,
+        explanation=decision.explanation,
+    )
+    return {
+        "id": assignment.id,
+        "attempt_id": attempt_id,
+        "share_id": decision.place.share_id,
+        "offer_id": offer.id,
+        "offer_version": offer.version,
+        "body": assignment.model_dump_json(),
+    }

@@ -1,0 +1,176 @@
+"""What connectors are told and what they report: the wished state since a revision, the true state of attempts."""
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+from suanlian.model.event import EventType
+from suanlian.model.ids import AttemptId, JobId
+from suanlian.model.job import ENDED, JobSpec, JobState
+from suanlian.model.protocol import (
+    MAX_WISHES,
+    AttemptReport,
+    Instruction,
+    ItemAnswer,
+    ReportCall,
+    Verdict,
+    Wish,
+)
+from suanlian.model.quantity import Resources
+from suanlian.rules.jobstate import Cause, attempts_used, moves, task_state_after
+from suanlian.rules.progress import Progress, parse_tally
+from suanlian.store import attempts, capacity, jobs, platforms
+from suanlian.store.unit import Row, Unit
+
+_REQUEST_FAULTS: Final = frozenset({"checksum_mismatch", "input_origin_refused", "path_escapes"})
+"""Causes that stand at the beginning of a reason and fail everywhere: no other place is tried."""
+
+
+def wished(unit: Unit, connector_id: str, revision: int) -> tuple[int, bool, tuple[Instruction, ...]]:
+    """What changed for this connector since ``revision``: the next revision, whether there is more, instructions."""
+    rows = attempts.wished_since(unit, connector_id, revision, MAX_WISHES + 1)
+    more, rows = len(rows) > MAX_WISHES, rows[:MAX_WISHES]
+    instructions = tuple(_instruction(row) for row in rows)
+    if rows:
+        return int(rows[-1]["revision"]), more, instructions
+    row = platforms.find_connector(unit, connector_id)
+    return (revision if row is None else max(revision, int(row["revision"]))), False, instructions
+
+
+def _instruction(row: Row) -> Instruction:
+    wish = Wish(row["wish"])
+    return Instruction(
+        attempt_id=AttemptId(row["id"]),
+        token=row["token"],
+        version=row["wish_version"],
+        wish=wish,
+        job_id=JobId(row["job_id"]),
+        public_id=row["public_id"],
+        task_index=row["idx"],
+        share=row["share"],
+        flavor=row["flavor"],
+        variant=row["variant"],
+        granted=Resources.model_validate_json(row["granted"]),
+        entity=row["entity"],
+        spec=JobSpec.model_validate_json(row["spec"]) if wish is Wish.RUN else None,
+    )
+
+
+def heard(unit: Unit, connector_id: str) -> None:
+    """The connector called just now."""
+    platforms.seen(unit, connector_id)
+
+
+def ran_at(unit: Unit, platform_id: str, *, before: str, limit: int) -> list[dict[str, Any]]:
+    """What ran on a platform, newest first: places and times, nothing of what the jobs are."""
+    columns = ("id", "number", "state", "share_id", "connector_id", "created_at", "started_at", "ended_at", "simulated")
+    rows = attempts.of_platform(unit, platform_id, before=before, limit=limit)
+    return [{name: row[name] for name in columns} | {"granted": json.loads(row["granted"])} for row in rows]
+
+
+def report(unit: Unit, connector_id: str, call: ReportCall) -> tuple[ItemAnswer, ...]:
+    """Take what a connector says is true. A report that comes twice, late or from another changes nothing."""
+    before = platforms.find_connector(unit, connector_id)
+    platforms.seen(unit, connector_id, accepting=call.accepting)
+    if before is not None and bool(before["accepting"]) != call.accepting:
+        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=call.accepting)
+    return tuple(_take(unit, connector_id, item) for item in call.attempts)
+
+
+def _take(unit: Unit, connector_id: str, item: AttemptReport) -> ItemAnswer:
+    row = attempts.lock(unit, item.attempt_id)
+    if row is None or row["connector_id"] != connector_id or row["token"] != item.token:
+        return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.STALE, reason="another attempt is current")
+    if item.version <= row["report_version"]:
+        return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.KNOWN)
+    old = JobState(row["state"])
+    if old in ENDED:
+        verdict = Verdict.KNOWN if old is item.state else Verdict.STALE
+        return ItemAnswer(attempt_id=item.attempt_id, verdict=verdict, reason=f"it ended {old.value}")
+    wrong = _contradiction(unit.now, row, item)
+    if wrong:
+        return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.REFUSED, reason=wrong)
+    _change(unit, row, item)
+    return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.TAKEN)
+
+
+def _contradiction(now: datetime, row: Row, item: AttemptReport) -> str:
+    old = JobState(row["state"])
+    is_behind = old is JobState.CANCELING and item.state not in ENDED
+    if item.state is not old and not is_behind and not moves(old, item.state):
+        return f"an attempt does not go from {old.value} to {item.state.value}"
+    if item.state in ENDED and item.ended_at is None:
+        return "an ended attempt has an ended_at"
+    if item.started_at and item.ended_at and item.ended_at < item.started_at:
+        return "it ended before it started"
+    if item.ended_at is not None and (item.ended_at - now).total_seconds() > 60:  # noqa: PLR2004 - a minute of skew
+        return "its end lies ahead: set the connector's clock"
+    return ""
+
+
+def _change(unit: Unit, row: Row, item: AttemptReport) -> None:
+    old = JobState(row["state"])
+    # A cancellation may be on its way while the connector still reports what it was doing: it stays CANCELING.
+    new = old if old is JobState.CANCELING and item.state not in ENDED else item.state
+    values: dict[str, Any] = {
+        "state": new.value,
+        "report_version": item.version,
+        "started_at": item.started_at or row["started_at"],
+        "outcome": item.outcome.model_dump_json(),
+    }
+    if item.started_at and row["started_at"] is None:
+        unit.record(EventType.ATTEMPT_STARTED, row["id"], account_id=row["account_id"], job=row["job_id"])
+    if new in ENDED:
+        values |= {"ended_at": item.ended_at, **_forget(unit, row)}
+        release = capacity.Releasing(holder_kind="attempt", holder_id=row["id"], at=unit.now)
+        capacity.change(unit, release, lambda _rows: ())
+    attempts.change(unit, row["id"], values)
+    unit.wake(f"attempt:{row['id']}")
+    if new is not old:
+        _move_task(unit, row, item, new)
+
+
+def _forget(unit: Unit, row: Row) -> dict[str, Any]:
+    revision = platforms.next_revision(unit, row["connector_id"])
+    return {"wish": Wish.FORGET.value, "wish_version": row["wish_version"] + 1, "revision": revision}
+
+
+def _move_task(unit: Unit, row: Row, item: AttemptReport, new: JobState) -> None:
+    job = jobs.lock(unit, row["job_id"])
+    task = jobs.task(unit, row["job_id"], row["idx"])
+    if job is None or task is None or task["attempt_id"] != row["id"]:
+        return
+    state = _task_state(unit, job, row, item, new)
+    progress = Progress(parse_tally(job["tally"]), job["queued"]).move(JobState(task["state"]), state)
+    values: dict[str, Any] = {"state": state.value}
+    if state is JobState.QUEUED and new in ENDED:
+        values |= {"attempt_id": None, "queued_at": unit.now}
+        progress = progress.wait(1)
+        unit.record(EventType.TASK_REQUEUED, row["job_id"], account_id=row["account_id"], index=row["idx"])
+    jobs.change_task(unit, row["job_id"], row["idx"], values)
+    jobs.change(unit, row["job_id"], progress.columns(unit.now))
+    if new in ENDED:
+        unit.record(
+            EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], job=row["job_id"], state=new.value
+        )
+    if progress.ended:
+        happened = {"state": progress.state.value}
+        unit.record(EventType.JOB_ENDED, row["job_id"], account_id=row["account_id"], **happened)
+
+
+def _task_state(unit: Unit, job: Row, row: Row, item: AttemptReport, new: JobState) -> JobState:
+    if new not in ENDED:
+        return new
+    ended = [
+        JobState(other["state"])
+        for other in attempts.with_places(unit, row["job_id"], [row["idx"]])
+        if other["id"] != row["id"] and other["ended_at"] is not None
+    ]
+    code = item.outcome.reason.split(":", 1)[0]
+    return task_state_after(
+        new,
+        attempts_made=attempts_used([*ended, new]),
+        attempts_allowed=JobSpec.model_validate_json(job["spec"]).attempts,
+        cause=Cause.REQUEST if code in _REQUEST_FAULTS else Cause.PLATFORM,
+        canceling=bool(job["canceling"]),
+    )

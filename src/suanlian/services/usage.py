@@ -1,0 +1,221 @@
+"""Usage as it comes in, signed; and the charges that are made of it."""
+
+from typing import Any
+
+from suanlian.crypto.documents import verify_document
+from suanlian.crypto.errors import CryptoError
+from suanlian.crypto.keys import PublicKey
+from suanlian.model.charge import Charge
+from suanlian.model.errors import InvalidError, NotFoundError
+from suanlian.model.event import EventType
+from suanlian.model.ids import AttemptId, new_id
+from suanlian.model.money import Currency, Money
+from suanlian.model.offer import NewOffer
+from suanlian.model.party import Caller
+from suanlian.model.protocol import ItemAnswer, UsageCall, Verdict
+from suanlian.model.quantity import Resources
+from suanlian.model.usage import UsageCorrection, UsageSegment
+from suanlian.model.version import Subject, VersionRef
+from suanlian.rules.pricing import Line, charge_lines, corrected, lines_for
+from suanlian.rules.usage import Bounds, accept
+from suanlian.store import attempts, jobs, published, usage
+from suanlian.store.unit import Row, Unit
+
+USAGE_TYPE = "suanlian-usage"
+"""The ``typ`` of a signed usage batch."""
+
+
+def check_batch(call: UsageCall, connector_id: str, public_key: str) -> None:
+    """The batch is this connector's own and signed by its key. Raises InvalidError ``signature_invalid``."""
+    wrong, todo = "The usage batch is not signed by this connector's key.", "Sign the batch as it is sent."
+    if call.batch.connector_id != connector_id:
+        raise InvalidError("signature_invalid", "The batch names another connector.", todo=todo, field="batch")
+    try:
+        body = call.batch.model_dump(mode="json")
+        verify_document(body, call.signature, PublicKey.parse(public_key), typ=USAGE_TYPE)
+    except CryptoError as error:
+        raise InvalidError("signature_invalid", wrong, todo=todo, field="signature") from error
+
+
+def record(unit: Unit, connector_id: str, call: UsageCall) -> tuple[ItemAnswer, ...]:
+    """Write the segments that are new. The same batch or segment again changes nothing; a contradiction is refused."""
+    batch = {"connector_id": connector_id, "number": call.batch.number, "body": call.batch.model_dump_json()}
+    usage.add_batch(unit, {**batch, "signature": call.signature, "received_at": unit.now})
+    answers = tuple(_take(unit, connector_id, call.batch.number, segment) for segment in call.batch.segments)
+    if any(answer.verdict is Verdict.TAKEN for answer in answers):
+        unit.record(EventType.USAGE_RECORDED, connector_id, batch=call.batch.number)
+    return answers
+
+
+def _take(unit: Unit, connector_id: str, number: int, segment: UsageSegment) -> ItemAnswer:
+    row = attempts.lock(unit, segment.attempt_id)
+    if row is None or row["connector_id"] != connector_id:
+        return ItemAnswer(attempt_id=segment.attempt_id, verdict=Verdict.STALE, reason="no such attempt here")
+    known = [UsageSegment.model_validate_json(r["body"]) for r in usage.segments_of(unit, segment.attempt_id)]
+    bounds = Bounds(
+        granted=Resources.model_validate_json(row["granted"]),
+        attempt_started=row["started_at"],
+        attempt_ended=row["ended_at"],
+        now=unit.now,
+    )
+    verdict = accept(segment, known, bounds)
+    if verdict.verdict is Verdict.TAKEN:
+        usage.add_segment(unit, _segment_row(unit, connector_id, number, segment))
+    return ItemAnswer(attempt_id=segment.attempt_id, verdict=verdict.verdict, reason=verdict.reason)
+
+
+def _segment_row(unit: Unit, connector_id: str, number: int, segment: UsageSegment) -> Row:
+    return {
+        "attempt_id": segment.attempt_id,
+        "sequence": segment.sequence,
+        "started_at": segment.started_at,
+        "ended_at": segment.ended_at,
+        "body": segment.model_dump_json(),
+        "connector_id": connector_id,
+        "batch": number,
+        "received_at": unit.now,
+        "rated_at": None,
+    }
+
+
+def rate(unit: Unit, limit: int) -> int:
+    """Write the charges of segments that have none yet; returns how many segments were rated."""
+    rows = usage.unrated(unit, limit)
+    for row in rows:
+        segment = UsageSegment.model_validate_json(row["body"])
+        usage.add_charges(unit, _charge_rows(unit, row, segment, charge_lines(segment, _offer(unit, row))))
+        usage.mark_rated(unit, segment.attempt_id, segment.sequence)
+    if rows:
+        unit.record(EventType.CHARGE_WRITTEN, "usage", segments=len(rows))
+    return len(rows)
+
+
+def _offer(unit: Unit, row: Row) -> NewOffer:
+    """The very version of the offer that the assignment names."""
+    version = published.version(unit, row["offer_id"], row["offer_version"])
+    if version is None:
+        raise NotFoundError("not_found", f"Version {row['offer_version']} of offer {row['offer_id']} is gone.")
+    return NewOffer.model_validate_json(version["body"])
+
+
+def _charge_rows(
+    unit: Unit, row: Row, segment: UsageSegment, lines: tuple[Line, ...], correction_id: str = ""
+) -> list[Row]:
+    offer = _offer(unit, row)
+    shared: dict[str, Any] = {
+        **{name: row[name] for name in ("account_id", "project_id", "platform_id", "job_id", "simulated")},
+        "attempt_id": segment.attempt_id,
+        "sequence": segment.sequence,
+        "correction_id": correction_id,
+        "currency": offer.currency.value,
+        "offer_id": row["offer_id"],
+        "offer_version": row["offer_version"],
+        "offer_name": offer.name,
+        "started_at": segment.started_at,
+        "ended_at": segment.ended_at,
+        "written_at": unit.now,
+    }
+    return [
+        {
+            **shared,
+            "id": new_id(),
+            "kind": line.kind.value,
+            "quantity": line.quantity,
+            "rate": line.rate,
+            "cost": line.cost,
+        }
+        for line in lines
+    ]
+
+
+def correct(unit: Unit, caller: Caller, ref: str, correction: UsageCorrection) -> None:
+    """Write a correction as a further row, with the charges that make up the difference.
+
+    Raises NotFoundError when there is no such segment, InvalidError when it would count for less than nothing.
+    """
+    rows = [r for r in usage.segments_of(unit, correction.attempt_id) if r["sequence"] == correction.sequence]
+    attempt = attempts.lock(unit, correction.attempt_id)
+    job = jobs.find(unit, caller, ref)
+    if not rows or attempt is None or job is None or attempt["job_id"] != job["id"]:
+        wrong = f"No segment {correction.sequence} of attempt {correction.attempt_id} was recorded."
+        raise NotFoundError("not_found", wrong, todo="suanlian charges lists them.", field="sequence")
+    segment = UsageSegment.model_validate_json(rows[0]["body"])
+    before = _corrections(unit, correction)
+    if corrected(segment, before) + correction.corrected_s < 0:
+        wrong = "The segment would count for less than nothing."
+        raise InvalidError("field_invalid", wrong, todo="Take away at most its length.", field="corrected_s")
+    row = {"id": new_id(), "attempt_id": correction.attempt_id, "sequence": correction.sequence}
+    row |= {"corrected_s": correction.corrected_s, "reason": correction.reason, "written_at": unit.now}
+    usage.add_correction(unit, {**row, "written_by": caller.principal_id})
+    known = _rating_row(unit, attempt)
+    lines = _difference(segment, before, correction, _offer(unit, known))
+    usage.add_charges(unit, _charge_rows(unit, known, segment, lines, str(row["id"])))
+    unit.record(
+        EventType.USAGE_CORRECTED, correction.attempt_id, account_id=attempt["account_id"], by=caller.principal_id
+    )
+
+
+def _corrections(unit: Unit, of: UsageCorrection) -> list[UsageCorrection]:
+    rows = usage.corrections_of(unit, of.attempt_id)
+    return [
+        UsageCorrection(
+            attempt_id=AttemptId(r["attempt_id"]),
+            sequence=r["sequence"],
+            corrected_s=r["corrected_s"],
+            reason=r["reason"],
+        )
+        for r in rows
+    ]
+
+
+def _rating_row(unit: Unit, attempt: Row) -> Row:
+    assignment, job = attempts.assignment_of(unit, attempt["id"]), jobs.lock(unit, attempt["job_id"])
+    if assignment is None or job is None:
+        raise NotFoundError("not_found", "The attempt has no assignment.")
+    offer = {name: assignment[name] for name in ("offer_id", "offer_version")}
+    return {**dict(attempt), **offer, "project_id": job["project_id"]}
+
+
+def _difference(
+    segment: UsageSegment, before: list[UsageCorrection], new: UsageCorrection, offer: NewOffer
+) -> tuple[Line, ...]:
+    """New lines minus old lines: a correction is rated as the difference between two lengths."""
+    old = {line.kind: line for line in lines_for(segment.granted, corrected(segment, before), offer)}
+    now = lines_for(segment.granted, corrected(segment, [*before, new]), offer)
+    return tuple(
+        Line(line.kind, line.quantity - old[line.kind].quantity, line.rate, line.cost - old[line.kind].cost)
+        for line in now
+    )
+
+
+def segments_of_job(unit: Unit, caller: Caller, ref: str) -> list[UsageSegment]:
+    """The recorded segments of a job that the caller may see. Raises NotFoundError."""
+    job = jobs.find(unit, caller, ref)
+    if job is None:
+        raise NotFoundError(
+            "not_found", f"You have no job {ref[:80]!r}.", todo="suanlian jobs lists yours.", field="job"
+        )
+    return [UsageSegment.model_validate_json(row["body"]) for row in usage.segments_of_job(unit, job["id"])]
+
+
+def charges_of(unit: Unit, caller: Caller, *, job: str | None, before: str, limit: int) -> list[Charge]:
+    """The caller's charges, newest first; those of one job when named. Raises NotFoundError."""
+    job_id = None
+    if job is not None:
+        row = jobs.find(unit, caller, job)
+        if row is None:
+            raise NotFoundError("not_found", f"You have no job {job[:80]!r}.", todo="suanlian jobs lists yours.")
+        job_id = row["id"]
+    return [_charge(row) for row in usage.charges_of(unit, caller, job_id=job_id, before=before, limit=limit)]
+
+
+def _charge(row: Row) -> Charge:
+    columns = [name for name in Charge.model_fields if name not in ("cost", "offer")]
+    offer = VersionRef(subject=Subject.OFFER, id=row["offer_id"], version=row["offer_version"], name=row["offer_name"])
+    cost = Money(amount=row["cost"], currency=Currency(row["currency"]))
+    return Charge(**{name: row[name] for name in columns}, cost=cost, offer=offer)
+
+
+def any_unrated(unit: Unit) -> bool:
+    """Whether there is anything to rate."""
+    return usage.any_unrated(unit)

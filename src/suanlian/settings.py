@@ -1,0 +1,60 @@
+"""What does the environment say? The one place that reads it; everybody else is handed values.
+
+Everything else that an agent or a hub needs stands in a file of its home directory, where it can be read and kept.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SUANLIAN_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    lang: str = ""
+    """``SUANLIAN_LANG``: zh or en; empty means as the system's locale says."""
+    locale_all: str = Field(default="", validation_alias="LC_ALL")
+    locale_messages: str = Field(default="", validation_alias="LC_MESSAGES")
+    locale_default: str = Field(default="", validation_alias="LANG")
+
+    @property
+    def language(self) -> str:
+        """The name of the language to show, in the order of POSIX: ours, LC_ALL, LC_MESSAGES, LANG."""
+        return self.lang or self.locale_all or self.locale_messages or self.locale_default
+
+
+class PersonSettings(_Settings):
+    """For `suanlian`."""
+
+    hub: str | None = None
+    """``SUANLIAN_HUB``: the address of the hub."""
+    key: SecretStr | None = None
+    """``SUANLIAN_KEY``: the API key, ``sl_...``."""
+    config_home: Path | None = Field(default=None, validation_alias="XDG_CONFIG_HOME")
+
+    @property
+    def login_file(self) -> Path:
+        """Where `suanlian login` keeps hub and key (XDG Base Directory)."""
+        return (self.config_home or Path.home() / ".config") / "suanlian" / "login.json"
+
+
+class AgentSettings(_Settings):
+    """For `suanlian-agent`."""
+
+    agent_home: Path = Path("suanlian-agent")
+    """``SUANLIAN_AGENT_HOME``: the agent's state directory; everything else stands in its ``agent.toml``."""
+
+
+class HubSettings(_Settings):
+    """For `suanlian-hub`."""
+
+    hub_home: Path = Path("suanlian-hub")
+    """``SUANLIAN_HUB_HOME``: the hub's state directory."""
+    database_url: str = ""
+    """``SUANLIAN_DATABASE_URL``: ``postgresql+psycopg://...``; empty means SQLite in the home directory."""
+    account_bytes: int = Field(default=4 * 1024**3, ge=1024)
+    """``SUANLIAN_ACCOUNT_BYTES``: how many bytes of inputs and outputs the hub keeps for one account."""
+    input_origins: tuple[str, ...] = ()
+    """``SUANLIAN_INPUT_ORIGINS``: a JSON list of origins (``https://host:port``) that job inputs may come from although
+    their address is not public."""

@@ -1,0 +1,98 @@
+"""Attempts, with what the hub wishes of each, and the assignments that tell why."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from suanlian.store import tables as t
+from suanlian.store.unit import Row, Unit
+
+
+def add(unit: Unit, attempt: Row, assignment: Row) -> None:
+    """Insert an attempt with its assignment."""
+    unit.connection.execute(insert(t.attempt).values(**attempt))
+    unit.connection.execute(insert(t.assignment).values(**assignment))
+
+
+def lock(unit: Unit, attempt_id: str) -> Row | None:
+    """The attempt row, locked until the unit ends."""
+    query = select(t.attempt).where(t.attempt.c.id == attempt_id).with_for_update()
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
+def find(unit: Unit, attempt_id: str) -> Row | None:
+    """By UUID."""
+    return unit.connection.execute(select(t.attempt).where(t.attempt.c.id == attempt_id)).mappings().one_or_none()
+
+
+def change(unit: Unit, attempt_id: str, values: Mapping[str, Any]) -> None:
+    """Update an attempt that is locked."""
+    unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(**values))
+
+
+def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Sequence[Row]:
+    """What changed for a connector since ``revision``, with job and places; from 0: all not to be forgotten."""
+    share, flavor = t.published.alias("share"), t.published.alias("flavor")
+    query = (
+        select(t.attempt, t.job.c.public_id, t.job.c.spec, t.entity.c.name.label("entity"))
+        .add_columns(share.c.name.label("share"), flavor.c.name.label("flavor"))
+        .join(t.job, t.job.c.id == t.attempt.c.job_id)
+        .join(t.entity, t.entity.c.id == t.job.c.entity_id)
+        .join(share, (share.c.id == t.attempt.c.share_id) & (share.c.version == 1))
+        .join(flavor, (flavor.c.id == t.attempt.c.flavor_id) & (flavor.c.version == 1))
+        .where(t.attempt.c.connector_id == connector_id, t.attempt.c.revision > revision)
+        .order_by(t.attempt.c.revision)
+        .limit(limit)
+    )
+    if revision == 0:
+        query = query.where(t.attempt.c.wish != "forget")
+    return unit.connection.execute(query).mappings().all()
+
+
+def with_places(unit: Unit, job_id: str, indices: Collection[int]) -> Sequence[Row]:
+    """The attempts of these tasks, oldest first, with the names of where they ran."""
+    share, flavor = t.published.alias("share"), t.published.alias("flavor")
+    query = (
+        select(t.attempt, t.platform.c.name.label("platform"), share.c.body.label("share_body"))
+        .add_columns(flavor.c.body.label("flavor_body"))
+        .join(t.platform, t.platform.c.id == t.attempt.c.platform_id)
+        .join(share, (share.c.id == t.attempt.c.share_id) & (share.c.version == 1))
+        .join(flavor, (flavor.c.id == t.attempt.c.flavor_id) & (flavor.c.version == 1))
+        .where(t.attempt.c.job_id == job_id, t.attempt.c.idx.in_(list(indices)))
+        .order_by(t.attempt.c.idx, t.attempt.c.number)
+    )
+    return unit.connection.execute(query).mappings().all()
+
+
+def live_of_job(unit: Unit, job_id: str) -> Sequence[Row]:
+    """The attempts of a job that have not ended, in the order of ids."""
+    query = select(t.attempt).where(t.attempt.c.job_id == job_id, t.attempt.c.ended_at.is_(None))
+    return unit.connection.execute(query.order_by(t.attempt.c.id)).mappings().all()
+
+
+def of_platform(unit: Unit, platform_id: str, *, before: str, limit: int) -> Sequence[Row]:
+    """What ran on a platform, newest first."""
+    query = select(t.attempt).where(t.attempt.c.platform_id == platform_id)
+    if before:
+        query = query.where(t.attempt.c.id < before)
+    return unit.connection.execute(query.order_by(t.attempt.c.id.desc()).limit(limit)).mappings().all()
+
+
+def made_between(unit: Unit, start: datetime, end: datetime) -> Sequence[Row]:
+    """Attempts that were alive at some moment of a window, with their assignment and their job's spec."""
+    query = (
+        select(t.attempt, t.assignment.c.body.label("assignment"), t.job.c.spec.label("spec"))
+        .join(t.assignment, t.assignment.c.attempt_id == t.attempt.c.id)
+        .join(t.job, t.job.c.id == t.attempt.c.job_id)
+        .where(t.attempt.c.created_at < end, (t.attempt.c.ended_at.is_(None)) | (t.attempt.c.ended_at > start))
+        .order_by(t.attempt.c.id)
+    )
+    return unit.connection.execute(query).mappings().all()
+
+
+def assignment_of(unit: Unit, attempt_id: str) -> Row | None:
+    """The assignment of one attempt."""
+    query = select(t.assignment).where(t.assignment.c.attempt_id == attempt_id)
+    return unit.connection.execute(query).mappings().one_or_none()

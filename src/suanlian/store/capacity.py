@@ -1,0 +1,110 @@
+"""The capacity book: who holds how much of which share, from when until when. ``change`` is its only writer.
+
+Rows are never removed. A release ends the row; what was held stays readable for ever.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, or_, select, update
+
+from suanlian.model.quantity import ResourceKind, Resources
+from suanlian.store import tables as t
+from suanlian.store.dialect import lock_name
+from suanlian.store.unit import Row, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """A wish to hold ``amount`` of a share from ``start`` until ``end`` (None: until released)."""
+
+    share_id: str
+    amount: Resources
+    start: datetime
+    end: datetime | None
+    holder_kind: str
+    holder_id: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Releasing:
+    """The end of all that a holder holds."""
+
+    holder_kind: str
+    holder_id: str
+    at: datetime
+
+
+def change(unit: Unit, wish: Taking | Releasing, admit: Callable[[Sequence[Row]], Sequence[ResourceKind]]) -> bool:
+    """Write the book, under the share's lock. ``admit`` gets the overlapping rows and names what would be too much.
+
+    Returns False, with nothing written, when anything would be. A holder that holds already holds once.
+    """
+    if isinstance(wish, Releasing):
+        _release(unit, wish)
+        return True
+    lock_name(unit.connection, f"share:{wish.share_id}")
+    overlapping = overlaps(unit, wish.share_id, wish.start, wish.end)
+    if any(row["holder_id"] == wish.holder_id and row["token"] == wish.token for row in overlapping):
+        return True
+    if admit(overlapping):
+        return False
+    _take(unit, wish)
+    return True
+
+
+def _take(unit: Unit, wish: Taking) -> None:
+    shared = {
+        "share_id": wish.share_id,
+        "start_at": wish.start,
+        "end_at": wish.end,
+        "holder_kind": wish.holder_kind,
+        "holder_id": wish.holder_id,
+        "token": wish.token,
+        "written_at": unit.now,
+    }
+    amounts = [(kind, amount) for kind, amount in wish.amount.base().items() if amount]
+    unit.connection.execute(
+        insert(t.capacity), [{**shared, "kind": kind.value, "quantity": amount} for kind, amount in amounts]
+    )
+
+
+def _release(unit: Unit, wish: Releasing) -> None:
+    mine = (t.capacity.c.holder_kind == wish.holder_kind) & (t.capacity.c.holder_id == wish.holder_id)
+    still = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > wish.at)
+    ended = (
+        func.max(t.capacity.c.start_at, wish.at) if unit.is_sqlite else func.greatest(t.capacity.c.start_at, wish.at)
+    )
+    unit.connection.execute(update(t.capacity).where(mine & still).values(end_at=ended))
+
+
+def overlaps(unit: Unit, share_id: str, start: datetime, end: datetime | None) -> Sequence[Row]:
+    """Every row of the share that holds at some moment of [start, end)."""
+    reaches = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > start)
+    query = select(t.capacity).where(t.capacity.c.share_id == share_id, reaches)
+    if end is not None:
+        query = query.where(t.capacity.c.start_at < end)
+    return unit.connection.execute(query).mappings().all()
+
+
+def held_now(unit: Unit) -> dict[str, Resources]:
+    """What is held of each share at this moment."""
+    holds = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > unit.now) & (t.capacity.c.start_at <= unit.now)
+    query = (
+        select(t.capacity.c.share_id, t.capacity.c.kind, func.sum(t.capacity.c.quantity).label("quantity"))
+        .where(holds)
+        .group_by(t.capacity.c.share_id, t.capacity.c.kind)
+    )
+    held: dict[str, dict[str, int]] = {}
+    for share_id, kind, quantity in unit.connection.execute(query):
+        held.setdefault(share_id, {})[kind] = int(quantity)
+    return {share_id: Resources.of(amounts) for share_id, amounts in held.items()}
+
+
+def rows_between(unit: Unit, start: datetime, end: datetime) -> Sequence[Row]:
+    """Every row that held at some moment of [start, end), over all shares."""
+    reaches = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > start)
+    query = select(t.capacity).where(reaches, t.capacity.c.start_at < end).order_by(t.capacity.c.id)
+    return unit.connection.execute(query).mappings().all()

@@ -1,0 +1,79 @@
+"""Bytes that the hub carries: uploaded inputs, live logs, outputs. Each with its owner and its bounds."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, insert, select
+
+from suanlian.store import tables as t
+from suanlian.store.dialect import insert_new
+from suanlian.store.unit import Row, Unit
+
+
+def add_object(unit: Unit, row: Row) -> bool:
+    """Keep an uploaded input; false when this account has it already."""
+    return insert_new(unit.connection, t.object_, [row]) == 1
+
+
+def find_object(unit: Unit, account_id: str, sha256: str) -> bytes | None:
+    """The bytes of an account's own object."""
+    query = select(t.object_.c.data).where(t.object_.c.account_id == account_id, t.object_.c.sha256 == sha256)
+    return unit.connection.execute(query).scalar_one_or_none()
+
+
+def has_objects(unit: Unit, account_id: str, digests: Sequence[str]) -> frozenset[str]:
+    """Which of these the account has."""
+    query = select(t.object_.c.sha256).where(t.object_.c.account_id == account_id, t.object_.c.sha256.in_(digests))
+    return frozenset(unit.connection.execute(query).scalars())
+
+
+def held_bytes(unit: Unit, account_id: str) -> int:
+    """How many bytes of objects and outputs the account has here."""
+    objects = select(func.coalesce(func.sum(t.object_.c.size), 0)).where(t.object_.c.account_id == account_id)
+    outputs = select(func.coalesce(func.sum(t.output.c.size), 0)).where(t.output.c.account_id == account_id)
+    return int(unit.connection.execute(objects).scalar_one()) + int(unit.connection.execute(outputs).scalar_one())
+
+
+def log_length(unit: Unit, attempt_id: str, stream: str) -> int:
+    """How many bytes of the stream are here."""
+    query = select(func.max(t.log_chunk.c.start + t.log_chunk.c.length))
+    query = query.where(t.log_chunk.c.attempt_id == attempt_id, t.log_chunk.c.stream == stream)
+    return int(unit.connection.execute(query).scalar_one() or 0)
+
+
+def add_log(unit: Unit, row: Row) -> None:
+    """Append a chunk that starts where the last one ends."""
+    unit.connection.execute(insert(t.log_chunk).values(**row))
+
+
+def read_log(unit: Unit, attempt_id: str, stream: str, offset: int, limit: int) -> bytes:
+    """Up to about ``limit`` bytes from ``offset``."""
+    query = (
+        select(t.log_chunk.c.start, t.log_chunk.c.data)
+        .where(t.log_chunk.c.attempt_id == attempt_id, t.log_chunk.c.stream == stream)
+        .where(t.log_chunk.c.start + t.log_chunk.c.length > offset)
+        .order_by(t.log_chunk.c.start)
+    )
+    taken = bytearray()
+    for start, data in unit.connection.execute(query):
+        taken += data[max(0, offset - start) :]
+        if len(taken) >= limit:
+            break
+    return bytes(taken[:limit])
+
+
+def add_output(unit: Unit, row: Row) -> bool:
+    """Keep an output; false when it is here already."""
+    return insert_new(unit.connection, t.output, [row]) == 1
+
+
+def find_output(unit: Unit, attempt_id: str, path: str) -> Row | None:
+    """One output with its bytes."""
+    query = select(t.output).where(t.output.c.attempt_id == attempt_id, t.output.c.path == path)
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
+def outputs_of(unit: Unit, attempt_ids: Sequence[str]) -> Sequence[Row]:
+    """The outputs of these attempts, without their bytes."""
+    columns = (t.output.c.attempt_id, t.output.c.path, t.output.c.size, t.output.c.sha256)
+    query = select(*columns).where(t.output.c.attempt_id.in_(attempt_ids))
+    return unit.connection.execute(query.order_by(t.output.c.attempt_id, t.output.c.path)).mappings().all()

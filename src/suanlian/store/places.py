@@ -1,0 +1,99 @@
+"""The places of one moment, put together from what platforms published and from the capacity book."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from suanlian.model.ids import FlavorId, ShareId
+from suanlian.model.offer import NewOffer
+from suanlian.model.place import Place
+from suanlian.model.platform import Flavor, PlatformState, Share, Site
+from suanlian.model.version import Subject, VersionRef
+from suanlian.store import capacity, parties, platforms, published
+from suanlian.store.unit import Row, Unit
+
+SILENT: Final = timedelta(seconds=90)
+"""A connector that was not heard of for this long gets nothing new."""
+BODY: Final[Mapping[Subject, type[Site] | type[Flavor] | type[Share] | type[NewOffer]]] = {
+    Subject.SITE: Site,
+    Subject.FLAVOR: Flavor,
+    Subject.SHARE: Share,
+    Subject.OFFER: NewOffer,
+}
+
+
+class Places:
+    """The places of this moment: for each share its platform, site, flavor, offer, and what is free of it."""
+
+    def __init__(self, unit: Unit) -> None:
+        """Read everything in one go; the values stay as they are."""
+        self.rows = {row["id"]: row for row in published.current(unit, at=unit.now) if not row["withdrawn"]}
+        self.platforms = {row["id"]: row for row in platforms.list_all(unit)}
+        self.entities = {row["id"]: row["name"] for row in parties.list_entities(unit, after="", limit=100_000)}
+        self._connectors = {row["id"]: row for row in platforms.all_connectors(unit)}
+        self._held = capacity.held_now(unit)
+        self._now = unit.now
+        self._named = {(r["platform_id"], r["subject"], r["name"]): r for r in self.rows.values()}
+        self._bodies: dict[str, Any] = {}
+
+    def body(self, row: Row) -> Any:  # noqa: ANN401 - the body of any subject
+        """The value of a row, parsed once."""
+        if row["id"] not in self._bodies:
+            self._bodies[row["id"]] = BODY[Subject(row["subject"])].model_validate_json(row["body"])
+        return self._bodies[row["id"]]
+
+    def all(self) -> tuple[Place, ...]:
+        """Every place, in the order of share ids."""
+        shares = (row for row in self.rows.values() if row["subject"] == Subject.SHARE)
+        return tuple(place for place in (self._place(row) for row in shares) if place is not None)
+
+    def _offer(self, share: Row) -> Row | None:
+        offers = (
+            row
+            for row in self.rows.values()
+            if row["subject"] == Subject.OFFER
+            and row["platform_id"] == share["platform_id"]
+            and self.body(row).share == share["name"]
+        )
+        return max(offers, key=lambda row: row["written_at"], default=None)
+
+    def _place(self, row: Row) -> Place | None:
+        share: Share = self.body(row)
+        site = self._named.get((row["platform_id"], Subject.SITE, share.site))
+        flavor = self._named.get((row["platform_id"], Subject.FLAVOR, share.flavor))
+        if site is None or flavor is None:
+            return None
+        offer, platform = self._offer(row), self.platforms[row["platform_id"]]
+        held = self._held.get(row["id"])
+        return Place(
+            share_id=ShareId(row["id"]),
+            platform=platform["name"],
+            platform_live=platform["state"] == PlatformState.LIVE,
+            accepting=self._accepting(row),
+            entity=self.entities[platform["entity_id"]],
+            site=self.body(site),
+            share=share,
+            flavor=self.body(flavor),
+            offer=None if offer is None else self.body(offer),
+            versions=tuple(_ref(r) for r in (row, site, flavor, offer) if r is not None),
+            free=share.capacity if held is None else share.capacity.minus(held),
+        )
+
+    def _accepting(self, row: Row) -> bool:
+        connector = self._connectors.get(row["connector_id"])
+        if connector is None or not connector["accepting"]:
+            return False
+        return connector["seen_at"] is not None and connector["seen_at"] > self._now - SILENT
+
+    def connector_of(self, share_id: str) -> str:
+        """The connector that publishes the share."""
+        return str(self.rows[share_id]["connector_id"])
+
+    def flavor_id(self, share_id: str) -> FlavorId:
+        """The flavor of the share."""
+        row = self.rows[share_id]
+        return FlavorId(self._named[row["platform_id"], Subject.FLAVOR, self.body(row).flavor]["id"])
+
+
+def _ref(row: Row) -> VersionRef:
+    return VersionRef(subject=Subject(row["subject"]), id=row["id"], version=row["version"], name=row["name"])

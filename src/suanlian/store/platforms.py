@@ -1,0 +1,102 @@
+"""Platforms, their connectors and revisions, nonces of signed calls, delegated prefixes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, or_, select, update
+
+from suanlian.store import tables as t
+from suanlian.store.dialect import insert_new
+from suanlian.store.unit import Row, Unit
+
+
+def add(unit: Unit, row: Row) -> None:
+    """Insert a platform."""
+    unit.connection.execute(insert(t.platform).values(**row))
+
+
+def find(unit: Unit, ref: str) -> Row | None:
+    """By UUID, public identifier or name."""
+    which = or_(t.platform.c.id == ref, t.platform.c.public_id == ref, t.platform.c.name == ref)
+    return unit.connection.execute(select(t.platform).where(which)).mappings().one_or_none()
+
+
+def list_all(unit: Unit, *, after: str = "", limit: int = 1000) -> Sequence[Row]:
+    """In the order of ids."""
+    query = select(t.platform).where(t.platform.c.id > after).order_by(t.platform.c.id).limit(limit)
+    return unit.connection.execute(query).mappings().all()
+
+
+def change(unit: Unit, platform_id: str, old_state: str, values: Mapping[str, Any]) -> bool:
+    """Change it if it is still in ``old_state``."""
+    which = (t.platform.c.id == platform_id) & (t.platform.c.state == old_state)
+    return unit.connection.execute(update(t.platform).where(which).values(**values)).rowcount == 1
+
+
+def add_connector(unit: Unit, row: Row) -> None:
+    """Insert a connector."""
+    unit.connection.execute(insert(t.connector).values(**row))
+
+
+def find_connector(unit: Unit, connector_id: str) -> Row | None:
+    """By UUID, with its platform's name and state."""
+    query = (
+        select(t.connector, t.platform.c.name.label("platform"), t.platform.c.state.label("platform_state"))
+        .join(t.platform, t.platform.c.id == t.connector.c.platform_id)
+        .where(t.connector.c.id == connector_id)
+    )
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
+def connectors_of(unit: Unit, platform_id: str) -> Sequence[Row]:
+    """All connectors of a platform."""
+    query = select(t.connector).where(t.connector.c.platform_id == platform_id).order_by(t.connector.c.id)
+    return unit.connection.execute(query).mappings().all()
+
+
+def all_connectors(unit: Unit) -> Sequence[Row]:
+    """Every connector."""
+    return unit.connection.execute(select(t.connector).order_by(t.connector.c.id)).mappings().all()
+
+
+def next_revision(unit: Unit, connector_id: str) -> int:
+    """Bump the connector's counter under its row lock: what commits later has the higher number."""
+    bumped = (
+        update(t.connector)
+        .where(t.connector.c.id == connector_id)
+        .values(revision=t.connector.c.revision + 1)
+        .returning(t.connector.c.revision)
+    )
+    unit.wake(f"connector:{connector_id}")
+    return int(unit.connection.execute(bumped).scalar_one())
+
+
+def seen(unit: Unit, connector_id: str, *, accepting: bool | None = None) -> None:
+    """Note that the connector called just now."""
+    values: dict[str, Any] = {"seen_at": unit.now}
+    if accepting is not None:
+        values["accepting"] = accepting
+    unit.connection.execute(update(t.connector).where(t.connector.c.id == connector_id).values(**values))
+
+
+def remember_nonce(unit: Unit, row: Row) -> bool:
+    """False when this key used the nonce before. Those that have expired are swept by ``sweep_nonces``."""
+    return insert_new(unit.connection, t.nonce, [row]) == 1
+
+
+def sweep_nonces(unit: Unit) -> int:
+    """Forget the nonces of calls that are too old to be accepted anyway."""
+    return unit.connection.execute(delete(t.nonce).where(t.nonce.c.expires_at < unit.now)).rowcount
+
+
+def delegate(unit: Unit, row: Row) -> None:
+    """Write down to whom a prefix belongs."""
+    unit.connection.execute(insert(t.delegation).values(**row))
+
+
+def delegation_of(unit: Unit, prefix: str) -> Row | None:
+    """The hub below that the longest leading part of ``prefix`` belongs to."""
+    parts = prefix.split(".")
+    leading = [".".join(parts[: n + 1]) for n in range(len(parts))]
+    rows = unit.connection.execute(select(t.delegation).where(t.delegation.c.prefix.in_(leading))).mappings().all()
+    return max(rows, key=lambda row: len(row["prefix"]), default=None)

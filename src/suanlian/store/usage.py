@@ -1,0 +1,101 @@
+"""Usage batches and segments as they came, signed; corrections as further rows; the charges made of them."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy import func, insert, select, update
+
+from suanlian.model.party import Caller
+from suanlian.store import tables as t
+from suanlian.store.dialect import insert_new
+from suanlian.store.unit import Row, Unit
+
+
+def add_batch(unit: Unit, row: Row) -> bool:
+    """Keep a signed batch; false when it is here already."""
+    return insert_new(unit.connection, t.usage_batch, [row]) == 1
+
+
+def add_segment(unit: Unit, row: Row) -> None:
+    """Insert a segment."""
+    unit.connection.execute(insert(t.usage_segment).values(**row))
+
+
+def segments_of(unit: Unit, attempt_id: str) -> Sequence[Row]:
+    """The segments of one attempt, in order."""
+    query = select(t.usage_segment).where(t.usage_segment.c.attempt_id == attempt_id)
+    return unit.connection.execute(query.order_by(t.usage_segment.c.sequence)).mappings().all()
+
+
+def segments_of_job(unit: Unit, job_id: str) -> Sequence[Row]:
+    """The segments of all attempts of a job."""
+    query = (
+        select(t.usage_segment)
+        .join(t.attempt, t.attempt.c.id == t.usage_segment.c.attempt_id)
+        .where(t.attempt.c.job_id == job_id)
+        .order_by(t.usage_segment.c.attempt_id, t.usage_segment.c.sequence)
+    )
+    return unit.connection.execute(query).mappings().all()
+
+
+def unrated(unit: Unit, limit: int) -> Sequence[Row]:
+    """Segments without charges, oldest first, with what pricing needs to know of their attempt."""
+    query = (
+        select(t.usage_segment, t.attempt.c.job_id, t.attempt.c.platform_id, t.attempt.c.simulated)
+        .add_columns(t.assignment.c.offer_id, t.assignment.c.offer_version, t.job.c.account_id, t.job.c.project_id)
+        .join(t.attempt, t.attempt.c.id == t.usage_segment.c.attempt_id)
+        .join(t.assignment, t.assignment.c.attempt_id == t.attempt.c.id)
+        .join(t.job, t.job.c.id == t.attempt.c.job_id)
+        .where(t.usage_segment.c.rated_at.is_(None))
+        .order_by(t.usage_segment.c.received_at)
+        .limit(limit)
+    )
+    return unit.connection.execute(query).mappings().all()
+
+
+def mark_rated(unit: Unit, attempt_id: str, sequence: int) -> None:
+    """Its charges are written."""
+    which = (t.usage_segment.c.attempt_id == attempt_id) & (t.usage_segment.c.sequence == sequence)
+    unit.connection.execute(update(t.usage_segment).where(which).values(rated_at=unit.now))
+
+
+def add_correction(unit: Unit, row: Row) -> None:
+    """Insert a correction."""
+    unit.connection.execute(insert(t.usage_correction).values(**row))
+
+
+def corrections_of(unit: Unit, attempt_id: str) -> Sequence[Row]:
+    """The corrections of one attempt, oldest first."""
+    query = select(t.usage_correction).where(t.usage_correction.c.attempt_id == attempt_id)
+    return unit.connection.execute(query.order_by(t.usage_correction.c.id)).mappings().all()
+
+
+def add_charges(unit: Unit, rows: Sequence[Row]) -> int:
+    """Insert those charges that are not there yet; returns how many were new."""
+    return insert_new(unit.connection, t.charge, rows)
+
+
+def charges_of(
+    unit: Unit, caller: Caller, *, job_id: str | None = None, before: str = "", limit: int = 200
+) -> Sequence[Row]:
+    """The caller's charges, newest first."""
+    query = select(t.charge)
+    if not caller.sees_all:
+        query = query.where(t.charge.c.account_id == caller.account_id)
+    if job_id is not None:
+        query = query.where(t.charge.c.job_id == job_id)
+    if before:
+        query = query.where(t.charge.c.id < before)
+    return unit.connection.execute(query.order_by(t.charge.c.id.desc()).limit(limit)).mappings().all()
+
+
+def cost_by_attempt(unit: Unit) -> dict[str, Decimal]:
+    """What each attempt cost so far."""
+    query = select(t.charge.c.attempt_id, func.sum(t.charge.c.cost)).group_by(t.charge.c.attempt_id)
+    return {attempt_id: Decimal(cost) for attempt_id, cost in unit.connection.execute(query)}
+
+
+def any_unrated(unit: Unit) -> bool:
+    """Whether any segment has no charges yet."""
+    query = select(t.usage_segment.c.attempt_id).where(t.usage_segment.c.rated_at.is_(None)).limit(1)
+    return unit.connection.execute(query).scalar_one_or_none() is not None

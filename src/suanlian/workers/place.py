@@ -1,0 +1,50 @@
+"""Gives waiting tasks a place, whenever jobs come, capacity is released or the catalogue changes."""
+
+from concurrent.futures import Future
+from functools import partial
+from typing import ClassVar, Final
+
+from suanlian.model.event import EventType
+from suanlian.services import placing
+from suanlian.services.placing import Placed, Waits
+from suanlian.workers.loop import Worker
+
+_JOBS: Final = 100
+_ANSWER_S: Final = 60.0
+
+
+class Placer(Worker):
+    """See the module."""
+
+    name: ClassVar[str] = "place"
+    follows: ClassVar[frozenset[EventType]] = frozenset(
+        {
+            EventType.JOB_SUBMITTED,
+            EventType.TASK_REQUEUED,
+            EventType.ATTEMPT_ENDED,
+            EventType.INVENTORY_CHANGED,
+            EventType.OFFER_PUBLISHED,
+            EventType.PLATFORM_LIVE,
+            EventType.CONNECTOR_ACCEPTING,
+        }
+    )
+    every_s: ClassVar[float] = 5.0
+
+    def step(self) -> bool:
+        """Look at all waiting jobs, page by page; again at once while tasks are being placed."""
+        after, placed = "", False
+        while True:
+            with self.tools.reading() as unit:
+                found = placing.decide(unit, after=after, limit=_JOBS)
+            placed = self._apply(found.decisions) or placed
+            if not found.last:
+                return placed
+            after = found.last
+
+    def _apply(self, decisions: tuple[Placed | Waits, ...]) -> bool:
+        made: list[tuple[Placed | Waits, Future[bool]]] = [
+            (decision, self.tools.writer.submit(self.apply(partial(placing.apply, decision=decision))))
+            for decision in decisions
+        ]
+        done = [(decision, future.result(_ANSWER_S)) for decision, future in made]
+        return any(true and isinstance(decision, Placed) for decision, true in done)
