@@ -72,7 +72,7 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@test -n "$(wildcard bench/bench_*.py)" || { echo "There is no bench/bench_*.py in this checkout" >&2; exit 1; }
-	@for bench in $(wildcard bench/bench_*.py); do echo "== $$bench"; $(PY) $$bench $(ARGS) || exit 1; done
+	@for bench in $(wildcard bench/bench_*.py); do echo "== $$bench"; $(PY) -m bench.$$(basename $$bench .py) $(ARGS) || exit 1; done
 
 locale: $(VENV)/.installed-dev
 	@$(PY) -m scripts.locale_catalog

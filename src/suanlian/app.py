@@ -3,7 +3,6 @@
 import fcntl
 import os
 import secrets
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from fastapi import FastAPI
 from suanlian import __version__
 from suanlian.api import catalogue, connector, errors, files, jobs, node, parties, platforms, supervision
 from suanlian.api.deps import Bounds, Hub
+from suanlian.api.known import Known
 from suanlian.api.limits import Limits
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.errors import ConflictError
-from suanlian.model.event import EventType
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.services import nodes
@@ -41,9 +40,6 @@ from suanlian.workers.uplink import Uplink
 KEY_FILE: Final = "hub.key"
 PEPPER_FILE: Final = "pepper"
 _PEPPER_BYTES: Final = 32
-_CHANGES_PLACES: Final = frozenset(
-    {EventType.INVENTORY_CHANGED, EventType.OFFER_PUBLISHED, EventType.PLATFORM_LIVE, EventType.PLATFORM_SUSPENDED}
-)
 
 
 def utc_now() -> datetime:
@@ -130,11 +126,13 @@ def prepare_store(settings: HubSettings) -> None:
 def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
     """Put a hub together; its tables are there and it was initialised. Nothing runs yet but the writer."""
     store = open_store(database_url(settings))
-    wakeups, places_changed = Wakeups(), threading.Event()
+    wakeups, tokens = Wakeups(), make_secrets(settings.hub_home)
+    bounds = Bounds(settings.account_bytes, frozenset(settings.input_origins))
+    tools = Tools(store, wakeups, clock)
+    known = Known(tools.reading, clock, tokens, bounds.input_origins)
 
     def committed(topics: list[str]) -> None:
-        if not _CHANGES_PLACES.isdisjoint(topics):
-            places_changed.set()
+        known.forget(topics)
         wakeups.notify(topics)
 
     writer = Writer(store, clock=clock, on_commit=committed)
@@ -144,15 +142,14 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         writer=writer,
         wakeups=wakeups,
         node=_load(store, keypair, clock),
-        secrets=make_secrets(settings.hub_home),
-        bounds=Bounds(settings.account_bytes, frozenset(settings.input_origins)),
+        secrets=tokens,
+        bounds=bounds,
         clock=clock,
         version=__version__,
-        places_changed=places_changed,
+        known=known,
     )
-    tools = Tools(store, writer, wakeups, clock)
-    uplink = Uplink(tools, lambda row: HubAbove(row, keypair, clock))
-    return Running(hub, (Placer(tools), Rater(tools), uplink, Sweeper(tools)))
+    uplink = Uplink(tools, writer, lambda row: HubAbove(row, keypair, clock))
+    return Running(hub, (Placer(tools, writer), Rater(tools, writer), uplink, Sweeper(tools, writer)))
 
 
 def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:

@@ -150,7 +150,7 @@ class Bench:
             self.clock.forward(seconds)
 
 
-def spec(**changes: Any) -> JobSpec:
+def spec(**changes: object) -> JobSpec:
     given: dict[str, Any] = {
         "name": "job",
         "resources": {"cpu": "1", "memory": "1GiB"},
@@ -159,7 +159,7 @@ def spec(**changes: Any) -> JobSpec:
     return JobSpec.model_validate(given | changes)
 
 
-def run(job: JobSpec | None = None, **changes: Any) -> Instruction:
+def run(job: JobSpec | None = None, **changes: object) -> Instruction:
     said = Instruction(
         attempt_id=AttemptId(new_id()),
         token=7,

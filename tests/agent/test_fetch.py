@@ -24,7 +24,7 @@ class Files(BaseHTTPRequestHandler):
     hosts: list[str]
     wbufsize = -1
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         type(self).hosts.append(self.headers["Host"])
         kind, _slash, rest = self.path[1:].partition("/")
         if kind == "to":

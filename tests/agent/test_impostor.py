@@ -58,7 +58,7 @@ def test_an_unsigned_refusal_changes_nothing(tmp_path: Path) -> None:
         bench.rounds(agent, 1)
         bench.hub.mischief("report", Mischief.WRONG_KEY)
         with pytest.raises(UntrustedError):
-            bench.rounds(agent, 1)
+            bench.rounds(agent, 3)
         row = agent.desk.ledger.row(said.attempt_id)
         assert row is not None
         assert not row.abandoned

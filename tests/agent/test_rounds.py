@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,13 +11,13 @@ from suanlian.drivers.contract import DriverError, Work
 from suanlian.model.job import Input, JobState
 from suanlian.model.protocol import Verdict, Wish
 from suanlian.model.quantity import Resources
-from suanlian.testing.fake_driver import Ending
+from suanlian.testing.fake_driver import Ending, Script
 from suanlian.testing.fake_hub import Mischief
 from tests.agent.bench import Bench, run, sha256, spec, then
 
 
-def lasts(seconds: float, **changes: object) -> object:
-    return lambda _work, _index: Ending(after_s=seconds, **changes)  # type: ignore[arg-type]
+def lasts(seconds: float, **changes: Any) -> Script:  # noqa: ANN401 - the fields of an Ending
+    return lambda _work, _index: Ending(after_s=seconds, **changes)
 
 
 def test_a_job_comes_in_runs_and_comes_back_whole(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_doubled_instruction_starts_once_also_after_it_was_forgotten(tmp_path:
 
 
 def test_an_instruction_with_another_token_changes_nothing(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(100)) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(100)) as bench:
         said, agent = run(), bench.agent()
         bench.hub.wish(said, then(said, Wish.CANCEL).model_copy(update={"token": 8}))
         bench.rounds(agent, 3)
@@ -82,7 +83,7 @@ def test_an_instruction_with_another_token_changes_nothing(tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["poll", "report", "usage", "logs", "outputs", "inventory"])
 @pytest.mark.parametrize("what", [Mischief.LOST, Mischief.BROKEN])
 def test_a_lost_answer_heals(tmp_path: Path, name: str, what: Mischief) -> None:
-    with Bench(tmp_path, script=lasts(1, stdout=b"out", files={"z": b"3"})) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(1, stdout=b"out", files={"z": b"3"})) as bench:
         said, agent = run(spec(outputs=("z",))), bench.agent()
         bench.hub.mischief(name, what)
         bench.hub.wish(said)
@@ -125,7 +126,7 @@ def test_a_wish_for_an_attempt_that_was_never_heard_of_is_answered(tmp_path: Pat
 
 
 def test_what_runs_is_cancelled_and_billed_until_then(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(1000)) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(1000)) as bench:
         said, agent = run(), bench.agent()
         bench.hub.wish(said)
         bench.rounds(agent, 2)
@@ -139,7 +140,7 @@ def test_what_runs_is_cancelled_and_billed_until_then(tmp_path: Path) -> None:
 
 
 def test_a_recall_of_what_runs_lets_it_run(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(4)) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(4)) as bench:
         said, agent = run(), bench.agent()
         bench.hub.wish(said)
         bench.rounds(agent, 2)
@@ -149,7 +150,7 @@ def test_a_recall_of_what_runs_lets_it_run(tmp_path: Path) -> None:
 
 
 def test_a_stale_attempt_is_stopped_forgotten_and_never_reported_again(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(1000)) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(1000)) as bench:
         said, agent = run(), bench.agent()
         bench.hub.wish(said)
         bench.hub.verdicts[said.attempt_id] = Verdict.STALE
@@ -162,7 +163,7 @@ def test_a_stale_attempt_is_stopped_forgotten_and_never_reported_again(tmp_path:
 
 
 def test_a_lost_job_is_the_platforms_fault_and_billed_no_further_than_it_was_seen(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(1000)) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(1000)) as bench:
         said, agent = run(), bench.agent()
         bench.hub.wish(said)
         bench.rounds(agent, 3, seconds=61)
@@ -191,7 +192,7 @@ def test_the_owners_policy_is_asked_again(
     tmp_path: Path, policy: str, changes: dict[str, object], state: JobState, reason: str
 ) -> None:
     with Bench(tmp_path, policy=policy) as bench:
-        said, agent = run(**changes), bench.agent()
+        said, agent = run().model_copy(update=changes), bench.agent()
         bench.hub.wish(said)
         bench.rounds(agent, 2)
         end = bench.hub.last(said.attempt_id)
@@ -201,7 +202,7 @@ def test_the_owners_policy_is_asked_again(
 
 
 def test_no_more_is_admitted_than_the_share_holds(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(1000)) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(1000)) as bench:
         said, agent = [run() for _each in range(3)], bench.agent()
         bench.hub.wish(*said)
         bench.rounds(agent, 3)
@@ -236,7 +237,7 @@ def test_an_engine_in_trouble_is_tried_again_and_a_refusal_ends_the_attempt(tmp_
 
 
 def test_a_missing_output_is_the_programs_fault_and_named(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(0, files={"a": b"1"})) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(0, files={"a": b"1"})) as bench:
         said, agent = run(spec(outputs=("a", "b"))), bench.agent()
         bench.hub.wish(said)
         bench.rounds(agent)
@@ -248,7 +249,7 @@ def test_a_missing_output_is_the_programs_fault_and_named(tmp_path: Path) -> Non
 
 def test_a_program_that_failed_brings_what_it_left(tmp_path: Path) -> None:
     script = lasts(0, state=JobState.EXECUTOR_ERROR, exit_code=3, files={"a": b"1"}, limit="memory", reason="x\x1b[2J")
-    with Bench(tmp_path, script=script) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=script) as bench:
         said, agent = run(spec(outputs=("a", "b"))), bench.agent()
         bench.hub.wish(said)
         bench.rounds(agent)
@@ -258,7 +259,7 @@ def test_a_program_that_failed_brings_what_it_left(tmp_path: Path) -> None:
 
 
 def test_a_refused_output_fails_the_attempt_and_not_the_agent(tmp_path: Path) -> None:
-    with Bench(tmp_path, script=lasts(0, files={"a": b"1"})) as bench:  # type: ignore[arg-type]
+    with Bench(tmp_path, script=lasts(0, files={"a": b"1"})) as bench:
         said, agent = run(spec(outputs=("a",))), bench.agent()
         bench.hub.mischief("outputs", Mischief.REFUSED)
         bench.hub.wish(said)

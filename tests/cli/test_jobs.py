@@ -253,6 +253,18 @@ def test_why_names_the_place_and_every_candidate(
     assert json.loads(suanlian("why", UUID, "--json")[1])["winner"] == 0
 
 
+def test_why_of_a_hub_without_places_is_one_line(suanlian: Suanlian, logged_in: PeopleHub) -> None:
+    logged_in.says(f"GET /v1/jobs/{UUID}/explanation", {**explanation(), "candidates": [], "winner": None})
+    assert suanlian("why", UUID) == (0, "waits: no platform has published a share yet\n", "")
+
+
+def test_only_what_still_runs_is_said_to_be_stopped(suanlian: Suanlian, logged_in: PeopleHub) -> None:
+    canceling = job(state="CANCELING", canceling=True, ended_at=None)
+    logged_in.says(f"POST /v1/jobs/{UUID}/cancel", canceling, job(state="CANCELED", canceling=True))
+    assert suanlian("cancel", UUID)[2] == "What runs is being stopped.\n"
+    assert suanlian("cancel", UUID)[2] == ""
+
+
 def test_a_log_commands_no_terminal(suanlian: Suanlian, logged_in: PeopleHub) -> None:
     answers = [(b"ok \x1b[2Jgone\r\n\xe4\xb8", 13), (b"\xad\x07\xc2\x9b\n", 18), (b"", 18)]
     headers = [{"Suanlian-Next-Offset": str(following), "Suanlian-Ended": "true"} for _data, following in answers]

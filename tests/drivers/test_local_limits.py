@@ -108,7 +108,7 @@ def test_cpu_is_limited_to_the_grant(bench: DriverBench, way: Way) -> None:
 
 def test_the_program_is_told_from_what_cannot_start(bench: DriverBench) -> None:
     native_id, seen = bench.run(("nosuch", "--flag"))
-    assert (seen.state, seen.exit_code) == (JobState.EXECUTOR_ERROR, 127)
+    assert (seen.exit_code, seen.reason) == (127, "cannot start 'nosuch': No such file or directory")
     assert told(bench, native_id) == "suanlian: cannot start 'nosuch': No such file or directory\n"
     native_id, seen = bench.run(("sh", "-c", "exit 127"))
     assert (seen.state, seen.exit_code, seen.reason) == (JobState.EXECUTOR_ERROR, 127, "exit code 127")

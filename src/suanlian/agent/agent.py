@@ -1,6 +1,7 @@
 """One round of each thing that the agent does for ever: ask, look, act, stream, tell. Threads are elsewhere."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import Final
@@ -13,7 +14,7 @@ from suanlian.agent.outbox import Outbox
 from suanlian.agent.policy import House
 from suanlian.agent.reconcile import Move, decide, observed
 from suanlian.agent.row import Row, Step
-from suanlian.drivers.contract import DriverError, NativeId
+from suanlian.drivers.contract import DriverError, Lists, NativeId
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import AttemptId
 from suanlian.model.protocol import InventoryCall, PollCall
@@ -38,6 +39,7 @@ class Agent:
         self.desk = desk
         self.outbox = Outbox(desk)
         self._published: InventoryCall | None = None
+        self._polled = False
         self._busy: set[str] = set()
         self._lock = Lock()
 
@@ -66,7 +68,27 @@ class Agent:
         desk = self.desk
         answer = desk.hub.poll(PollCall(revision=desk.ledger.revision(), wait_s=wait_s))
         changed = desk.ledger.take(answer, desk.clock())
-        return changed + (self.poll(0) if answer.more else 0)
+        if answer.more:
+            return changed + self.poll(0)
+        self._polled = True
+        return changed
+
+    def sweep(self) -> int:
+        """End what the engine keeps for attempts that neither the ledger nor the hub knows; returns how many there are.
+
+        A ledger that was lost is first filled by the hub: before the first whole poll nobody can be called an orphan.
+        """
+        driver, orphans = self.desk.driver, 0
+        if not self._polled or not isinstance(driver, Lists):
+            return orphans
+        for native, attempt in driver.known():
+            if self.desk.ledger.row(attempt) is None:
+                orphans += 1
+                log.warning("job %s belongs to no attempt: it is ended", native)
+                driver.cancel(native)
+                with suppress(DriverError):  # it has not ended yet: the next sweep finds it again
+                    driver.forget(native)
+        return orphans
 
     def tick(self, apart: Apart = at_once) -> bool:
         """Look at what runs, then make the next move of every attempt; False when none had one."""

@@ -45,7 +45,7 @@ def build_driver(config: AgentConfig, home: Home, registry: DriverRegistry) -> D
     kind = cast("type[Any]", registry.load(config.driver.name))
     options = get_type_hints(kind.__init__)["options"]
     names = {field.name for field in dataclasses.fields(options)}
-    given = ({"root": home.driver} if "root" in names else {}) | dict(config.driver.options)
+    given = ({"root": home.driver} if "root" in names else {}) | config.driver.given()
     if strange := sorted(given.keys() - names):
         raise _bad_option(home, f"driver.options.{strange[0]}", f"driver {config.driver.name!r} has no such option")
     try:

@@ -27,10 +27,15 @@ def _hub(url: str) -> str:
 
 
 class DriverConfig(Value):
-    """Which driver, and what it alone understands."""
+    """Which driver, and what it alone understands. ``environments`` is the option of that name, in its own table."""
 
     name: Name = "local"
     options: Mapping[str, Any] = Field(default_factory=dict)
+    environments: Mapping[str, Any] = Field(default_factory=dict)
+
+    def given(self) -> dict[str, Any]:
+        """All options as written."""
+        return dict(self.options) | ({"environments": self.environments} if self.environments else {})
 
 
 class Listed(Value):

@@ -6,6 +6,7 @@ comes back is not met by everybody at once. Jobs go on whatever happens here: th
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -72,9 +73,10 @@ class Rounds:
         for thread in threads:
             thread.start()
         self._stop.wait()
+        deadline = time.monotonic() + _GRACE_S
         for thread in threads:
             # a long poll waits longer than anybody who stops an agent
-            thread.join(0 if thread.name == "poll" else _GRACE_S)
+            thread.join(0 if thread.name == "poll" else max(0.0, deadline - time.monotonic()))
 
     def _turn(self, loop: Loop) -> None:
         failures = 0
@@ -94,6 +96,7 @@ class Rounds:
     def _look(self) -> bool:
         self._agent.look()
         self._agent.publish()
+        self._agent.sweep()
         return False
 
     def _prune(self) -> bool:

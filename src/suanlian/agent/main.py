@@ -14,7 +14,6 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from suanlian import __version__
 from suanlian.agent import owner
 from suanlian.agent.agent import Agent
 from suanlian.agent.build import locked, opened, utc_now
@@ -56,12 +55,6 @@ def _home(given: Path | None) -> Home:
 @app.callback()
 def _program() -> None:
     pass
-
-
-@app.command("version", cls=Command, help=N_("Show the version."))
-def version() -> None:
-    """Show the version."""
-    typer.echo(f"suanlian-agent {__version__}")
 
 
 @app.command(

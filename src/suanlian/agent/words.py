@@ -22,12 +22,12 @@ class Command(TyperCommand):
     def format_help(self, ctx: AnyContext, formatter: HelpFormatter) -> None:
         """Write the help page."""
         shown = copy.copy(self)
-        shown.help = _(self.help or "")
+        shown.help = _(self.help) if self.help else ""
         super(Command, shown).format_help(ctx, formatter)
 
     def get_short_help_str(self, limit: int = 100) -> str:
         """The line in the list of commands."""
-        text = _(self.help or "")
+        text = _(self.help) if self.help else ""
         return text if len(text) <= limit else text[: limit - 3] + "..."
 
     def get_params(self, ctx: AnyContext) -> list[Parameter]:
@@ -41,7 +41,7 @@ class Group(TyperGroup):
     def format_help(self, ctx: AnyContext, formatter: HelpFormatter) -> None:
         """Write the help page."""
         shown = copy.copy(self)
-        shown.help = _(self.help or "")
+        shown.help = _(self.help) if self.help else ""
         super(Group, shown).format_help(ctx, formatter)
 
     def get_params(self, ctx: AnyContext) -> list[Parameter]:

@@ -1,24 +1,22 @@
 """What every route stands on: the hub, who calls and what they may, units of work, the raw body."""
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel, ValidationError
+from starlette.concurrency import run_in_threadpool
 
 from suanlian.api.faults import invalid
+from suanlian.api.known import Known
 from suanlian.model.errors import ForbiddenError, UnauthenticatedError
 from suanlian.model.ids import new_id
 from suanlian.model.party import Caller
-from suanlian.model.place import Place
 from suanlian.rules.access import ACTIONS, Access, Door, allowed
-from suanlian.services.callers import caller_of
-from suanlian.services.catalogue import places
 from suanlian.services.once import once
 from suanlian.services.ports import Clock, Node, Secrets
 from suanlian.store.engine import Store
@@ -30,7 +28,6 @@ B = TypeVar("B", bound=BaseModel)
 T = TypeVar("T")
 
 MAX_LIMIT: Final = 200
-PLACES_AGE: Final = timedelta(seconds=2)
 _BEARER: Final = "bearer "
 _MAX_KEY: Final = 100
 
@@ -55,8 +52,7 @@ class Hub:
     bounds: Bounds
     clock: Clock
     version: str
-    places_changed: threading.Event
-    places: tuple[datetime, tuple[Place, ...]] | None = None
+    known: Known
 
     @contextmanager
     def reading(self, caller: Caller | None = None) -> Iterator[Unit]:
@@ -64,23 +60,12 @@ class Hub:
         with self.store.readers.connect() as connection:
             yield Unit(connection, self.clock(), caller)
 
-    def known_places(self, caller: Caller) -> tuple[Place, ...]:
-        """The places as of a moment ago: what a submission is checked against need not be of this very instant."""
-        kept = self.places
-        if kept is not None and kept[0] > self.clock() - PLACES_AGE and not self.places_changed.is_set():
-            return kept[1]
-        self.places_changed.clear()
-        with self.reading(caller) as unit:
-            found = places(unit)
-        self.places = (self.clock(), found)
-        return found
-
     def now(self) -> datetime:
         """The time now, UTC."""
         return self.clock()
 
 
-def hub_of(request: Request) -> Hub:
+async def hub_of(request: Request) -> Hub:
     """The hub that serves this request."""
     hub: Hub = request.app.state.hub
     return hub
@@ -95,10 +80,9 @@ class May:
 
     action: str
 
-    def __call__(self, request: Request) -> Caller | None:
+    async def __call__(self, request: Request) -> Caller | None:
         """The caller, when the policy lets them do this. Raises UnauthenticatedError, ForbiddenError."""
-        hub = hub_of(request)
-        caller = _caller(hub, request)
+        caller = await _caller(request)
         if ACTIONS[self.action].door is Door.KEY and caller is None:
             todo = "Send 'Authorization: Bearer sl_...'."
             raise UnauthenticatedError("unauthenticated", "The call carries no API key.", todo=todo)
@@ -110,13 +94,16 @@ class May:
         return caller
 
 
-def _caller(hub: Hub, request: Request) -> Caller | None:
+async def _caller(request: Request) -> Caller | None:
     header = request.headers.get("authorization", "")
     if not header:
         return None
     key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
-    with hub.reading() as unit:
-        caller = caller_of(unit, key, hub.secrets)
+    known: Known = request.app.state.hub.known
+    # only the first call with a key asks the store, and that off the event loop
+    caller = known.caller_at_once(key)
+    if caller is None:
+        caller = await run_in_threadpool(known.caller, key)
     return caller.model_copy(update={"request_id": request_id(request)})
 
 
@@ -129,6 +116,11 @@ def request_id(request: Request) -> str:
 def may(action: str) -> Callable[[Request], Caller]:
     """The dependency of a route that needs a key; see ``May``."""
     return May(action)  # type: ignore[return-value]  # with a door that needs a key the caller is never None
+
+
+def who_may(caller: Caller | None, action: str) -> Caller | None:
+    """The caller where the policy lets them do ``action`` too; for what is decided in the middle of a route."""
+    return None if allowed(caller, action) is Access.DENIED else caller
 
 
 def write(hub: Hub, caller: Caller | None, work: Callable[[Unit], T]) -> T:
@@ -150,7 +142,7 @@ class Retry:
         return write(hub, caller, lambda unit: once(unit, caller, key, digest, lambda: work(unit)))
 
 
-def retry(idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY)] = None) -> Retry:
+async def retry(idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY)] = None) -> Retry:
     """The header ``Idempotency-Key`` of a call."""
     return Retry(idempotency_key)
 

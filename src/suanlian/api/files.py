@@ -3,13 +3,15 @@
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from suanlian.api.deps import Hub, RawBody, TheHub, may, write
 from suanlian.api.listing import Listing
 from suanlian.model.base import Sha256, Value
 from suanlian.model.ids import AttemptId
+from suanlian.model.job import MAX_ARRAY
 from suanlian.model.party import Caller
 from suanlian.services import files
 from suanlian.services.files import LogView
@@ -31,9 +33,9 @@ class Kept(Value):
 class WhichLog(Value):
     """Of which task, which stream, from which byte, and how long to wait for more."""
 
-    index: int = 0
+    index: int = Field(default=0, ge=0, le=MAX_ARRAY)
     stream: Literal["stdout", "stderr"] = "stdout"
-    offset: int = 0
+    offset: int = Field(default=0, ge=0, le=2**62)
     wait_s: int = 0
     attempt: AttemptId | None = None
 
@@ -68,7 +70,7 @@ async def log(
             await wait(woken, min(left, _LOOK_S))
         view, data = await run_in_threadpool(_look, hub, caller, ref, which)
     headers = {
-        "Suanlian-Next-Offset": str(max(which.offset, 0) + len(data)),
+        "Suanlian-Next-Offset": str(which.offset + len(data)),
         "Suanlian-Ended": "true" if view.ended and not data else "false",
         "Suanlian-Attempt": view.attempt_id or "",
     }
@@ -80,12 +82,15 @@ def _look(hub: Hub, caller: Caller, ref: str, which: WhichLog) -> tuple[LogView,
         view = files.log_of(unit, caller, ref, which.index, which.attempt)
         if view.attempt_id is None:
             return view, b""
-        return view, files.read_log(unit, view.attempt_id, which.stream, max(which.offset, 0))
+        return view, files.read_log(unit, view.attempt_id, which.stream, which.offset)
 
 
 @router.get("/jobs/{ref}/outputs")
 def outputs(
-    hub: TheHub, ref: str, caller: Annotated[Caller, Depends(may("job.outputs"))], index: int | None = None
+    hub: TheHub,
+    ref: str,
+    caller: Annotated[Caller, Depends(may("job.outputs"))],
+    index: Annotated[int | None, Query(ge=0, le=MAX_ARRAY)] = None,
 ) -> Listing[dict[str, Any]]:
     """The files that the job's tasks brought back."""
     with hub.reading(caller) as unit:
@@ -94,7 +99,11 @@ def outputs(
 
 @router.get("/jobs/{ref}/outputs/{index}/{path:path}")
 def output(
-    hub: TheHub, ref: str, index: int, path: str, caller: Annotated[Caller, Depends(may("job.output"))]
+    hub: TheHub,
+    ref: str,
+    index: Annotated[int, Path(ge=0, le=MAX_ARRAY)],
+    path: str,
+    caller: Annotated[Caller, Depends(may("job.output"))],
 ) -> Response:
     """One file. It is sent as bytes, never as a page."""
     with hub.reading(caller) as unit:

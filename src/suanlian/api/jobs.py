@@ -1,24 +1,22 @@
 """Jobs: submit one or many, estimate, look, explain, cancel, and what they cost."""
 
 import json
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from suanlian.api.deps import MAX_LIMIT, Hub, RawBody, Retry, TheHub, TheRetry, may, parsed, write
+from suanlian.api.deps import MAX_LIMIT, RawBody, TheHub, TheRetry, may, parsed, write
 from suanlian.api.listing import Listing, listed
 from suanlian.model.base import LongText, Value
 from suanlian.model.charge import Charge
 from suanlian.model.ids import AttemptId
-from suanlian.model.job import MAX_BATCH, Job, JobSpec, Task
+from suanlian.model.job import MAX_ARRAY, MAX_BATCH, Job, JobSpec, JobState, Task
 from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import catalogue, jobs, placing, usage
-from suanlian.services.jobs import Checks
+from suanlian.services import jobs, placing, usage
 from suanlian.store.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -33,11 +31,20 @@ class Batch(Value):
     jobs: tuple[JobSpec, ...] = Field(min_length=1, max_length=MAX_BATCH)
 
 
+class WhichJobs(Value):
+    """Which jobs a list shows."""
+
+    state: JobState | None = None
+    name: str | None = None
+    cursor: str = ""
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT)
+
+
 class Correction(Value):
     """A further row for a segment of the job's usage."""
 
     attempt_id: AttemptId
-    sequence: int = Field(ge=0)
+    sequence: int = Field(ge=0, le=10_000_000)
     corrected_s: Amount
     reason: LongText = Field(min_length=1)
 
@@ -46,30 +53,15 @@ _SPEC_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Jo
 _BATCH_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Batch.model_json_schema()}}}}
 
 
-def _checks(hub: Hub, caller: Caller) -> Checks:
-    return Checks(hub.known_places(caller), hub.bounds.input_origins)
-
-
-def _submit(hub: Hub, caller: Caller, specs: Sequence[JobSpec], again: Retry, body: bytes) -> list[dict[str, str]]:
-    checks = _checks(hub, caller)
-    for spec in specs:
-        jobs.check(spec, checks)
-    prepared = jobs.prepare(hub.node, caller, specs, hub.now())
-    answer = again.run(hub, caller, body, lambda unit: json.dumps(jobs.submit(unit, caller, prepared)))
-    found: list[dict[str, str]] = json.loads(answer)
-    return found
-
-
 @router.post("/jobs", openapi_extra=_SPEC_BODY, response_model=Job)
 def submit(
     hub: TheHub, body: RawBody, again: TheRetry, caller: Annotated[Caller, Depends(may("job.submit"))]
 ) -> Response:
     """Submit a job. It waits for a place; where it goes and why is told by its explanation."""
     spec = parsed(body, JobSpec)
-    checks = _checks(hub, caller)
-    jobs.check(spec, checks)
+    jobs.check_all([spec], hub.known.checks())
     prepared = jobs.prepare(hub.node, caller, [spec], hub.now())
-    told = jobs.job_value(prepared.jobs[0], with_spec=True).model_dump_json()
+    told = jobs.fresh(prepared, spec).model_dump_json()
 
     def work(unit: Unit) -> str:
         jobs.submit(unit, caller, prepared)
@@ -84,15 +76,21 @@ def submit_many(
 ) -> Response:
     """Submit up to 1,000 jobs in one call: all are taken or none."""
     batch = parsed(body, Batch)
-    return Response(json.dumps({"jobs": _submit(hub, caller, batch.jobs, again, body)}), media_type=_JSON)
+    jobs.check_all(batch.jobs, hub.known.checks())
+    prepared = jobs.prepare(hub.node, caller, batch.jobs, hub.now())
+
+    def work(unit: Unit) -> str:
+        return json.dumps({"jobs": jobs.submit(unit, caller, prepared)})
+
+    return Response(again.run(hub, caller, body, work), media_type=_JSON)
 
 
 @router.post("/jobs:estimate", openapi_extra=_SPEC_BODY)
 def estimate(hub: TheHub, body: RawBody, caller: Annotated[Caller, Depends(may("job.estimate"))]) -> Explanation:
     """Where a task of the job would go now and what it would cost; places nothing."""
     spec = parsed(body, JobSpec)
+    jobs.check_all([spec], hub.known.checks())
     with hub.reading(caller) as unit:
-        jobs.check(spec, Checks(catalogue.places(unit), hub.bounds.input_origins))
         return placing.estimate(unit, caller, spec)
 
 
@@ -100,10 +98,10 @@ def estimate(hub: TheHub, body: RawBody, caller: Annotated[Caller, Depends(may("
 def list_jobs(
     hub: TheHub,
     caller: Annotated[Caller, Depends(may("job.list"))],
-    wanted: Annotated[Wanted, Depends()],
-    limit: _Limit = 50,
+    asked: Annotated[WhichJobs, Query()],
 ) -> Listing[Job]:
     """Jobs, newest first; without their specs."""
+    wanted, limit = Wanted(cursor=asked.cursor, state=asked.state, name=asked.name), asked.limit
     with hub.reading(caller) as unit:
         return listed(jobs.list_of(unit, caller, wanted, limit=limit + 1), limit, lambda job: job.id)
 
@@ -116,15 +114,18 @@ def get(hub: TheHub, ref: str, caller: Annotated[Caller, Depends(may("job.read")
 
 
 @router.get("/jobs/{ref}/tasks")
-def tasks(
+def tasks(  # noqa: PLR0913, PLR0917 - each is a query parameter
     hub: TheHub,
     ref: str,
     caller: Annotated[Caller, Depends(may("job.tasks"))],
-    cursor: Annotated[int, Query(ge=-1)] = -1,
+    index: Annotated[int | None, Query(ge=0)] = None,
+    cursor: Annotated[int, Query(ge=-1, le=MAX_ARRAY)] = -1,
     limit: _Limit = 50,
 ) -> Listing[Task]:
-    """The job's tasks with all their attempts."""
+    """The job's tasks with all their attempts; one of them with ``index``."""
     with hub.reading(caller) as unit:
+        if index is not None:
+            return Listing[Task](items=jobs.tasks_of(unit, caller, ref, after=index - 1, limit=1))
         found = jobs.tasks_of(unit, caller, ref, after=cursor, limit=limit + 1)
         return listed(found, limit, lambda task: str(task.index))
 
@@ -134,7 +135,7 @@ def explanation(
     hub: TheHub,
     ref: str,
     caller: Annotated[Caller, Depends(may("job.explanation"))],
-    index: Annotated[int, Query(ge=0)] = 0,
+    index: Annotated[int, Query(ge=0, le=MAX_ARRAY)] = 0,
 ) -> Explanation:
     """Why the task is where it is, or why it waits."""
     with hub.reading(caller) as unit:

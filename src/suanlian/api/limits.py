@@ -1,4 +1,7 @@
-"""How many bytes a body may have, decided before it is read; and security headers on every answer."""
+"""What a call may look like, decided before its body is read: how long, of which type, with which characters.
+
+And security headers on every answer.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from suanlian.api.errors import answer
-from suanlian.model.errors import TooLargeError
+from suanlian.model.errors import InvalidError, SuanlianError, TooLargeError
 
 _MIB: Final = 1024 * 1024
 DEFAULT_BYTES: Final = 2 * _MIB
@@ -19,6 +22,8 @@ BYTES: Final[Mapping[str, int]] = {
     "/connector/v1/supervision": 16 * _MIB,
 }
 """Where more than the default is needed: an object has 16 MiB, an output 16 MiB in base64."""
+_NOT_JSON: Final = frozenset({"/v1/objects"})
+"""Routes whose body is bytes."""
 _HEADERS: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
@@ -35,16 +40,16 @@ class Limits:
             await self._app(scope, receive, send)
             return
         most = BYTES.get(scope["path"], DEFAULT_BYTES)
-        body = _Body(receive, most)
-        if _stated(scope) > most:
-            await _refuse(scope, receive, send, most)
+        body, guard = _Body(receive, most), _Guard(send)
+        fault = _fault(scope, most)
+        if fault is not None:
+            await answer(fault, scope["path"])(scope, receive, guard.send)
             return
-        guard = _Guard(send)
         try:
             await self._app(scope, body.receive, guard.send)
         except _TooLongError:
             if not guard.started:
-                await _refuse(scope, receive, send, most)
+                await answer(_too_long(most), scope["path"])(scope, receive, guard.send)
 
 
 class _TooLongError(Exception):
@@ -77,14 +82,23 @@ class _Guard:
         await self._send(message)
 
 
-def _stated(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value) if value.isdigit() else 0
-    return 0
+def _fault(scope: Scope, most: int) -> SuanlianError | None:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    stated = headers.get(b"content-length", b"0")
+    if not stated.isdigit() or int(stated) > most:
+        return _too_long(most)
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        wrong = "The address carries the control character U+0000."
+        return InvalidError("control_character", wrong, todo="Write it without.", field="path")
+    has_body = int(stated) > 0 or b"transfer-encoding" in headers
+    media = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if has_body and scope["path"] not in _NOT_JSON and media != b"application/json":
+        wrong = f"A body of the type {media.decode('latin-1')[:80]!r} is not taken here."
+        todo = "Send JSON with Content-Type: application/json."
+        return InvalidError("content_type_unsupported", wrong, todo=todo, field="Content-Type")
+    return None
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, most: int) -> None:
+def _too_long(most: int) -> TooLargeError:
     wrong = f"The body is larger than the {most} bytes that this route takes."
-    error = TooLargeError("body_too_large", wrong, todo="Send less, or in several calls.", field="body")
-    await answer(error, scope["path"])(scope, receive, send)
+    return TooLargeError("body_too_large", wrong, todo="Send less, or in several calls.", field="body")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from suanlian.api.deps import May, TheHub
+from suanlian.api.deps import May, TheHub, who_may
 from suanlian.model.node import NodeAbout, Resolution
 from suanlian.model.party import Caller
 from suanlian.services import identifiers, nodes
@@ -33,4 +33,4 @@ def resolve(
 ) -> Resolution:
     """What an identifier names, or which hub to ask next. Jobs are told only to who may see them."""
     with hub.reading(caller) as unit:
-        return identifiers.resolve(unit, hub.node, caller, identifier)
+        return identifiers.resolve(unit, hub.node, who_may(caller, "identifier.resolve-job"), identifier)

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from fastapi import Request, Response
 
-from suanlian.api.deps import Hub, hub_of, parsed
+from suanlian.api.deps import Hub, parsed
 from suanlian.api.errors import MEDIA_TYPE, problem_of
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.httpsig import (
@@ -40,7 +40,7 @@ class Signed:
 
     action: str
 
-    def __call__(self) -> None:
+    async def __call__(self) -> None:
         """The signature is checked in the route, over the body as it came."""
 
 
@@ -112,7 +112,7 @@ class Exchange:
 
 def exchange(request: Request, body: bytes, work: Callable[[Exchange, VerifiedSignature], Wire]) -> Response:
     """Verify, do, sign; whatever is refused is told as a problem, signed where it can be."""
-    ongoing = Exchange(hub_of(request), request, body)
+    ongoing = Exchange(request.app.state.hub, request, body)
     verified = None
     try:
         verified = ongoing.verify()

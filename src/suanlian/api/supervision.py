@@ -79,7 +79,7 @@ def list_events(
     hub: TheHub,
     caller: Annotated[Caller, Depends(may("event.list"))],
     type: str | None = None,  # noqa: A002 - the name of the query parameter
-    cursor: Annotated[int, Query(ge=0)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     limit: _Limit = 50,
 ) -> Listing[Event]:
     """What happened, in order."""

@@ -62,7 +62,7 @@ def _cancel(job: JobName, as_json: AsJson = False) -> None:
     with open_hub() as hub:
         canceled = hub.jobs.cancel(job_named(hub, job))
     record(canceled, job_fields(canceled), as_json=as_json)
-    if not as_json and canceled.canceling:
+    if not as_json and canceled.canceling and canceled.ended_at is None:
         remark(_("What runs is being stopped."))
 
 

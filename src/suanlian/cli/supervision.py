@@ -114,10 +114,12 @@ def _tell_report(report: SupervisionReport) -> None:
         (_("Cost, simulated"), money(report.cost_simulated)),
     ]
     record(report, fields, as_json=False)
-    say("")
-    _tell_capacity(report)
-    say("")
-    _tell_platforms(report)
+    if report.capacity:
+        say("")
+        _tell_capacity(report)
+    if report.platforms:
+        say("")
+        _tell_platforms(report)
 
 
 def _tell_capacity(report: SupervisionReport) -> None:

@@ -25,6 +25,8 @@ def tell(explanation: Explanation, *, as_json: bool) -> None:
         print_json(explanation.model_dump(mode="json"))
         return
     say(reason_line(explanation))
+    if not explanation.candidates:
+        return
     table(
         candidate_lines(explanation),
         [

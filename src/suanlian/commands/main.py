@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 refused; 2 the command was written wrongly.
 """
 
+import gc
 import json
 import logging
 import sys
@@ -28,6 +29,7 @@ from suanlian.settings import HubSettings
 REFUSED: Final = 1
 USAGE: Final = 2
 _GRACE_S: Final = 5
+_YOUNG_OBJECTS: Final = 20_000
 
 app = typer.Typer(
     cls=Group,
@@ -142,6 +144,10 @@ def _serve(settings: HubSettings, door: Mapping[str, Any]) -> None:
         limit_concurrency=4096,
     )
     typer.echo(_("Hub at {host}:{port}.").format(**door))
+    # What was made until here lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG_OBJECTS)
     uvicorn.Server(config).run()
 
 

@@ -94,17 +94,6 @@ class EnvironmentSetup:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class DriverSetup:
-    """What the owner set for one driver, as values; ``options`` are the driver's own, named in its documentation."""
-
-    root: Path
-    """A directory for the driver alone; staged directories lie best on the same file system."""
-    flavors: tuple[Flavor, ...] = ()
-    environments: Mapping[str, EnvironmentSetup] = field(default_factory=dict)
-    options: Mapping[str, object] = field(default_factory=dict)
-
-
 @runtime_checkable
 class Driver(Protocol):
     """One connection to one engine."""
@@ -120,13 +109,13 @@ class Driver(Protocol):
     def submit(self, work: Work, *, keys: Mapping[int, AttemptId]) -> Mapping[int, NativeId]:
         """Start one native job a key (task index -> attempt); the same key gives the same id and never a second run.
 
-        Work of several keys differs by ``SUANLIAN_TASK_INDEX`` alone, which the driver sets. The caller journals its intent first. Raises DriverError; then nothing was started, or what
-        was started is found by a repeat.
+        Work of several keys differs by ``SUANLIAN_TASK_INDEX`` alone, which the driver sets. The caller journals its
+        intent first. Raises DriverError; then nothing was started, or what was started is found by a repeat.
         """
         ...
 
     def observe(self, ids: Collection[NativeId]) -> Mapping[NativeId, Observation]:
-        """What is true of each; one entry an id, unknown ones `lost`. Raises DriverError (transient) if not to be had."""
+        """What is true of each; one entry an id, unknown ones `lost`. Raises DriverError, mostly transient."""
         ...
 
     def cancel(self, native_id: NativeId) -> None:
@@ -138,14 +127,6 @@ class Driver(Protocol):
 
         With the trace goes the memory of its key: forget only what the hub has acknowledged.
         """
-        ...
-
-
-class DriverFactory(Protocol):
-    """What an entry point of the group ``suanlian.drivers`` names."""
-
-    def __call__(self, setup: DriverSetup) -> Driver:
-        """Open the driver. Raises DriverError: unknown option, unusable directory."""
         ...
 
 

@@ -3,13 +3,13 @@
 A driver that cannot be loaded never stops the agent and never disappears: its error is kept and shown.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 
-from suanlian.drivers.contract import Driver, DriverError, DriverFactory, DriverSetup
+from suanlian.drivers.contract import Driver, DriverError
 
 GROUP = "suanlian.drivers"
-"""The entry point group; an entry names a ``DriverFactory``."""
+"""The entry point group; an entry names a driver class, whose one argument ``options`` is a dataclass."""
 
 
 class DriverRegistry:
@@ -19,19 +19,15 @@ class DriverRegistry:
         """Look the entries up (nothing is loaded yet); tests hand in their own."""
         found = entry_points(group=GROUP) if entries is None else entries
         self._entries: dict[str, EntryPoint] = {entry.name: entry for entry in found}
-        self._loaded: dict[str, DriverFactory] = {}
+        self._loaded: dict[str, Callable[..., Driver]] = {}
         self._errors: dict[str, str] = {}
 
     def names(self) -> tuple[str, ...]:
         """All names, loadable or not, sorted."""
         return tuple(sorted(self._entries))
 
-    def open(self, name: str, setup: DriverSetup) -> Driver:
-        """The driver of this name over the owner's settings. Raises DriverError that says what is wrong."""
-        return self.load(name)(setup)
-
-    def load(self, name: str) -> DriverFactory:
-        """The factory of this name; loaded once. Raises DriverError that says what is wrong."""
+    def load(self, name: str) -> Callable[..., Driver]:
+        """The driver class of this name; loaded once. Raises DriverError that says what is wrong."""
         if name in self._loaded:
             return self._loaded[name]
         entry = self._entries.get(name)

@@ -10,13 +10,13 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Plain
 class Value(BaseModel):
     """A frozen value: equal by content, and a field that it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Wire(Value):
     """A value that a newer peer may have widened: unknown fields are ignored, so that versions can meet."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 _TEXT_CONTROLS: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -25,6 +25,8 @@ _NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 
 def plain_text(text: str) -> str:
     """Refuse control and invisible format characters: they forge terminals, logs and names."""
+    if text.isprintable():  # the usual case, in one step
+        return text
     for place, char in enumerate(text):
         if unicodedata.category(char) in _TEXT_CONTROLS:
             msg = f"control character U+{ord(char):04X} at place {place}; write it without"

@@ -5,6 +5,7 @@ delegated by the hub above), the kind, the serial (the UUID in Crockford's base 
 ISO 7064 MOD 37,36 over all letters and digits before it. The official layout is not public: the scheme is a protocol.
 """
 
+from base64 import b32encode
 from enum import StrEnum
 from typing import Annotated, Final, NamedTuple, NewType, Protocol
 from uuid import UUID
@@ -30,8 +31,10 @@ AssignmentId = NewType("AssignmentId", str)
 HubId = NewType("HubId", str)
 
 _BASE36: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_VALUE: Final = {char: value for value, char in enumerate(_BASE36)}
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SERIAL_LENGTH: Final = 26
+_TO_CROCKFORD: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD)
 _MODULUS: Final = 36
 _PARTS: Final = 3
 
@@ -81,16 +84,16 @@ class IdentifierScheme(Protocol):
 def check_character(text: str) -> str:
     """The check character of ISO 7064 MOD 37,36 over the letters and digits of ``text``, punctuation left out."""
     product = _MODULUS
-    for char in text:
-        if char.isalnum():
-            total = (product + _BASE36.index(char)) % _MODULUS or _MODULUS
-            product = total * 2 % (_MODULUS + 1)
+    for value in map(_VALUE.get, text):
+        if value is not None:
+            product = (((product + value) % _MODULUS or _MODULUS) * 2) % (_MODULUS + 1)
     return _BASE36[(_MODULUS + 1 - product) % _MODULUS]
 
 
 def _serial(uuid: str) -> str:
-    number = UUID(uuid).int
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    # 20 bytes are 32 digits of base 32; the last 26 hold the 128 bits
+    digits = b32encode(int(uuid.replace("-", ""), 16).to_bytes(20))[-_SERIAL_LENGTH:]
+    return digits.decode().translate(_TO_CROCKFORD)
 
 
 def _uuid(serial: str) -> str:

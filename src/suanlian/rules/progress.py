@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from suanlian.model.job import ENDED, JobState
 from suanlian.rules.jobstate import rollup, tally_move
@@ -45,6 +46,12 @@ class Progress:
             "state": self.state.value,
             "ended_at": now if self.ended else None,
         }
+
+
+@lru_cache(maxsize=1024)
+def first_tally(tasks: int) -> str:
+    """The tally of a job whose tasks all wait."""
+    return tally_text({JobState.QUEUED: tasks})
 
 
 def tally_text(tally: Mapping[JobState, int]) -> str:

@@ -37,8 +37,10 @@ def plain_items(transport: Transport, path: str, query: Query | None = None) -> 
     while True:
         asked = {**(query or {}), "limit": PAGE, "cursor": cursor}
         page, following = _page(transport.send(Call("GET", path, asked)).content)
+        if following is not None and following == cursor:
+            raise not_understood(ValueError(f"the list {path} does not move on from its cursor {cursor!r}"))
         yield from page
-        if following is None or following == cursor:
+        if following is None:
             return
         cursor = following
 

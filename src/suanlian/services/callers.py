@@ -1,5 +1,6 @@
 """Who calls? Resolves an API key to a caller, and a connector's signature to a connector."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +16,15 @@ from suanlian.store.unit import Row, Unit
 _TODO: Final = "Send 'Authorization: Bearer sl_...' with a key that is valid here; an operator mints one."
 
 
-def caller_of(unit: Unit, key: str, secrets: Secrets) -> Caller:
+@dataclass(frozen=True, slots=True)
+class KnownCaller:
+    """A caller, and until when its key holds."""
+
+    caller: Caller
+    expires_at: datetime
+
+
+def caller_of(unit: Unit, key: str, secrets: Secrets) -> KnownCaller:
     """The caller of an API key. Raises UnauthenticatedError, in the same words for every reason."""
     refused = UnauthenticatedError(
         "unauthenticated", "The API key is missing, unknown, expired or revoked.", todo=_TODO
@@ -27,13 +36,14 @@ def caller_of(unit: Unit, key: str, secrets: Secrets) -> Caller:
     row = parties.find_key(unit, token.prefix)
     if row is None or not matches(token.text, row["hash"], secrets.pepper) or not _valid(row, unit.now):
         raise refused
-    return Caller(
+    caller = Caller(
         principal_id=PrincipalId(row["principal_id"]),
         role=Role(row["role"]),
         entity_id=EntityId(row["entity_id"]),
         account_id=AccountId(row["account_id"]),
         project_id=ProjectId(row["project_id"]),
     )
+    return KnownCaller(caller, row["expires_at"])
 
 
 def _valid(row: Row, now: datetime) -> bool:

@@ -30,6 +30,8 @@ def keep_object(unit: Unit, caller: Caller, sha256: str, data: bytes, quota_byte
         wrong = f"{len(data)} bytes are more than the {MAX_INLINE_BYTES} that an object may have."
         raise TooLargeError("body_too_large", wrong, todo="Give it by URL.", field="data")
     _digest_fits(data, sha256, "sha256")
+    if files.has_objects(unit, caller.account_id, [sha256]):
+        return
     _within_quota(unit, caller.account_id, len(data), quota_bytes)
     row = {"account_id": caller.account_id, "sha256": sha256, "size": len(data), "data": data, "stored_at": unit.now}
     files.add_object(unit, row)

@@ -18,7 +18,7 @@ from suanlian.model.platform import Flavor, Share
 from suanlian.model.protocol import Wish
 from suanlian.rules.addresses import refused_address
 from suanlian.rules.feasibility import too_large
-from suanlian.rules.progress import Progress, parse_tally, tally_text
+from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.services.ports import Node
 from suanlian.store import attempts, files, jobs, platforms
 from suanlian.store.jobs import Wanted
@@ -29,24 +29,45 @@ _UNASSIGNED: Final = "no platform is live yet, or it has not been looked at"
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What a submission is checked against: the places there are, and origins that inputs may come from besides."""
+    """What a submission is checked against: the places and names there are, origins that inputs may come from."""
 
     places: tuple[Place, ...]
     input_origins: frozenset[str]
+    platforms: frozenset[str]
+    flavors: frozenset[str]
+    environments: frozenset[str]
+
+    @classmethod
+    def of(cls, places: tuple[Place, ...], input_origins: frozenset[str]) -> "Checks":
+        """Look the names up once."""
+        return cls(
+            places,
+            input_origins,
+            platforms=frozenset(place.platform for place in places),
+            flavors=frozenset(place.flavor.name for place in places),
+            environments=frozenset(e.name for place in places for e in place.flavor.environments),
+        )
 
 
-def check(spec: JobSpec, checks: Checks) -> None:
+def check_all(specs: Sequence[JobSpec], checks: Checks) -> None:
     """Refuse what can never run here: unknown names, too large, an input's address that is not public.
 
     Raises InvalidError or NotFoundError with the field at fault. Without any place there is nothing to hold it against.
     """
-    for number, item in enumerate(spec.inputs):
-        if item.url is not None:
-            _check_url(item.url, f"inputs.{number}.url", checks.input_origins)
-    if not checks.places:
-        return
-    _check_names(spec, checks.places)
-    misses = too_large(spec, checks.places)
+    fitting: set[object] = set()
+    for spec in specs:
+        for number, item in enumerate(spec.inputs):
+            if item.url is not None:
+                _check_url(item.url, f"inputs.{number}.url", checks.input_origins)
+        asked = (spec.resources, spec.wants, spec.variants)
+        if checks.places and asked not in fitting:
+            _check_names(spec, checks)
+            _check_size(spec, checks.places)
+            fitting.add(asked)
+
+
+def _check_size(spec: JobSpec, places: Sequence[Place]) -> None:
+    misses = too_large(spec, places)
     if misses:
         miss = misses[0]
         wrong = f"No share could ever hold a task: wanted {miss.wanted}, the largest has {miss.had}."
@@ -63,17 +84,16 @@ def _check_url(url: str, field: str, allowed: frozenset[str]) -> None:
         raise InvalidError("input_origin_refused", wrong, todo=todo, field=field)
 
 
-def _check_names(spec: JobSpec, places: Sequence[Place]) -> None:
+def _check_names(spec: JobSpec, checks: Checks) -> None:
     wants = spec.wants
-    if wants.platform is not None and wants.platform not in {place.platform for place in places}:
+    if wants.platform is not None and wants.platform not in checks.platforms:
         wrong = f"No platform is named {wants.platform!r}."
         raise NotFoundError("no_such_platform", wrong, todo="suanlian platforms lists them.", field="wants.platform")
-    if wants.flavor is not None and wants.flavor not in {place.flavor.name for place in places}:
+    if wants.flavor is not None and wants.flavor not in checks.flavors:
         wrong = f"No platform publishes the flavor {wants.flavor!r}."
         raise NotFoundError("no_such_flavor", wrong, todo="suanlian flavors lists them.", field="wants.flavor")
-    declared = {environment.name for place in places for environment in place.flavor.environments}
     for number, variant in enumerate(spec.variants):
-        if variant.environment is not None and variant.environment not in declared:
+        if variant.environment is not None and variant.environment not in checks.environments:
             wrong = f"No platform declares the environment {variant.environment!r}."
             field = f"variants.{number}.environment"
             raise NotFoundError("no_such_environment", wrong, todo="suanlian flavors lists them.", field=field)
@@ -116,13 +136,13 @@ def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
         "state": JobState.QUEUED.value,
         "tasks": spec.tasks,
         "queued": spec.tasks,
-        "tally": tally_text({JobState.QUEUED: spec.tasks}),
-        "spec": spec.model_dump_json(exclude_defaults=True),
+        "tally": first_tally(spec.tasks),
+        "spec": spec.model_dump_json(),
         "created_at": now,
         "ended_at": None,
         "origin": node.prefix,
         "delegated_buyer": caller.on_behalf_of,
-        "path": json.dumps([node.prefix]),
+        "path": f'["{node.prefix}"]',
         "canceling": False,
         "waiting": None,
         "created_by": caller.principal_id,
@@ -142,7 +162,7 @@ def submit(unit: Unit, caller: Caller, prepared: Prepared) -> list[dict[str, str
             wrong = f"No object with the digest {min(missing)} was uploaded."
             raise NotFoundError("not_found", wrong, todo="Upload it first: POST /v1/objects.", field="inputs.sha256")
     jobs.add_many(unit, prepared.jobs, prepared.tasks)
-    happened = [(row["id"], {"tasks": row["tasks"]}) for row in prepared.jobs]
+    happened = [(row["id"], {"tasks": row["tasks"]} if row["tasks"] > 1 else {}) for row in prepared.jobs]
     unit.record_many(EventType.JOB_SUBMITTED, happened, account_id=caller.account_id)
     return prepared.answer
 
@@ -176,6 +196,11 @@ def job_value(row: Row, *, with_spec: bool) -> Job:
 def owns(caller: Caller, row: Row) -> bool:
     """Whether the job is of the caller's own account."""
     return bool(row["account_id"] == caller.account_id)
+
+
+def fresh(prepared: Prepared, spec: JobSpec) -> Job:
+    """The one job of a submission, as its owner is told of it."""
+    return job_value(prepared.jobs[0], with_spec=False).model_copy(update={"spec": spec})
 
 
 def get(unit: Unit, caller: Caller, ref: str) -> Job:

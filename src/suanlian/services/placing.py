@@ -12,7 +12,7 @@ from suanlian.model.job import JobSpec, JobState
 from suanlian.model.party import Caller
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Assignment, Candidate, Explanation
-from suanlian.model.platform import Share
+from suanlian.model.platform import PlatformState, Share
 from suanlian.model.protocol import Wish
 from suanlian.model.quantity import ResourceKind
 from suanlian.model.version import Subject
@@ -88,6 +88,9 @@ class _Look:
         for task in waiting:
             avoid = failed_at.get(task["idx"], frozenset())
             explanation = self._explain(Demand(spec, row["entity"], avoid))
+            if explanation.won is None and avoid:
+                # A place that failed is better than none, as long as the job has attempts left.
+                explanation = self._explain(Demand(spec, row["entity"]))
             if explanation.won is None:
                 return decisions + _waits(row, explanation)
             decisions.append(self._give(task, spec, explanation, explanation.won))
@@ -155,6 +158,8 @@ def apply(unit: Unit, decision: Placed | Waits) -> bool:
 
 
 def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
+    if not _is_live(unit, decision.place.platform):
+        return False
     spec = JobSpec.model_validate_json(row["spec"])
     attempt_id = AttemptId(new_id())
     taking = capacity.Taking(
@@ -215,6 +220,12 @@ def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) 
         "ended_at": None,
         "outcome": "{}",
     }
+
+
+def _is_live(unit: Unit, name: str) -> bool:
+    """Whether the platform still is: it may have been suspended since the decision."""
+    row = platforms.find(unit, name)
+    return row is not None and row["state"] == PlatformState.LIVE
 
 
 def _platform_id(unit: Unit, name: str) -> str:

@@ -10,10 +10,10 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import ConnectorId, HubId, Kind, PlatformId, new_id, public_id
 from suanlian.model.party import Caller, Role
 from suanlian.model.platform import PLATFORM_TRANSITIONS, Connector, NewPlatform, Platform, PlatformKind, PlatformState
-from suanlian.model.protocol import EnrolAnswer, EnrolCall
+from suanlian.model.protocol import EnrolAnswer, EnrolCall, Wish
 from suanlian.services.ports import Node, Secrets
+from suanlian.store import attempts, platforms
 from suanlian.store import parties as one_time_tokens
-from suanlian.store import platforms
 from suanlian.store.unit import Row, Unit
 
 _TOKEN_LIFE: Final = timedelta(days=7)
@@ -100,9 +100,12 @@ def approve(unit: Unit, secrets: Secrets, ref: str) -> tuple[Platform, str, Any]
 
 
 def suspend(unit: Unit, ref: str, why: str) -> Platform:
-    """Nothing new is placed there; what runs goes on. Raises ConflictError."""
+    """Nothing new is placed there; what has not started is recalled, what runs goes on. Raises ConflictError."""
     row = find(unit, ref)
     platform = _move(unit, row, PlatformState.SUSPENDED)
+    for attempt in attempts.unstarted_at(unit, platform.id):
+        version, revision = attempt["wish_version"] + 1, platforms.next_revision(unit, attempt["connector_id"])
+        attempts.change(unit, attempt["id"], {"wish": Wish.RECALL.value, "wish_version": version, "revision": revision})
     unit.record(EventType.PLATFORM_SUSPENDED, platform.id, why=why)
     return platform
 

@@ -72,6 +72,13 @@ def live_of_job(unit: Unit, job_id: str) -> Sequence[Row]:
     return unit.connection.execute(query.order_by(t.attempt.c.id)).mappings().all()
 
 
+def unstarted_at(unit: Unit, platform_id: str) -> Sequence[Row]:
+    """What a platform was given and has not reported as begun, locked, in the order of ids."""
+    waits = (t.attempt.c.state == "QUEUED") & (t.attempt.c.wish == "run") & t.attempt.c.started_at.is_(None)
+    query = select(t.attempt).where(t.attempt.c.platform_id == platform_id, waits)
+    return unit.connection.execute(query.order_by(t.attempt.c.id).with_for_update()).mappings().all()
+
+
 def of_platform(unit: Unit, platform_id: str, *, before: str, limit: int) -> Sequence[Row]:
     """What ran on a platform, newest first."""
     query = select(t.attempt).where(t.attempt.c.platform_id == platform_id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import case, func, insert, literal, or_, select, update
 
 from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.store import tables as t
@@ -74,9 +74,8 @@ def _take(unit: Unit, wish: Taking) -> None:
 def _release(unit: Unit, wish: Releasing) -> None:
     mine = (t.capacity.c.holder_kind == wish.holder_kind) & (t.capacity.c.holder_id == wish.holder_id)
     still = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > wish.at)
-    ended = (
-        func.max(t.capacity.c.start_at, wish.at) if unit.is_sqlite else func.greatest(t.capacity.c.start_at, wish.at)
-    )
+    at = literal(wish.at, t.capacity.c.end_at.type)
+    ended = case((t.capacity.c.start_at > at, t.capacity.c.start_at), else_=at)
     unit.connection.execute(update(t.capacity).where(mine & still).values(end_at=ended))
 
 

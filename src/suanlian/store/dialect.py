@@ -20,5 +20,7 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     inserted = 0
     for row in rows:
-        inserted += connection.execute(make(table).values(**row).on_conflict_do_nothing()).rowcount
+        statement = make(table).values(**row).on_conflict_do_nothing()
+        # without the option an INSERT has no row count on PostgreSQL
+        inserted += connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
     return inserted

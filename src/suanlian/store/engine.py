@@ -59,6 +59,9 @@ def open_store(url: str) -> Store:
         _prepare_sqlite(readers, begin="BEGIN", checkpoints=False)
         _prepare_sqlite(writing, begin="BEGIN IMMEDIATE", checkpoints=True)
         return Store(readers, writing)
-    readers = create_engine(url, pool_size=_READERS, max_overflow=32, pool_pre_ping=True)
+    # A reader sees one state, as on SQLite: a poll would else read rows, then a revision that is newer than they are.
+    readers = create_engine(
+        url, pool_size=_READERS, max_overflow=32, pool_pre_ping=True, isolation_level="REPEATABLE READ"
+    )
     writing = create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
     return Store(readers, writing)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
 
+from suanlian.model.errors import InvalidError
+from suanlian.model.ids import SCHEME
 from suanlian.model.party import Caller
 from suanlian.store import tables as t
+from suanlian.store.bulk import insert_rows
 from suanlian.store.unit import Row, Unit
 
 
@@ -18,21 +21,30 @@ def _visible(caller: Caller) -> ColumnElement[bool]:
 
 def add_many(unit: Unit, jobs: Sequence[Row], tasks: Sequence[Row]) -> None:
     """Insert jobs with all their tasks."""
-    unit.connection.execute(insert(t.job), [dict(row) for row in jobs])
-    unit.connection.execute(insert(t.task), [dict(row) for row in tasks])
+    insert_rows(unit.connection, t.job, jobs)
+    insert_rows(unit.connection, t.task, tasks)
 
 
 def find(unit: Unit, caller: Caller, ref: str) -> Row | None:
     """By UUID or public identifier, if the caller may see it."""
-    which = or_(t.job.c.id == ref, t.job.c.public_id == ref) if "-" in ref[:8] else t.job.c.id == ref
-    return unit.connection.execute(select(t.job).where(which, _visible(caller))).mappings().one_or_none()
+    query = select(t.job).where(_named(ref), _visible(caller))
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
+def _named(ref: str) -> ColumnElement[bool]:
+    """A public identifier carries the UUID, by which the row is found without an index of its own."""
+    try:
+        identifier = SCHEME.parse(ref)
+    except InvalidError:
+        return t.job.c.id == ref
+    return (t.job.c.id == identifier.uuid) & (t.job.c.public_id == SCHEME.format(identifier))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which jobs a list shows: older than ``before``, in this state, of this name."""
+    """Which jobs a list shows: those after ``cursor`` (older ones), in this state, of this name."""
 
-    before: str = ""
+    cursor: str = ""
     state: str | None = None
     name: str | None = None
 
@@ -40,8 +52,8 @@ class Wanted:
 def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> Sequence[Row]:
     """Newest first."""
     query = select(t.job).where(_visible(caller))
-    if wanted.before:
-        query = query.where(t.job.c.id < wanted.before)
+    if wanted.cursor:
+        query = query.where(t.job.c.id < wanted.cursor)
     if wanted.state is not None:
         query = query.where(t.job.c.state == wanted.state)
     if wanted.name is not None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from suanlian.model.event import EventType
 from suanlian.model.party import Caller
 from suanlian.store import tables
+from suanlian.store.bulk import insert_rows
 
 Row = Mapping[Any, Any]
 """A row as it leaves or enters the store."""
@@ -43,19 +44,21 @@ class Unit:
     ) -> None:
         """Write many events of one kind."""
         caller = self.caller
+        actor = caller.principal_id if caller else "hub"
+        on_behalf_of, request_id = (caller.on_behalf_of, caller.request_id) if caller else ("", "")
         rows = [
             {
                 "type": kind.value,
                 "subject": subject,
                 "account_id": account_id,
-                "actor": caller.principal_id if caller else "hub",
-                "on_behalf_of": caller.on_behalf_of if caller else "",
-                "request_id": caller.request_id if caller else "",
+                "actor": actor,
+                "on_behalf_of": on_behalf_of,
+                "request_id": request_id,
                 "data": json.dumps(data, default=str) if data else "{}",
                 "at": self.now,
             }
             for subject, data in happened
         ]
         if rows:
-            self.connection.execute(insert(tables.event), rows)
+            insert_rows(self.connection, tables.event, rows)
             self.wake(kind.value)

@@ -37,7 +37,6 @@ class Tools:
     """What every worker works with."""
 
     store: Store
-    writer: Writer
     wakeups: Wakeups
     clock: Callable[[], datetime]
 
@@ -54,12 +53,15 @@ class Worker(ABC):
     name: ClassVar[str]
     follows: ClassVar[frozenset[EventType]]
     every_s: ClassVar[float]
+    pause_s: ClassVar[float] = 0.01
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, writer: Writer) -> None:
         """Not started yet."""
         self.tools = tools
+        self.writer = writer
         self._holder = new_id()
         self._token = 0
+        self._renew_at = tools.clock()
         self._woken = tools.wakeups.follow([kind.value for kind in self.follows])
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -67,6 +69,10 @@ class Worker(ABC):
     @abstractmethod
     def step(self) -> bool:
         """Do what there is to do now; whether there is more at once."""
+
+    def turn(self) -> bool:
+        """One turn: take or keep the lease, then a step; whether there is more at once. Raises LeaseLostError."""
+        return self._leased() and self.step()
 
     def start(self) -> None:
         """Begin."""
@@ -78,7 +84,7 @@ class Worker(ABC):
         self._woken.set()
         self._thread.join(timeout=_LEASE.total_seconds())
         if self._token:
-            self.tools.writer.run(lambda unit: nodes.end_lease(unit, self.name, self._token))
+            self.writer.run(lambda unit: nodes.end_lease(unit, self.name, self._token))
 
     def apply(self, work: Callable[[Unit], T]) -> Callable[[Unit], T]:
         """Guard a unit of work by the lease's token. It raises LeaseLostError when another worker has the lease."""
@@ -95,7 +101,7 @@ class Worker(ABC):
         while not self._stopping.is_set():
             self._woken.clear()
             try:
-                more = self._leased() and self.step()
+                more = self.turn()
             except LeaseLostError:
                 more = False
             except Exception:  # noqa: BLE001 - it is logged; the state is looked at again
@@ -104,8 +110,13 @@ class Worker(ABC):
                 self._stopping.wait(_AFTER_FAULT_S)
             if not more:
                 self._woken.wait(self.every_s)
+            # what comes in quick succession is looked at together
+            self._stopping.wait(self.pause_s)
 
     def _leased(self) -> bool:
-        token = self.tools.writer.run(lambda unit: nodes.take_lease(unit, self.name, self._holder, _LEASE))
+        if self._token and self.tools.clock() < self._renew_at:
+            return True
+        self._renew_at = self.tools.clock() + _LEASE / 3
+        token = self.writer.run(lambda unit: nodes.take_lease(unit, self.name, self._holder, _LEASE))
         self._token = token or 0
         return token is not None

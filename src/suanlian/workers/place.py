@@ -43,7 +43,7 @@ class Placer(Worker):
 
     def _apply(self, decisions: tuple[Placed | Waits, ...]) -> bool:
         made: list[tuple[Placed | Waits, Future[bool]]] = [
-            (decision, self.tools.writer.submit(self.apply(partial(placing.apply, decision=decision))))
+            (decision, self.writer.submit(self.apply(partial(placing.apply, decision=decision))))
             for decision in decisions
         ]
         done = [(decision, future.result(_ANSWER_S)) for decision, future in made]

@@ -21,4 +21,4 @@ class Rater(Worker):
         with self.tools.reading() as unit:
             if not usage.any_unrated(unit):
                 return False
-        return self.tools.writer.run(self.apply(lambda unit: usage.rate(unit, _SEGMENTS))) == _SEGMENTS
+        return self.writer.run(self.apply(lambda unit: usage.rate(unit, _SEGMENTS))) == _SEGMENTS

@@ -16,5 +16,5 @@ class Sweeper(Worker):
 
     def step(self) -> bool:
         """Sweep once."""
-        self.tools.writer.run(self.apply(sweeping.sweep))
+        self.writer.run(self.apply(sweeping.sweep))
         return False

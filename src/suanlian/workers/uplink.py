@@ -9,6 +9,7 @@ from suanlian.model.event import EventType
 from suanlian.services import supervision
 from suanlian.services.ports import Upstream
 from suanlian.store.unit import Row, Unit
+from suanlian.store.writer import Writer
 from suanlian.workers.loop import Tools, Worker
 
 _LOG: Final = logging.getLogger(__name__)
@@ -21,9 +22,9 @@ class Uplink(Worker):
     follows: ClassVar[frozenset[EventType]] = frozenset({EventType.REPORT_MADE})
     every_s: ClassVar[float] = 30.0
 
-    def __init__(self, tools: Tools, upstream_of: Callable[[Row], Upstream]) -> None:
+    def __init__(self, tools: Tools, writer: Writer, upstream_of: Callable[[Row], Upstream]) -> None:
         """``upstream_of`` makes the way up from an uplink's row."""
-        super().__init__(tools)
+        super().__init__(tools, writer)
         self._upstream_of = upstream_of
 
     def step(self) -> bool:
@@ -36,7 +37,7 @@ class Uplink(Worker):
             except SuanlianError as error:
                 _LOG.warning("report %s was not taken by the hub above: %s", row["id"], error)
                 return False
-            self.tools.writer.run(self.apply(_keeping(row["id"], receipt, signature)))
+            self.writer.run(self.apply(_keeping(row["id"], receipt, signature)))
         return False
 
 

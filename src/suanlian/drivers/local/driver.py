@@ -18,7 +18,6 @@ from typing import Final
 
 from suanlian.drivers.contract import (
     DriverError,
-    DriverSetup,
     DriverStatus,
     EnvironmentSetup,
     NativeId,
@@ -43,7 +42,7 @@ _BOOT: Final = (
 )
 _UNKNOWN: Final = Observation(state=JobState.QUEUED, reason="this machine knows no such job", lost=True)
 
-__all__ = ["EnvironmentSetup", "LocalDriver", "LocalOptions", "open_driver"]
+__all__ = ["EnvironmentSetup", "LocalDriver", "LocalOptions"]
 
 
 class LocalDriver:
@@ -94,7 +93,7 @@ class LocalDriver:
     def submit(self, work: Work, *, keys: Mapping[int, AttemptId]) -> Mapping[int, NativeId]:
         """Journal each key, take its staged directory, start a keeper each; what was started stays as it is.
 
-        Raises DriverError: unknown environment, an image, a bad key, no staged directory; transient when the disk fails.
+        Raises DriverError: unknown environment, an image, a bad key, nothing staged; transient when the disk fails.
         """
         for key in keys.values():
             _checked(key)
@@ -271,8 +270,3 @@ def _release(lock: int | None) -> None:
 def _cancel_unheld(job: Path) -> None:
     if not (job / record.STARTED).exists() and not (job / record.EXIT).exists():
         record.write(job / record.EXIT, verdict.never_ran("CANCELED", "canceled before it started"))
-
-
-def open_driver(setup: DriverSetup) -> LocalDriver:
-    """The local driver over the owner's settings: what the entry point ``local`` names. Raises DriverError."""
-    return LocalDriver(LocalOptions.of(setup))

@@ -1,11 +1,11 @@
 """What the owner of a machine sets for the local driver; handed down as values, read by nobody here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
-from suanlian.drivers.contract import DriverError, DriverSetup, EnvironmentSetup
+from suanlian.drivers.contract import EnvironmentSetup
 from suanlian.model.platform import Flavor
 
 
@@ -33,19 +33,3 @@ class LocalOptions:
     """The working directory's bound for jobs that were granted no disk."""
     grace_s: float = 2.0
     """Between SIGTERM and SIGKILL when a job is cancelled."""
-
-    @classmethod
-    def of(cls, setup: DriverSetup) -> Self:
-        """From the owner's settings; paths may be text. Raises DriverError for an option that there is not."""
-        kinds = {item.name: item.type for item in fields(cls)}
-        fixed = {"root", "flavors", "environments"}
-        if unknown := setup.options.keys() - (kinds.keys() - fixed):
-            names = ", ".join(sorted(kinds.keys() - fixed))
-            raise DriverError(f"the local driver has no option {', '.join(sorted(unknown))}; it has: {names}")
-        given: dict[str, Any] = dict(setup.options)
-        for name in ("cgroup_parent", "user_locks"):
-            if given.get(name) is not None:
-                given[name] = Path(str(given[name]))
-        if given.get("isolation", "auto") not in {"auto", "none"}:
-            raise DriverError("isolation of the local driver is 'auto' or 'none'")
-        return cls(root=setup.root, flavors=setup.flavors, environments=setup.environments, **given)

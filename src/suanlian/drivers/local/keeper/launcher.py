@@ -10,6 +10,7 @@ import marshal
 import os
 import resource
 import signal
+import time
 import warnings  # noqa: F401 - os.execvpe imports it, and the job's user might not be allowed to read it
 
 STATUS_FD = 3
@@ -18,6 +19,8 @@ CONFIG_FD = 4
 """Where the configuration is read from: a marshalled ``Configuration``, written by the same interpreter."""
 EXIT_NOT_FOUND = 127
 EXIT_CANNOT_RUN = 126
+_TRIES = 50
+_TRY_AGAIN_S = 0.02
 
 Configuration = tuple[list[str], dict[str, str], str, int | None, dict[str, int]]
 """Command, environment, directory, user and group (None: stay), rlimits by name."""
@@ -46,6 +49,11 @@ def execute(configuration: Configuration) -> None:
     try:
         become(cwd, uid, rlimits)
         os.write(STATUS_FD, b"ready\n")
+        for _ in range(_TRIES):
+            try:
+                os.execvpe(argv[0], argv, env)  # noqa: S606 - no shell is the point
+            except BlockingIOError:  # processes of the user's last job are still on their way out, and count
+                time.sleep(_TRY_AGAIN_S)
         os.execvpe(argv[0], argv, env)  # noqa: S606 - no shell is the point
     except (OSError, ValueError) as error:
         number = getattr(error, "errno", None) or 0

@@ -45,7 +45,7 @@ def group_of(spec: Spec) -> Group | None:
 
 
 def take_place(spec: Spec) -> Place:
-    """Take a free slot for as long as this process lives, and with it a user. Raises RuntimeError when all are taken."""
+    """Take a free slot for as long as this process lives, and with it a user. Raises RuntimeError if there is none."""
     for slot in range(spec.slot_count):
         uid = None if spec.base_uid is None else spec.base_uid + slot
         if record.lock(Path(spec.slots) / str(slot if uid is None else uid)) is not None:

@@ -1,0 +1,231 @@
+"""How do the hubs and platforms come up? By the commands and the public interface that anybody would use."""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from suanlian.demo.agentfile import Setting, agent_toml
+from suanlian.demo.processes import Fleet, Running, free_port, program
+from suanlian.demo.trouble import Trouble
+from suanlian.demo.world import BUYERS, DELTA, DELTA_LABEL, NATIONAL, PlatformPlan
+from suanlian.i18n import _
+from suanlian.model.errors import SuanlianError
+from suanlian.model.party import NewEntity, NewPrincipal, Role
+from suanlian.model.platform import NewPlatform, PlatformKind, PlatformState
+from suanlian.sdk.client import Client
+
+_LOOK_S: Final = 0.1
+_UP_S: Final = 40
+_OPERATING: Final = "operations"
+
+
+@dataclass(frozen=True)
+class HubPlan:
+    """A hub that is to be: its name, address and home."""
+
+    name: str
+    port: int
+    home: Path
+
+    @property
+    def url(self) -> str:
+        """Where it is reached."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A hub that runs, and its operator's key."""
+
+    name: str
+    url: str
+    prefix: str
+    public_key: str
+    operator: str
+
+    def client(self, key: str | None = None) -> Client:
+        """A door to it, the operator's unless another key is given."""
+        return Client(self.url, key or self.operator)
+
+
+def plan_hub(name: str, root: Path) -> HubPlan:
+    """A hub on a free port with its home below ``root``."""
+    return HubPlan(name, free_port(), root / f"hub-{name}")
+
+
+def root_hub(fleet: Fleet, plan: HubPlan) -> Hub:
+    """Make and start the national hub, with its own prefix."""
+    return _hub(fleet, plan, ["--prefix", "CN"], {})
+
+
+def lower_hub(fleet: Fleet, plan: HubPlan, above: Hub, origins: Sequence[str]) -> Hub:
+    """Apply at the hub above, be approved, and start with the prefix that comes from there.
+
+    ``origins``: addresses that are not public and that job inputs may come from nevertheless.
+    """
+    owner = f"{plan.name}-hub"
+    application = NewPlatform(
+        name=plan.name, title="Yangtze River Delta hub", title_zh="长三角枢纽", kind=PlatformKind.HUB, label=DELTA_LABEL
+    )
+    token, _key = _let_in(above, owner, application)
+    upward = ["--upstream", f"{above.url}#{above.public_key}", "--join-token", token]
+    hub = _hub(fleet, plan, upward, {"SUANLIAN_INPUT_ORIGINS": json.dumps(list(origins))})
+    if not hub.prefix.startswith("CN."):
+        wrong = _("The hub {name} got the prefix {prefix} and not one from above.")
+        raise Trouble(wrong.format(name=hub.name, prefix=hub.prefix), _("See the log of the national hub."))
+    return hub
+
+
+def _hub(fleet: Fleet, plan: HubPlan, prefix: list[str], env: dict[str, str]) -> Hub:
+    command, at = program("suanlian-hub"), ["--home", str(plan.home)]
+    named = ["--name", plan.name, "--url", plan.url]
+    told = json.loads(fleet.run(f"{plan.name}-init", [*command, "init", *at, *named, *prefix, "--json"], env))
+    if told["warning"]:
+        raise Trouble(_("The hub {name}: {why}").format(name=plan.name, why=told["warning"]))
+    fleet.start(plan.name, [*command, "serve", *at, "--host", "127.0.0.1", "--port", str(plan.port)], env)
+    _await_answer(fleet, plan)
+    with Client(plan.url) as door:
+        operator = door.parties.claim(told["link"]).key
+    return Hub(plan.name, plan.url, told["prefix"], told["public_key"], operator)
+
+
+def _await_answer(fleet: Fleet, plan: HubPlan) -> None:
+    deadline = time.monotonic() + _UP_S
+    with Client(plan.url, timeout_s=2, retry_wait_s=0.05) as door:
+        while True:
+            fleet.check()
+            try:
+                door.identifiers.node()
+            except SuanlianError as error:
+                if time.monotonic() > deadline:
+                    wrong = _("The hub {name} does not answer after {seconds} s.")
+                    raise Trouble(wrong.format(name=plan.name, seconds=_UP_S), error.todo) from error
+                time.sleep(_LOOK_S)
+            else:
+                return
+
+
+def _let_in(hub: Hub, owner: str, application: NewPlatform) -> tuple[str, str]:
+    """Register the owner, apply with the owner's key, approve as operator; the join token and the owner's key."""
+    with hub.client() as operator:
+        operator.parties.add_entity(NewEntity(name=owner))
+        minted = operator.parties.add_principal(NewPrincipal(name=_OPERATING, role=Role.PROVIDER, entity=owner))
+        with hub.client(minted.key) as provider:
+            provider.platforms.apply(application)
+        return operator.platforms.approve(application.name).join_token, minted.key
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform that was let in: its plan, its agent's home, its provider's key."""
+
+    plan: PlatformPlan
+    home: Path
+    key: str
+
+    @property
+    def config(self) -> Path:
+        """The file that its owner wrote."""
+        return self.home.with_suffix(".toml")
+
+
+def enter(fleet: Fleet, hub: Hub, plans: Sequence[PlatformPlan], root: Path, setting: Setting) -> list[Platform]:
+    """Onboard platforms: applied, approved, enrolled by a single-use token, their agents started. Raises Trouble."""
+    begun = [_begin_enrolment(fleet, hub, plan, root, setting) for plan in plans]
+    for platform, command in begun:
+        fleet.finish(command)
+        start_agent(fleet, platform)
+    return [platform for platform, _command in begun]
+
+
+def _begin_enrolment(
+    fleet: Fleet, hub: Hub, plan: PlatformPlan, root: Path, setting: Setting
+) -> tuple[Platform, Running]:
+    application = NewPlatform(name=plan.name, title=plan.title, title_zh=plan.title_zh)
+    token, key = _let_in(hub, plan.provider, application)
+    platform = Platform(plan, root / f"agent-{plan.name}", key)
+    platform.config.write_text(agent_toml(plan, setting), encoding="utf-8")
+    entry = ["--token", token, "--hub-key", hub.public_key, "--config", str(platform.config)]
+    command = [*program("suanlian-agent"), "enrol", hub.url, *entry, "--home", str(platform.home)]
+    return platform, fleet.begin(f"{plan.name}-enrol", command)
+
+
+def start_agent(fleet: Fleet, platform: Platform) -> None:
+    """Start the connector of a platform that has entered."""
+    fleet.start(platform.plan.name, [*program("suanlian-agent"), "run", "--home", str(platform.home)])
+
+
+def await_live(fleet: Fleet, hub: Hub, plans: Sequence[PlatformPlan]) -> None:
+    """Wait until each platform is live and its share stands in the catalogue. Raises Trouble."""
+    deadline = time.monotonic() + _UP_S
+    with hub.client() as operator:
+        while True:
+            fleet.check()
+            live = {found.name for found in operator.platforms.list() if found.state is PlatformState.LIVE}
+            missing = [plan.name for plan in plans if plan.name not in live]
+            if not missing:
+                return
+            if time.monotonic() > deadline:
+                wrong = _("Not live after {seconds} s: {names}.").format(seconds=_UP_S, names=", ".join(missing))
+                raise Trouble(wrong, _("See the logs of these agents."))
+            time.sleep(_LOOK_S)
+
+
+def allow_unisolated(fleet: Fleet, hub: Hub, platforms: Sequence[Platform], setting: Setting) -> tuple[str, ...]:
+    """Where this machine cannot keep jobs apart: the owners say that they take others' jobs, and start again.
+
+    Returns the names of these platforms; ``setting`` says allow_unisolated.
+    """
+    with hub.client() as operator:
+        shares = list(operator.catalogue.shares())
+        names = {found.id: found.name for found in operator.platforms.list()}
+    open_ones = {names[share.platform_id] for share in shares if not share.body.isolated}
+    chosen = [platform for platform in platforms if platform.plan.name in open_ones]
+    for platform in chosen:
+        platform.config.write_text(agent_toml(platform.plan, setting), encoding="utf-8")
+        shutil.copyfile(platform.config, platform.home / "agent.toml")
+        fleet.stop(platform.plan.name)
+        start_agent(fleet, platform)
+    if chosen:
+        _await_open(fleet, hub, open_ones, names)
+    return tuple(platform.plan.name for platform in chosen)
+
+
+def _await_open(fleet: Fleet, hub: Hub, wanted: set[str], names: Mapping[str, str]) -> None:
+    deadline = time.monotonic() + _UP_S
+    with hub.client() as operator:
+        while time.monotonic() < deadline:
+            fleet.check()
+            shares = [share for share in operator.catalogue.shares() if names[share.platform_id] in wanted]
+            if all(share.body.allow_unisolated for share in shares):
+                return
+            time.sleep(_LOOK_S)
+    raise Trouble(_("The platforms did not publish allow_unisolated in time."), _("See the logs of these agents."))
+
+
+def buyers(hub: Hub) -> dict[str, str]:
+    """Let the two buyers in, each an entity with an account of its own: name -> key."""
+    with hub.client() as operator:
+        for name in BUYERS:
+            operator.parties.add_entity(NewEntity(name=name))
+        return {
+            name: operator.parties.add_principal(NewPrincipal(name=_OPERATING, role=Role.BUYER, entity=name)).key
+            for name in BUYERS
+        }
+
+
+def supervisor(hub: Hub) -> str:
+    """Let the regulator's reader in; its key."""
+    with hub.client() as operator:
+        operator.parties.add_entity(NewEntity(name="supervision"))
+        minted = operator.parties.add_principal(NewPrincipal(name="reader", role=Role.SUPERVISOR, entity="supervision"))
+        return minted.key
+
+
+def hub_plans(root: Path) -> tuple[HubPlan, HubPlan]:
+    """The national hub and the one of the delta."""
+    return plan_hub(NATIONAL, root), plan_hub(DELTA, root)

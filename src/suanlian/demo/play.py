@@ -1,0 +1,179 @@
+"""What happens in a demo, in which order? Hubs, platforms, buyers, work, results, the report upwards."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from suanlian.demo import onboarding
+from suanlian.demo.agentfile import Setting
+from suanlian.demo.onboarding import Hub, Platform
+from suanlian.demo.processes import Fleet, free_port
+from suanlian.demo.progress import Progress
+from suanlian.demo.submit import buyer_of, corpus_file, spec_of
+from suanlian.demo.watch import Watch
+from suanlian.demo.work.catalogue import catalogue
+from suanlian.demo.work.corpus import corpus, corpus_keys
+from suanlian.demo.work.job import DemoJob
+from suanlian.demo.world import PLATFORMS, SLICE_CORES, native_architecture
+from suanlian.i18n import _
+from suanlian.model.charge import Charge
+from suanlian.model.errors import SuanlianError
+from suanlian.model.job import ENDED
+from suanlian.model.performance import Grade, Performance, Precision
+from suanlian.sdk.answers import SentReport
+from suanlian.sdk.client import Client
+
+_CANCEL_S: Final = 3.0
+_LOOK_S: Final = 0.1
+_MEASURED: Final = "a matrix product in numpy on one thread of this machine, times the slice"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """All that runs: two hubs, five platforms, the keys of buyers and supervisor, where inputs are served."""
+
+    national: Hub
+    delta: Hub
+    platforms: tuple[Platform, ...]
+    buyers: Mapping[str, str]
+    supervisor: str
+    origin: str
+    unisolated: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of it."""
+
+    watch: Watch
+    charges: tuple[Charge, ...]
+    sent: SentReport
+
+
+class Play:
+    """One run. All of its state lies below ``root``; all of its processes are in ``fleet``."""
+
+    def __init__(self, fleet: Fleet, root: Path, console: Console) -> None:
+        """``console``: where people read what happens."""
+        self.fleet = fleet
+        self.root = root
+        self.console = console
+        self.jobs: list[DemoJob] = []
+        self.charges: tuple[Charge, ...] = ()
+        self._watch: Watch | None = None
+
+    def say(self, text: str) -> None:
+        """One line for people."""
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def set_the_stage(self) -> Stage:
+        """Start everything. Raises Trouble, SuanlianError."""
+        self.say(_("Starting the national hub and the hub of the Yangtze River Delta ..."))
+        measuring = self.fleet.begin(
+            "measure", [sys.executable, "-m", "suanlian.demo.measure"], {"OPENBLAS_NUM_THREADS": "1"}
+        )
+        above, below = onboarding.hub_plans(self.root)
+        origin = self._serve_inputs()
+        national = onboarding.root_hub(self.fleet, above)
+        delta = onboarding.lower_hub(self.fleet, below, national, [origin])
+        measured = _performance(self.fleet.finish(measuring))
+        self.say(_("Onboarding five platforms: applied, approved, enrolled, live ..."))
+        setting = Setting(delta.url, origin, measured, self.root / "tools")
+        platforms = onboarding.enter(self.fleet, delta, PLATFORMS, self.root, setting)
+        self.jobs = catalogue(native_architecture().value)
+        onboarding.await_live(self.fleet, delta, PLATFORMS)
+        open_setting = Setting(delta.url, origin, measured, self.root / "tools", allow_unisolated=True)
+        unisolated = onboarding.allow_unisolated(self.fleet, delta, platforms, open_setting)
+        if unisolated:
+            text = _("This machine cannot keep jobs apart; allow_unisolated is set for: {names}.")
+            self.say(text.format(names=", ".join(unisolated)))
+        buyers, supervisor = onboarding.buyers(delta), onboarding.supervisor(delta)
+        return Stage(national, delta, tuple(platforms), buyers, supervisor, origin, unisolated)
+
+    def _serve_inputs(self) -> str:
+        """A file server for the inputs that jobs fetch by URL; its origin."""
+        place = self.root / "inputs"
+        place.mkdir()
+        for key in corpus_keys():
+            (place / corpus_file(key)).write_bytes(corpus(key))
+        port = free_port()
+        command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(place), str(port)]
+        self.fleet.start("input-server", command)
+        return f"http://127.0.0.1:{port}"
+
+    def work(self, stage: Stage) -> Watch:
+        """Submit everything as the two buyers, follow it to its end, cancel what can never run."""
+        with contextlib.ExitStack() as doors:
+            buyers = {name: doors.enter_context(stage.delta.client(key)) for name, key in stage.buyers.items()}
+            providers = {
+                platform.plan.name: doors.enter_context(stage.delta.client(platform.key))
+                for platform in stage.platforms
+            }
+            submitted = dict(self._submit(buyers, stage.origin))
+            watch = self._watch = Watch(buyers, providers, submitted, self.fleet.check)
+            tasks = sum(job.array_size or 1 for job in self.jobs)
+            self.say(_("Submitted {jobs} jobs with {tasks} tasks.").format(jobs=len(submitted), tasks=tasks))
+            with Progress(self.console) as progress:
+                watch.follow(progress.show)
+                watch.cancel_unplaceable(progress.show)
+            self.charges = tuple(watch.charges())
+        return watch
+
+    def _submit(self, buyers: Mapping[str, Client], origin: str) -> Iterator[tuple[str, tuple[str, DemoJob]]]:
+        for name, client in buyers.items():
+            mine = [job for job in self.jobs if buyer_of(job) == name]
+            specs = [spec_of(job, lambda key: f"{origin}/{corpus_file(key)}") for job in mine]
+            for ref, job in zip(client.jobs.submit_many(specs), mine, strict=True):
+                yield ref.id, (name, job)
+
+    def report_up(self, stage: Stage) -> SentReport:
+        """Send the supervision report to the national hub; its receipt comes back."""
+        with stage.delta.client() as operator:
+            return operator.supervision.send()
+
+    def cancel_all(self, stage: Stage | None) -> None:
+        """Before an early end: ask every job to end, and wait a little until nothing is held any more."""
+        if stage is None or self._watch is None:
+            return
+        deadline = time.monotonic() + _CANCEL_S
+        with contextlib.suppress(SuanlianError):
+            for name, key in stage.buyers.items():
+                with Client(stage.delta.url, key, timeout_s=1) as client:
+                    _cancel_mine(client, name)
+            with Client(stage.delta.url, stage.delta.operator, timeout_s=1) as operator:
+                while time.monotonic() < deadline and any(share.used.cpu for share in operator.catalogue.capacity()):
+                    time.sleep(_LOOK_S)
+
+
+def _cancel_mine(client: Client, _name: str) -> None:
+    for job in client.jobs.list():
+        if job.state not in ENDED:
+            client.jobs.cancel(job.id)
+
+
+def _performance(told: str) -> tuple[Performance, ...]:
+    """What one slice of this machine reached, from what `measure` wrote."""
+    share = Decimal(SLICE_CORES)
+    return tuple(
+        Performance(
+            precision=Precision(name),
+            tera_per_s=(Decimal(str(giga)) * share / 1000).quantize(Decimal("0.0001")),
+            grade=Grade.SELF_MEASURED,
+            source=_MEASURED,
+        )
+        for name, giga in json.loads(told).items()
+    )
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,146 @@
+"""What does ``demo-report.json`` hold? Frozen values; the page and the table show nothing else."""
+
+from collections.abc import Mapping
+
+from suanlian.model.base import Name, Sha256, Utc, Value
+from suanlian.model.job import JobState
+from suanlian.model.money import Amount, Currency
+from suanlian.model.performance import Architecture
+from suanlian.model.platform import Flavor, Share, Site
+from suanlian.model.report import Receipt, SupervisionReport
+
+
+class BothText(Value):
+    """One text in both languages."""
+
+    en: str
+    zh: str
+
+
+class OutputRecord(Value):
+    """One file that a task brought back; ``size`` in bytes."""
+
+    task_index: int
+    path: str
+    size: int
+    sha256: Sha256
+
+
+class TaskRecord(Value):
+    """One task and its last attempt: where, how long it waited and ran (seconds), how it ended."""
+
+    index: int
+    state: JobState
+    attempts: int
+    platform: Name | None = None
+    site: Name | None = None
+    flavor: Name | None = None
+    architecture: Architecture | None = None
+    simulated: bool = False
+    waited_s: Amount | None = None
+    ran_s: Amount | None = None
+    exit_code: int | None = None
+    limit: str | None = None
+    ended_because: str = ""
+
+
+class JobRecord(Value):
+    """One job. ``platform`` is where most of its tasks ran, ``reason`` why there (or why it waits); cost in CNY."""
+
+    name: Name
+    id: str
+    public_id: str
+    kind: str
+    buyer: Name
+    state: JobState
+    expected_state: JobState
+    verified: bool
+    failures: tuple[BothText, ...] = ()
+    platform: Name | None
+    platforms: Mapping[str, int]
+    reason: str
+    reason_zh: str
+    waited_s: Amount | None
+    ran_s: Amount
+    cost: Amount
+    cost_simulated: Amount
+    currency: Currency = Currency.CNY
+    tasks: tuple[TaskRecord, ...]
+    outputs: tuple[OutputRecord, ...]
+    checksum: str
+    stderr: str = ""
+
+
+class ShareRecord(Value):
+    """A share with the site and flavor that it is of."""
+
+    share: Share
+    site: Site
+    flavor: Flavor
+
+
+class PlatformRecord(Value):
+    """One platform as the hub's catalogue showed it."""
+
+    name: Name
+    title: str
+    title_zh: str
+    public_id: str
+    shares: tuple[ShareRecord, ...]
+
+
+class HubRecord(Value):
+    """One hub."""
+
+    name: Name
+    prefix: str
+    public_id: str
+    above: str = ""
+
+
+class Resolved(Value):
+    """A public identifier that was resolved, and how many hubs were asked, from the first to the one that knew."""
+
+    identifier: str
+    asked: tuple[Name, ...]
+    name: str
+    state: str
+
+
+class MachineRecord(Value):
+    """Where the demo ran: ``cores`` that it may use, and what keeps jobs apart, in the driver's words."""
+
+    cores: int
+    architecture: str
+    isolation: str
+    unisolated: tuple[Name, ...] = ()
+    """Platforms whose owner had to set ``allow_unisolated``."""
+
+
+class Picture(Value):
+    """A picture that was rendered in tiles and merged: PNG in base64."""
+
+    job: Name
+    width: int
+    height: int
+    png_base64: str
+
+
+class DemoReport(Value):
+    """One run of the demo. ``wall_s``: from start to report, in seconds."""
+
+    version: str
+    made_at: Utc
+    language: str
+    wall_s: Amount
+    machine: MachineRecord
+    hubs: tuple[HubRecord, ...]
+    platforms: tuple[PlatformRecord, ...]
+    jobs: tuple[JobRecord, ...]
+    supervision: SupervisionReport
+    receipts: tuple[Receipt, ...]
+    resolved: tuple[Resolved, ...]
+    pictures: tuple[Picture, ...] = ()
+    verified: bool
+    failures: tuple[BothText, ...] = ()
+    """What is wrong between jobs: architectures that disagree, prices that break put-call parity."""

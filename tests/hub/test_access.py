@@ -1,0 +1,250 @@
+"""Who may do what, route by route; what others learn of a job: nothing."""
+
+import base64
+import hashlib
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from suanlian.api.deps import May
+from suanlian.api.signed import Signed
+from suanlian.model.job import JobState
+from suanlian.model.protocol import LogCall, OutputCall
+from suanlian.rules.access import ACTIONS, Door
+from tests.hub.world import World, job, offer, segment
+
+SECRET = "swordfish"
+WHO = ("operator", "supervisor", "provider", "provider2", "buyer", "buyer2", "nobody")
+ALL = "200 200 200 200 200 200 401"
+OPERATOR = "200 403 403 403 403 403 401"
+WATCHERS = "200 200 403 403 403 403 401"
+JOB = "200 200 403 403 200 404 401"
+PLATFORM = "200 200 200 404 403 403 401"
+OWNER = "403 403 403 403 200 404 401"
+BUYERS = "403 403 403 403 200 200 401"
+OPEN = "200 200 200 200 200 200 200"
+SIGNED = "401 401 401 401 401 401 401"
+
+TABLE = {
+    "GET /healthz": OPEN,
+    "GET /v1/node": OPEN,
+    "GET /v1/identifiers/{identifier}": OPEN,
+    "POST /v1/operators/claim": "403 403 403 403 403 403 403",
+    "GET /v1/me": ALL,
+    "POST /v1/entities": OPERATOR,
+    "GET /v1/entities": WATCHERS,
+    "POST /v1/principals": OPERATOR,
+    "POST /v1/keys/{prefix}/revoke": "404 403 403 403 403 403 401",
+    "POST /v1/platforms": "403 403 200 200 403 403 401",
+    "GET /v1/platforms": ALL,
+    "GET /v1/platforms/{ref}": ALL,
+    "POST /v1/platforms/{ref}/approve": OPERATOR,
+    "POST /v1/platforms/{ref}/suspend": OPERATOR,
+    "POST /v1/platforms/{ref}/resume": OPERATOR,
+    "GET /v1/platforms/{ref}/connectors": PLATFORM,
+    "GET /v1/platforms/{ref}/attempts": PLATFORM,
+    "POST /v1/platforms/{ref}/offers": "403 403 200 404 403 403 401",
+    "GET /v1/sites": ALL,
+    "GET /v1/flavors": ALL,
+    "GET /v1/shares": ALL,
+    "GET /v1/offers": ALL,
+    "GET /v1/capacity": ALL,
+    "POST /v1/objects": BUYERS,
+    "POST /v1/jobs": BUYERS,
+    "POST /v1/jobs:batch": BUYERS,
+    "POST /v1/jobs:estimate": BUYERS,
+    "GET /v1/jobs": "200 200 403 403 200 200 401",
+    "GET /v1/jobs/{ref}": JOB,
+    "GET /v1/jobs/{ref}/tasks": JOB,
+    "GET /v1/jobs/{ref}/explanation": JOB,
+    "GET /v1/jobs/{ref}/usage": JOB,
+    "GET /v1/jobs/{ref}/charges": JOB,
+    "POST /v1/jobs/{ref}/cancel": "409 403 403 403 409 404 401",
+    "POST /v1/jobs/{ref}/corrections": "204 403 403 403 403 403 401",
+    "GET /v1/jobs/{ref}/log": OWNER,
+    "GET /v1/jobs/{ref}/outputs": OWNER,
+    "GET /v1/jobs/{ref}/outputs/{index}/{path:path}": OWNER,
+    "GET /v1/charges": "200 200 403 403 200 200 401",
+    "GET /v1/supervision/report": WATCHERS,
+    "POST /v1/supervision/report/send": OPERATOR,
+    "GET /v1/supervision/reports": WATCHERS,
+    "GET /v1/events": WATCHERS,
+    **{
+        f"POST /connector/v1/{name}": SIGNED
+        for name in (
+            "enrol",
+            "poll",
+            "report",
+            "usage",
+            "inventory",
+            "logs",
+            "outputs",
+            "objects",
+            "supervision",
+        )
+    },
+}
+"""Each route's status for each of WHO; the platform is the provider's, the job the buyer's."""
+
+
+def api_routes(app: FastAPI) -> list[APIRoute]:
+    """Every route of the application, those of the included routers too."""
+    listed: list[Any] = list(app.routes)
+    found: list[APIRoute] = []
+    for entry in listed:
+        inner = getattr(entry, "original_router", None)
+        found += [route for route in ([entry] if inner is None else inner.routes) if isinstance(route, APIRoute)]
+    return found
+
+
+def policies(route: APIRoute) -> list[May | Signed]:
+    return [d.call for d in route.dependant.dependencies if isinstance(d.call, May | Signed)]
+
+
+@pytest.fixture
+def done(world: World) -> dict[str, Any]:
+    """A job of the buyer that ran on the provider's platform; whatever its owner alone may read says SECRET."""
+    variant = {"architecture": "x86_64", "environment": "python", "command": ["echo", SECRET]}
+    text = base64.b64encode(SECRET.encode()).decode()
+    made, told = world.at(
+        "wuhu-cluster",
+        variants=[variant],
+        env={"KEY": SECRET},
+        inputs=[{"path": "a", "content": SECRET}],
+        outputs=["o"],
+    )
+    connector, started = world.connector(), world.clock()
+    connector.report(told, JobState.RUNNING, started_at=started)
+    attempt, token = told.attempt_id, told.token
+    connector.client.log(LogCall(attempt_id=attempt, token=token, stream="stdout", offset=0, data=text))
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    connector.client.output(OutputCall(attempt_id=attempt, token=token, path="o", sha256=digest, data=text))
+    world.clock.advance(36)
+    connector.use(segment(told, started, 36))
+    connector.report(told, JobState.COMPLETE, started_at=started)
+    world.hub.settle()
+    platform = world.ok("buyer", "GET", "/v1/platforms/wuhu-cluster")["public_id"]
+    return {**made, "attempt": told.attempt_id, "platform": platform}
+
+
+def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
+    method, path = route.split(" ")
+    ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
+    filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["platform"], prefix="aaaaaaaa", index=0)
+    body: Any = {
+        "/v1/operators/claim": {"link": "ot_x", "name": "x"},
+        "/v1/entities": {"name": f"new-{who}"},
+        "/v1/principals": {"name": f"new-{who}", "role": "buyer", "entity": "lab"},
+        "/v1/platforms": {"name": f"new-{who}"},
+        "/v1/platforms/{ref}/suspend": {"why": "test"},
+        "/v1/platforms/{ref}/offers": offer("0.2").model_dump(mode="json"),
+        "/v1/jobs": job(),
+        "/v1/jobs:batch": {"jobs": [job()]},
+        "/v1/jobs:estimate": job(),
+        "/v1/jobs/{ref}/corrections": {
+            "attempt_id": done["attempt"],
+            "sequence": 0,
+            "corrected_s": "-1",
+            "reason": "test",
+        },
+    }.get(path)
+    person = world.person(who)
+    if path == "/v1/objects":
+        sha256 = hashlib.sha256(b"x").hexdigest()
+        return person.post(f"{filled}?sha256={sha256}", content=b"x").status_code
+    return (person.get(filled) if method == "GET" else person.post(filled, body)).status_code
+
+
+def test_every_route_names_an_action_and_every_action_is_a_routes(world: World) -> None:
+    named: list[str] = []
+    for route in api_routes(world.hub.app):
+        found = policies(route)
+        assert len(found) == 1, f"{route.path} has {len(found)} policies"
+        action = found[0].action
+        is_signed = ACTIONS[action].door is Door.CONNECTOR
+        assert isinstance(found[0], Signed) == is_signed, route.path
+        assert ACTIONS[action].reads == ("GET" in (route.methods or ())) or route.path in (
+            "/v1/jobs:estimate",
+            "/connector/v1/poll",
+            "/connector/v1/objects",
+        )
+        named.append(action)
+    assert len(set(named)) == len(named)
+    # decided in the middle of the route that resolves
+    assert set(ACTIONS) - set(named) == {"identifier.resolve-job"}
+
+
+def test_the_table_has_a_row_for_every_route(world: World) -> None:
+    routes = {f"{method} {route.path}" for route in api_routes(world.hub.app) for method in route.methods or ()}
+    assert routes == set(TABLE)
+
+
+def test_each_role_at_each_route(world: World, done: dict[str, Any]) -> None:
+    found = {route: " ".join(str(call(world, who, route, done)) for who in WHO) for route in TABLE}
+    wrong = {route: (found[route], wanted) for route, wanted in TABLE.items() if found[route] != wanted}
+    assert not wrong
+
+
+def test_a_job_is_resolved_only_for_who_may_see_it(world: World, done: dict[str, Any]) -> None:
+    path = f"/v1/identifiers/{done['public_id']}"
+    assert [world.person(who).get(path).status_code for who in WHO] == [200, 200, 404, 404, 200, 404, 404]
+
+
+def test_a_provider_of_the_buyers_own_entity_is_no_buyer(world: World, done: dict[str, Any]) -> None:
+    new = {"name": "rent", "role": "provider", "entity": "lab"}
+    key = world.ok("operator", "POST", "/v1/principals", new)["key"]
+    person = world.hub.person(key)
+    assert person.get(f"/v1/identifiers/{done['public_id']}").status_code == 404
+    assert person.get(f"/v1/jobs/{done['id']}").status_code == 403
+
+
+FOREIGN = ("", "/tasks", "/explanation", "/usage", "/charges", "/log", "/outputs", "/outputs/0/o")
+
+
+def test_a_foreign_job_answers_as_one_that_is_not_there(world: World, done: dict[str, Any]) -> None:
+    absent = "01990000-0000-7000-8000-000000000000"
+    person = world.person("buyer2")
+    for foreign in (done["id"], done["public_id"]):
+        for tail in FOREIGN:
+            there, nowhere = person.get(f"/v1/jobs/{foreign}{tail}"), person.get(f"/v1/jobs/{absent}{tail}")
+            assert there.status_code == nowhere.status_code == 404
+            assert there.text.replace(foreign, "X") == nowhere.text.replace(absent, "X"), tail
+        there, nowhere = person.post(f"/v1/jobs/{foreign}/cancel"), person.post(f"/v1/jobs/{absent}/cancel")
+        assert there.status_code == 404
+        assert there.text.replace(foreign, "X") == nowhere.text.replace(absent, "X")
+
+
+def test_lists_hold_nothing_of_another_buyer(world: World, done: dict[str, Any]) -> None:
+    person = world.person("buyer2")
+    for path in ("/v1/jobs", f"/v1/jobs?name={done['name']}", "/v1/jobs?state=COMPLETE", "/v1/charges"):
+        assert person.get(path).json() == {"items": [], "next": None}
+    assert len(world.person("buyer").get("/v1/jobs").json()["items"]) == 1
+    assert len(world.person("buyer").get("/v1/charges").json()["items"]) == 1
+
+
+def test_only_its_owner_ever_reads_what_a_job_is(world: World, done: dict[str, Any]) -> None:
+    owner = world.person("buyer")
+    assert SECRET in owner.get(f"/v1/jobs/{done['id']}").text
+    assert owner.get(f"/v1/jobs/{done['id']}/log").text == SECRET
+    assert owner.get(f"/v1/jobs/{done['id']}/outputs/0/o").text == SECRET
+    paths = [route.removeprefix("GET ") for route in TABLE if route.startswith("GET ")]
+    for who in ("operator", "supervisor", "provider", "buyer2", "nobody"):
+        for path in paths:
+            ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
+            filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["public_id"], index=0)
+            shown = world.person(who).get(filled).text
+            assert SECRET not in shown, (who, filled)
+
+
+def test_the_supervisor_sees_the_metadata_of_all(world: World, done: dict[str, Any]) -> None:
+    seen = world.job(done["id"], "supervisor")
+    assert seen["spec"] is None
+    assert seen["tally"] == {"COMPLETE": 1}
+    assert world.ok("supervisor", "GET", f"/v1/jobs/{done['id']}/charges")["items"]
+    assert world.ok("operator", "POST", f"/v1/jobs/{world.submit()['id']}/cancel")["spec"] is None
+
+
+def test_another_platforms_connector_gets_nothing_of_the_attempt(world: World, done: dict[str, Any]) -> None:
+    assert done["attempt"] not in world.connector("suzhou-cloud").poll().model_dump_json()
