@@ -13,8 +13,8 @@ import typer
 from typer._click import Command, Context
 
 from suanlian.cli.main import app
-from suanlian.cli.tree import options_of, usage_line
 from suanlian.i18n import use_language
+from suanlian.i18n.help import options_of, usage_line
 from suanlian.settings import PersonSettings
 
 ROOT = Path(__file__).resolve().parent.parent

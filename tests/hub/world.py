@@ -1,14 +1,17 @@
 """The world of these tests: one hub, two platforms of two owners, two buyers, a supervisor; made once, copied often."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from sqlalchemy import delete, func, insert, select
+
+from suanlian.app import database_url
 from suanlian.commands.initialise import Wish, initialise
 from suanlian.crypto.keys import KeyPair
 from suanlian.model.ids import AttemptId
@@ -20,6 +23,10 @@ from suanlian.model.protocol import Instruction
 from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.model.usage import UsageSegment
 from suanlian.settings import HubSettings
+from suanlian.store import tables
+from suanlian.store.engine import open_store
+from suanlian.store.migrate import is_current, upgrade
+from suanlian.store.tables import metadata
 from suanlian.testing.hub import IN_PROCESS, FrozenClock, InProcessHub, Person, SignedConnector, Wire
 from suanlian.testing.postgres import TemporaryPostgres
 
@@ -86,10 +93,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A hub at rest: its home, its database, and what those who call it need to know."""
+    """A hub at rest: its home, its rows by table, and what those who call it need to know."""
 
     home: Path
-    database: str
+    rows: Mapping[str, Sequence[Mapping[Any, Any]]]
     link: str
     now: datetime
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -97,35 +104,65 @@ class Template:
 
 
 class Stores:
-    """Where databases come from: files of SQLite in a directory, or databases of a PostgreSQL."""
+    """Where databases come from: files of SQLite in a directory, or databases of a PostgreSQL, used over and over."""
 
     def __init__(self, directory: Path, server: TemporaryPostgres | None) -> None:
         self.directory = directory
         self._server = server
         self._count = 0
+        self._empty: list[str] = []
 
-    def fresh(self) -> tuple[Path, HubSettings]:
-        """A home that does not exist yet, and settings with an empty database."""
+    def fresh(self) -> HubSettings:
+        """Settings of a home that does not exist yet, with an empty database."""
         self._count += 1
-        home = self.directory / f"hub{self._count}"
-        url = "" if self._server is None else self._server.create(f"{self.directory.name}-{self._count}")
-        return home, HubSettings(hub_home=home, database_url=url)
+        name = f"{self.directory.name}-{self._count}"
+        url = "" if self._server is None else self._server.create(name)
+        return HubSettings(hub_home=self.directory / f"hub{self._count}", database_url=url)
 
     def copy(self, template: Template) -> HubSettings:
         """A copy of a hub at rest."""
+        settings = self.fresh() if self._server is None or not self._empty else self._used()
+        if self._server is not None:
+            _fill(settings.database_url, template)
+        shutil.copytree(template.home, settings.hub_home)
+        return settings
+
+    def _used(self) -> HubSettings:
         self._count += 1
-        home = self.directory / f"hub{self._count}"
-        shutil.copytree(template.home, home)
-        if self._server is None:
-            return HubSettings(hub_home=home)
-        name = f"{self.directory.name}-{self._count}"
-        return HubSettings(hub_home=home, database_url=self._server.create(name, template=template.database))
+        return HubSettings(hub_home=self.directory / f"hub{self._count}", database_url=self._empty.pop())
 
     def drop(self, settings: HubSettings) -> None:
-        """Remove a hub's home and database."""
+        """Remove a hub's home; its database may be another's next."""
         shutil.rmtree(settings.hub_home)
-        if self._server is not None:
-            self._server.drop(settings.database_url.split("@/", 1)[1].split("?", 1)[0])
+        if settings.database_url:
+            self._empty.append(settings.database_url)
+
+
+def _fill(url: str, template: Template) -> None:
+    """Make the rows those of the template."""
+    store = open_store(url)
+    if not is_current(store):
+        upgrade(store)
+    with store.writing.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(delete(table))
+        for table in metadata.sorted_tables:
+            if template.rows[table.name]:
+                connection.execute(insert(table), [dict(row) for row in template.rows[table.name]])
+    # what has a number goes on behind the copied rows
+    with store.writing.begin() as connection:
+        for column in (tables.event.c.number, tables.capacity.c.id):
+            sequence = func.pg_get_serial_sequence(column.table.name, column.name)
+            connection.execute(select(func.setval(sequence, func.max(column))))
+    store.close()
+
+
+def _rows(settings: HubSettings) -> dict[str, Sequence[Mapping[Any, Any]]]:
+    store = open_store(database_url(settings))
+    with store.readers.connect() as connection:
+        found = {table.name: connection.execute(select(table)).mappings().all() for table in metadata.sorted_tables}
+    store.close()
+    return {name: list(rows) for name, rows in found.items()}
 
 
 class World:
@@ -185,10 +222,9 @@ def running(template: Template, stores: Stores) -> Iterator[World]:
 
 def bare(stores: Stores) -> Template:
     """A root hub that nobody operates yet."""
-    home, settings = stores.fresh()
+    settings = stores.fresh()
     made = initialise(settings, Wish("national", IN_PROCESS, prefix="CN"))
-    database = settings.database_url.split("@/", 1)[-1].split("?", 1)[0]
-    return Template(home, database, made.link, FrozenClock()())
+    return Template(settings.hub_home, _rows(settings), made.link, FrozenClock()())
 
 
 def populated(template: Template, stores: Stores) -> Template:
@@ -197,10 +233,9 @@ def populated(template: Template, stores: Stores) -> Template:
     clock = FrozenClock(template.now)
     with InProcessHub(settings, clock=clock) as hub:
         keys = _people(hub, template.link)
-        world = World(hub, clock, Template(template.home, "", "", clock(), keys))
+        world = World(hub, clock, replace(template, keys=keys))
         connectors = {name: _platform(world, name, owner) for name, owner in PLATFORMS.items()}
-    database = settings.database_url.split("@/", 1)[-1].split("?", 1)[0]
-    return Template(settings.hub_home, database, "", clock(), keys, connectors)
+    return Template(settings.hub_home, _rows(settings), "", clock(), keys, connectors)
 
 
 def _people(hub: InProcessHub, link: str) -> dict[str, str]:

@@ -21,11 +21,11 @@ from suanlian.agent.config import Home
 from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.loops import Rounds
-from suanlian.agent.words import N_, Command, Group
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.keys import PublicKey
 from suanlian.drivers.contract import DriverError
 from suanlian.i18n import _, set_language
+from suanlian.i18n.help import N_, Command, Group
 from suanlian.model.errors import SuanlianError
 from suanlian.sdk.transport import Route, open_client
 from suanlian.settings import AgentSettings

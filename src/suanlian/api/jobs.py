@@ -17,7 +17,7 @@ from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
 from suanlian.services import jobs, placing, usage
-from suanlian.store.jobs import Wanted
+from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
 router = APIRouter(prefix="/v1", tags=["jobs"])

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from suanlian.cli.tree import N_
+from suanlian.i18n.help import N_
 
 JobName = Annotated[
     str,

@@ -4,8 +4,8 @@ from suanlian.cli.arguments import OfPlatform
 from suanlian.cli.output import AsJson, listing
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import marked, resources, yes_no
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.platform import Flavor, Site
 
 commands = nouns()

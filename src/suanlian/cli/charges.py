@@ -8,8 +8,8 @@ import typer
 from suanlian.cli.output import AsJson, listing, remark
 from suanlian.cli.session import job_named, open_hub
 from suanlian.cli.shown import marked, when
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.charge import Charge
 from suanlian.model.money import Money
 from suanlian.model.quantity import UNIT

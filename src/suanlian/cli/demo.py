@@ -6,8 +6,8 @@ from typing import Annotated, Final, cast
 
 import typer
 
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.errors import NotFoundError
 
 commands = nouns()

@@ -7,8 +7,8 @@ import typer
 from suanlian.cli.output import AsJson, record
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when, yes_no
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 
 commands = nouns()
 

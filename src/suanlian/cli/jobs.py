@@ -8,8 +8,8 @@ from suanlian.cli.arguments import JobName
 from suanlian.cli.output import AsJson, listing, plain, print_json, record, remark
 from suanlian.cli.session import job_named, open_hub
 from suanlian.cli.shown import marked, resources, span, when
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.job import Attempt, Job, JobState, Task
 
 commands = nouns()

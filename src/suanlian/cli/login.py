@@ -9,8 +9,8 @@ import typer
 from suanlian.cli.output import AsJson, print_json, record, remark
 from suanlian.cli.session import Login, keep
 from suanlian.cli.shown import when
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.party import Principal
 from suanlian.sdk.client import Client
 from suanlian.settings import PersonSettings

@@ -10,9 +10,9 @@ import typer
 
 from suanlian.cli.arguments import Index, JobName
 from suanlian.cli.session import job_named, open_hub
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.cli.visible import visible
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 
 commands = nouns()
 

@@ -17,8 +17,8 @@ from typer.exceptions import TyperException
 
 from suanlian import __version__
 from suanlian.cli.complaints import problem_text, usage_text
-from suanlian.cli.tree import COMMAND, N_, OPTIONS, Group, Row
 from suanlian.i18n import set_language
+from suanlian.i18n.help import COMMAND, N_, OPTIONS, Group, Row
 from suanlian.model.errors import SuanlianError
 from suanlian.settings import PersonSettings
 

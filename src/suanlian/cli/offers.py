@@ -10,8 +10,8 @@ from suanlian.cli.output import AsJson, listing, record
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when
 from suanlian.cli.specfile import parse
-from suanlian.cli.tree import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.model.offer import NewOffer
 from suanlian.model.quantity import UNIT
 from suanlian.model.reading import read

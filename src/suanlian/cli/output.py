@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from suanlian.cli.tree import N_
 from suanlian.cli.visible import visible
 from suanlian.i18n import _
+from suanlian.i18n.help import N_
 from suanlian.model.base import Value
 
 T = TypeVar("T", bound=Value | Mapping[str, object])

@@ -8,8 +8,8 @@ import typer
 from suanlian.cli.arguments import JobName
 from suanlian.cli.output import AsJson, listing
 from suanlian.cli.session import job_named, open_hub
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.sdk.answers import TaskOutput
 from suanlian.sdk.client import Client
 

@@ -7,8 +7,8 @@ import typer
 from suanlian.cli.output import AsJson, listing, print_json, record, remark, say
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when
-from suanlian.cli.tree import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.model.party import NewEntity, NewPrincipal, Role
 from suanlian.model.reading import read
 

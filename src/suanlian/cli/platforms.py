@@ -8,8 +8,8 @@ from suanlian.cli.arguments import PlatformName
 from suanlian.cli.output import AsJson, listing, record, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when, yes_no
-from suanlian.cli.tree import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.model.platform import NewPlatform, Platform, PlatformKind
 from suanlian.model.reading import read
 

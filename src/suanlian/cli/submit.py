@@ -9,9 +9,9 @@ from suanlian.cli.jobs import job_fields
 from suanlian.cli.output import AsJson, record, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.specfile import load
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.cli.why import tell
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.job import JobState
 
 commands = nouns()

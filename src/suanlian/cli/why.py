@@ -3,8 +3,8 @@
 from suanlian.cli.arguments import Index, JobName
 from suanlian.cli.output import AsJson, print_json, say, table
 from suanlian.cli.session import job_named, open_hub
-from suanlian.cli.tree import N_, OPTIONS, Command, nouns
 from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.i18n.reasons import candidate_lines, reason_line
 from suanlian.model.placement import Explanation
 

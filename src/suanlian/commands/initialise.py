@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
-import httpx2
-
-from suanlian.api.deps import Hub
-from suanlian.app import KEY_FILE, assemble, database_url, make_secrets, utc_now
+from suanlian.app import KEY_FILE, Hub, assemble, database_url, make_secrets, utc_now
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.errors import ConflictError, InvalidError, SuanlianError
 from suanlian.model.ids import new_id
 from suanlian.model.protocol import EnrolAnswer, EnrolCall
 from suanlian.sdk.connector import ConnectorClient, Link, Means, about
+from suanlian.sdk.transport import open_client
 from suanlian.services import nodes, parties
 from suanlian.services.ports import Node
 from suanlian.settings import HubSettings
@@ -102,7 +100,7 @@ def _finish(settings: HubSettings, wish: Wish) -> Made:
 def enrol_above(hub: Hub, above: Above) -> EnrolAnswer:
     """Enter the hub above with the join token; from then on its prefix is ours. Raises SuanlianError."""
     node: Node = hub.node
-    with httpx2.Client(follow_redirects=False) as http:
+    with open_client() as http:
         key = PublicKey.parse(above.key or about(http, above.url).public_key)
         link = Link(above.url, key, node.keypair, node.keypair.public_text)
         call = EnrolCall(token=above.token, name=node.name, public_key=node.keypair.public_text, url=node.url)

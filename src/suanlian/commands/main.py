@@ -18,10 +18,10 @@ from typer.exceptions import TyperException
 
 from suanlian import __version__
 from suanlian.app import alone, assemble, make_app, make_secrets, prepare_store
-from suanlian.cli.tree import N_, Command, Group
 from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
 from suanlian.crypto.errors import CryptoError
 from suanlian.i18n import _, set_language
+from suanlian.i18n.help import N_, Command, Group
 from suanlian.model.errors import InvalidError, SuanlianError
 from suanlian.services import nodes, parties
 from suanlian.settings import HubSettings

@@ -21,7 +21,7 @@ from suanlian.rules.feasibility import too_large
 from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.services.ports import Node
 from suanlian.store import attempts, files, jobs, platforms
-from suanlian.store.jobs import Wanted
+from suanlian.store.jobs import Wanted as Wanted  # noqa: PLC0414 - what a list is asked by is part of this service
 from suanlian.store.unit import Row, Unit
 
 _UNASSIGNED: Final = "no platform is live yet, or it has not been looked at"
