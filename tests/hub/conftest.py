@@ -47,3 +47,11 @@ def new_world(bare_hub: Template, stores: Stores) -> Iterator[World]:
     """A hub that nobody operates yet."""
     with running(bare_hub, stores) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def still(template: Template, stores: Stores) -> Iterator[World]:
+    """A world for calls that change nothing; a job waits in it."""
+    with running(template, stores) as made:
+        made.submit()
+        yield made

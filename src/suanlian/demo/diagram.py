@@ -55,9 +55,6 @@ def diagram(report: DemoReport) -> str:
     return "\n".join([opening, *parts, "</svg>"])
 
 
-
-
-
 def _box(name: str, height: int = _BOX_HEIGHT) -> _Box:
     x, y = _PLACES[name]
     return _Box(x, y, height)

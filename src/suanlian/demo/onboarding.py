@@ -57,9 +57,9 @@ def plan_hub(name: str, root: Path) -> HubPlan:
     return HubPlan(name, free_port(), root / f"hub-{name}")
 
 
-def root_hub(fleet: Fleet, plan: HubPlan) -> Hub:
-    """Make and start the national hub, with its own prefix."""
-    return _hub(fleet, plan, ["--prefix", "CN"], {})
+def begin_root_hub(fleet: Fleet, plan: HubPlan) -> Running:
+    """Begin to make the national hub, with its own prefix; `open_hub` goes on when it is made."""
+    return _begin_hub(fleet, plan, ["--prefix", "CN"])
 
 
 def lower_hub(fleet: Fleet, plan: HubPlan, above: Hub, origins: Sequence[str]) -> Hub:
@@ -73,20 +73,26 @@ def lower_hub(fleet: Fleet, plan: HubPlan, above: Hub, origins: Sequence[str]) -
     )
     token, _key = _let_in(above, owner, application)
     upward = ["--upstream", f"{above.url}#{above.public_key}", "--join-token", token]
-    hub = _hub(fleet, plan, upward, {"SUANLIAN_INPUT_ORIGINS": json.dumps(list(origins))})
+    hub = open_hub(fleet, plan, _begin_hub(fleet, plan, upward), origins)
     if not hub.prefix.startswith("CN."):
         wrong = _("The hub {name} got the prefix {prefix} and not one from above.")
         raise Trouble(wrong.format(name=hub.name, prefix=hub.prefix), _("See the log of the national hub."))
     return hub
 
 
-def _hub(fleet: Fleet, plan: HubPlan, prefix: list[str], env: dict[str, str]) -> Hub:
-    command, at = program("suanlian-hub"), ["--home", str(plan.home)]
-    named = ["--name", plan.name, "--url", plan.url]
-    told = json.loads(fleet.run(f"{plan.name}-init", [*command, "init", *at, *named, *prefix, "--json"], env))
+def _begin_hub(fleet: Fleet, plan: HubPlan, prefix: list[str]) -> Running:
+    named = ["--home", str(plan.home), "--name", plan.name, "--url", plan.url]
+    return fleet.begin(f"{plan.name}-init", [*program("suanlian-hub"), "init", *named, *prefix, "--json"])
+
+
+def open_hub(fleet: Fleet, plan: HubPlan, made: Running, origins: Sequence[str] = ()) -> Hub:
+    """Serve a hub that is being made, and become its first operator by the one-time link. Raises Trouble."""
+    told = json.loads(fleet.finish(made))
     if told["warning"]:
         raise Trouble(_("The hub {name}: {why}").format(name=plan.name, why=told["warning"]))
-    fleet.start(plan.name, [*command, "serve", *at, "--host", "127.0.0.1", "--port", str(plan.port)], env)
+    listen = ["--home", str(plan.home), "--host", "127.0.0.1", "--port", str(plan.port)]
+    env = {"SUANLIAN_INPUT_ORIGINS": json.dumps(list(origins))}
+    fleet.start(plan.name, [*program("suanlian-hub"), "serve", *listen], env)
     _await_answer(fleet, plan)
     with Client(plan.url) as door:
         operator = door.parties.claim(told["link"]).key

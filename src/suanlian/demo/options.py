@@ -1,13 +1,16 @@
 """What was asked on the command line of ``suanlian demo`` and ``suanlian up``?"""
 
+import textwrap
 from argparse import ArgumentParser, HelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from suanlian.demo.trouble import Trouble
 from suanlian.i18n import LANGUAGES, _, language
+
+_WIDTH: Final = 90
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,13 @@ def help_text(command: str) -> str:
         [
             _("Usage: suanlian {command} [OPTIONS]").format(command=command),
             "",
-            _("Starts a national hub, the hub of the Yangtze River Delta and five platforms on this machine and"),
-            _("submits real work to them. Free ports on loopback; nothing outlives it."),
+            *textwrap.wrap(
+                _(
+                    "Starts a national hub, the hub of the Yangtze River Delta and five platforms on this machine and "
+                    "submits real work to them. Free ports on loopback; nothing outlives it."
+                ),
+                width=_WIDTH,
+            ),
             "",
             "  --out DIR     " + _("where the reports go (default: ./demo-out)"),
             "  --lang zh|en  " + _("the language (default: that of the environment)"),

@@ -16,7 +16,7 @@ from suanlian.demo import descendants
 from suanlian.demo.trouble import Trouble
 from suanlian.i18n import _
 
-_GRACE_S: Final = 4.0
+_GRACE_S: Final = 2.0
 _COMMAND_S: Final = 60
 _SHOWN_LINES: Final = 15
 _PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LC_MESSAGES", "PYTHONPATH", "VIRTUAL_ENV")
@@ -77,11 +77,6 @@ class Fleet:
         running = Running(name, process, log)
         self._running.append(running)
         return running
-
-    def run(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-        """Run a command to its end and return what it wrote to its output. Raises Trouble when it fails."""
-        started = self.begin(name, command, env)
-        return self.finish(started)
 
     def begin(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Running:
         """Start a command that ends by itself; `finish` waits for it. Two may run side by side."""

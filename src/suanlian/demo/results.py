@@ -70,9 +70,7 @@ def _files(client: Client, job: str, outputs: Iterable[TaskOutput]) -> dict[int,
 
 def _texts(client: Client, job: str, tasks: Iterable[Task], stream: str) -> dict[int, str]:
     ran = [task.index for task in tasks if task.attempts]
-    return {
-        index: b"".join(client.jobs.log(job, index=index, stream=stream)).decode(errors="replace") for index in ran
-    }
+    return {index: b"".join(client.jobs.log(job, index=index, stream=stream)).decode(errors="replace") for index in ran}
 
 
 def _telling(tasks: Sequence[Task]) -> int:

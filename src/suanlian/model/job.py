@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -66,10 +66,18 @@ def safe_path(text: str) -> str:
 def _http_url(text: str) -> str:
     plain_text(text)
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+    is_plain = not (parts.username or parts.password) and _port_fits(parts)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
         msg = f"{text[:80]!r} is not an http or https address without a password in it"
         raise ValueError(msg)
     return text
+
+
+def _port_fits(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:  # it is looked at only when it is asked for
+        return False
 
 
 Path = Annotated[str, AfterValidator(safe_path)]

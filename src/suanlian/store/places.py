@@ -35,6 +35,7 @@ class Places:
         self._now = unit.now
         self._named = {(r["platform_id"], r["subject"], r["name"]): r for r in self.rows.values()}
         self._bodies: dict[str, Any] = {}
+        self._offers = self._newest_offers()
 
     def body(self, row: Row) -> Any:  # noqa: ANN401 - the body of any subject
         """The value of a row, parsed once."""
@@ -47,15 +48,11 @@ class Places:
         shares = (row for row in self.rows.values() if row["subject"] == Subject.SHARE)
         return tuple(place for place in (self._place(row) for row in shares) if place is not None)
 
-    def _offer(self, share: Row) -> Row | None:
-        offers = (
-            row
-            for row in self.rows.values()
-            if row["subject"] == Subject.OFFER
-            and row["platform_id"] == share["platform_id"]
-            and self.body(row).share == share["name"]
-        )
-        return max(offers, key=lambda row: row["written_at"], default=None)
+    def _newest_offers(self) -> dict[tuple[str, str], Row]:
+        """The offer of each share, the last written of several."""
+        offers = [row for row in self.rows.values() if row["subject"] == Subject.OFFER]
+        offers.sort(key=lambda row: row["written_at"])
+        return {(row["platform_id"], self.body(row).share): row for row in offers}
 
     def _place(self, row: Row) -> Place | None:
         share: Share = self.body(row)
@@ -63,7 +60,7 @@ class Places:
         flavor = self._named.get((row["platform_id"], Subject.FLAVOR, share.flavor))
         if site is None or flavor is None:
             return None
-        offer, platform = self._offer(row), self.platforms[row["platform_id"]]
+        offer, platform = self._offers.get((row["platform_id"], row["name"])), self.platforms[row["platform_id"]]
         held = self._held.get(row["id"])
         return Place(
             share_id=ShareId(row["id"]),

@@ -73,7 +73,7 @@ class Person:
 
     def get(self, path: str, **query: str | int) -> httpx2.Response:
         """Read."""
-        return self._http.get(path, params=query, headers=self._headers)
+        return self._http.get(path, params=query or None, headers=self._headers)
 
     def post(
         self, path: str, body: object = None, *, headers: Mapping[str, str] | None = None, content: bytes | None = None
