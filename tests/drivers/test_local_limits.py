@@ -45,7 +45,7 @@ def test_memory_is_limited_even_when_the_command_hides_it(bench: DriverBench) ->
 
 def test_wall_time_is_limited(bench: DriverBench) -> None:
     native_id, seen = bench.run(("sleep", "60"), limits=Limits(wall_time_s=1))
-    assert ended_by(seen) == (JobState.EXECUTOR_ERROR, "wall_time")
+    assert ended_by(seen) == (JobState.EXECUTOR_ERROR, "wall-time")
     assert seen.started_at is not None
     assert seen.ended_at is not None
     assert 0.9 <= (seen.ended_at - seen.started_at).total_seconds() <= 3

@@ -70,7 +70,7 @@ def test_flat_keyed_files_are_read_whole(values: dict[str, int]) -> None:
 @given(
     st.one_of(st.none(), st.integers(0, 0xFFFF)),
     st.sampled_from(["", "ready\n", "ready\nfailed 2 No such file\n", "failed 13 Permission denied\n"]),
-    st.sampled_from([None, "memory", "wall_time", "disk", "output", "processes", "cpu"]),
+    st.sampled_from([None, "memory", "wall-time", "disk", "output", "processes", "cpu"]),
     st.booleans(),
     st.floats(0, 1e6),
 )

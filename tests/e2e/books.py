@@ -11,13 +11,18 @@ from typing import Any
 
 from suanlian.model.event import EventType
 from suanlian.model.job import JobState
+from suanlian.model.platform import Share
 from suanlian.model.usage import UsageSegment
+from suanlian.model.version import Subject
+from suanlian.rules.pricing import QUANTITY_STEP
 from suanlian.store import tables
 from suanlian.store.unit import Row
 from suanlian.testing.nodes import HubProcess
 
 _AGAIN = ("PREEMPTED", "SYSTEM_ERROR")
-_MICRO = Decimal("0.000001")
+_PER_UNIT = {"cpu": 1000, "memory": 1024}
+_MICROS_PER_HOUR = 3_600_000_000
+_HALF_MICRO = Decimal("0.0000005")
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Books:
     segments: Mapping[str, Sequence[Row]]
     charges: Sequence[Row]
     capacity: Sequence[Row]
-    shares: Mapping[str, Mapping[str, Any]]
+    shares: Mapping[str, Share]
     ends: Counter[str]
 
     @classmethod
@@ -45,7 +50,11 @@ class Books:
             segments=segments,
             charges=hub.rows(tables.charge),
             capacity=hub.rows(tables.capacity),
-            shares={r["id"]: json.loads(r["body"]) for r in hub.rows(tables.published) if r["subject"] == "share"},
+            shares={
+                row["id"]: Share.model_validate_json(row["body"])
+                for row in hub.rows(tables.published)
+                if row["subject"] == Subject.SHARE
+            },
             ends=Counter(r["subject"] for r in hub.rows(tables.event) if r["type"] == EventType.ATTEMPT_ENDED),
         )
 
@@ -85,22 +94,20 @@ class Books:
                 assert (found[0].started_at, found[-1].ended_at) == (row["started_at"], row["ended_at"])
             if (kept := seen.get(row["id"])) and row["state"] == JobState.COMPLETE:
                 told = tuple(datetime.fromisoformat(kept[name]) for name in ("started_at", "ended_at"))
-                assert told == (row["started_at"], row["ended_at"]), (kept, dict(row))
+                assert told == (row["started_at"], row["ended_at"]), (row["ended_at"] - told[1], kept, found)
         assert all(s["rated_at"] for rows in self.segments.values() for s in rows)
 
     def check_charges(self, rates: Mapping[str, Decimal]) -> None:
         """One charge a segment and kind of resource, each a product that can be worked out again; no other."""
-        wanted = Counter((row["attempt_id"], row["sequence"], kind) for row in self._segments() for kind in rates)
+        segments = {(row["attempt_id"], row["sequence"]): row for rows in self.segments.values() for row in rows}
+        wanted = Counter((*which, kind) for which in segments for kind in rates)
         assert wanted == Counter((c["attempt_id"], c["sequence"], c["kind"]) for c in self.charges)
-        units = {"cpu": 1000, "memory": 1024}
-        segments = {(row["attempt_id"], row["sequence"]): row for row in self._segments()}
         for charge in self.charges:
             segment = UsageSegment.model_validate_json(segments[charge["attempt_id"], charge["sequence"]]["body"])
-            held = Decimal(segment.granted.base_of(charge["kind"])) / units[charge["kind"]]
-            length = segment.ended_at - segment.started_at
-            hours = Decimal(length // timedelta(microseconds=1)) / 1_000_000 / 3600
-            assert abs(charge["quantity"] - held * hours) <= _MICRO, dict(charge)
-            assert abs(Decimal(charge["cost"]) - charge["quantity"] * rates[charge["kind"]]) <= _MICRO, dict(charge)
+            held = Decimal(getattr(segment.granted, charge["kind"])) / _PER_UNIT[charge["kind"]]
+            micros = (segment.ended_at - segment.started_at) // timedelta(microseconds=1)
+            assert abs(charge["quantity"] - held * micros / _MICROS_PER_HOUR) <= QUANTITY_STEP, dict(charge)
+            assert abs(charge["cost"] - charge["quantity"] * rates[charge["kind"]]) <= _HALF_MICRO, dict(charge)
 
     def check_capacity(self) -> None:
         """Each attempt held once and let go; nothing is held now, and never was more held than there is."""
@@ -112,16 +119,13 @@ class Books:
             assert row["end_at"] is not None, dict(row)
             assert row["start_at"] <= row["end_at"]
             # what ends goes before what begins at the same moment
-            steps[row["share_id"], row["kind"]] += [(row["start_at"], row["quantity"]), (row["end_at"], -row["quantity"])]
+            steps[row["share_id"], row["kind"]] += [
+                (row["start_at"], row["quantity"]),
+                (row["end_at"], -row["quantity"]),
+            ]
         for (share, kind), found in steps.items():
             level = 0
             for _moment, step in sorted(found):
                 level += step
-                assert level <= self._has(share, kind), (share, kind)
+                assert level <= getattr(self.shares[share].capacity, kind), (share, kind)
             assert level == 0
-
-    def _segments(self) -> list[Row]:
-        return [row for rows in self.segments.values() for row in rows]
-
-    def _has(self, share: str, kind: str) -> int:
-        return 0

@@ -5,11 +5,11 @@ import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from suanlian.testing.nodes import AgentProcess
 
-_LOOK_S: Final = 0.004
+_LOOK_S: Final = 0.01
 
 
 class Witness:
@@ -24,7 +24,7 @@ class Witness:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Witness":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

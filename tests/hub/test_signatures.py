@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -177,7 +177,7 @@ def test_another_platforms_connector_can_do_nothing_with_an_attempt(world: World
     made, told = world.at("wuhu-cluster", inputs=[{"path": "a", "object": True, "sha256": SHA}])
     other, before = world.connector("suzhou-cloud"), world.hub.rows()
     ids: dict[str, Any] = {"attempt_id": told.attempt_id, "token": told.token}
-    calls = (
+    calls: tuple[Callable[[SignedConnector], object], ...] = (
         lambda who: who.client.log(LogCall(**ids, stream="stdout", offset=0, data="eA==")),
         lambda who: who.client.output(OutputCall(**ids, path="o", sha256=SHA, data="eA==")),
         lambda who: who.client.fetch_object(ObjectCall(**ids, sha256=SHA)),
@@ -208,7 +208,8 @@ def test_an_inventory_that_does_not_fit_together_is_refused_whole(world: World) 
         connector.publish(inventory("8"), offer(share="other"))
     assert (caught.value.code, caught.value.field or caught.value.faults[0].field) == ("field_invalid", "offers.share")
     body = json.loads(inventory().model_dump_json())
-    for broken in ({"sites": []}, {"flavors": body["flavors"] * 2}):
+    wrong: tuple[dict[str, Any], ...] = ({"sites": []}, {"flavors": body["flavors"] * 2})
+    for broken in wrong:
         content = json.dumps({"inventory": {**body, **broken}}).encode()
         refused(connector.send("/connector/v1/inventory", content), 422, "field_invalid", "inventory")
     assert world.hub.rows() == before
@@ -221,7 +222,7 @@ def test_a_report_that_is_too_long_is_refused(world: World) -> None:
     refused(world.connector().send("/connector/v1/report", body), 422, "field_invalid", "attempts")
 
 
-def test_a_connector_that_was_taken_back_nowhere_is_told_who_it_is(world: World) -> None:
+def test_a_stranger_is_told_nothing_and_the_others_go_on(world: World) -> None:
     connector = world.connector()
     stranger = SignedConnector(world.wire, KeyPair.generate(), "01990000-0000-7000-8000-000000000000")
     answer = stranger.send("/connector/v1/report", ReportCall().model_dump_json().encode())

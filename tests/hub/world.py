@@ -96,7 +96,7 @@ class Template:
     """A hub at rest: its home, its rows by table, and what those who call it need to know."""
 
     home: Path
-    rows: Mapping[str, Sequence[Mapping[Any, Any]]]
+    rows: Mapping[str, Sequence[Mapping[Any, Any]]] = field(repr=False)
     link: str
     now: datetime
     keys: Mapping[str, str] = field(default_factory=dict)

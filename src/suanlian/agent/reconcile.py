@@ -101,6 +101,7 @@ def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int)
     """What follows from an observation that was asked for at ``asked_at``: the row, and a segment where one is cut.
 
     A running attempt is cut at ``asked_at``, not later: the engine answered afterwards, so it ran until then at least.
+    One that is ending is not cut: its end may lie before.
     """
     if row.step is not Step.STARTED:
         return row, None
@@ -111,10 +112,10 @@ def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int)
         return _ended(row.with_(started_at=began), seen, asked_at)
     # what was reported as begun is never taken back, whatever an engine says in between
     state = seen.state if seen.state in (JobState.RUNNING, JobState.PAUSED) else row.state
-    after = row.with_(state=state, started_at=began, seen_at=asked_at)
+    after = row.with_(state=state, started_at=began, seen_at=row.seen_at if seen.ending else asked_at)
     if (after.state, after.started_at) != (row.state, row.started_at):
         after = after.with_(report_version=row.report_version + 1)
-    if is_due(after, asked_at, segment_s):
+    if not seen.ending and is_due(after, asked_at, segment_s):
         return cut(after, seen.measured, asked_at, final=False)
     # seen_at alone is no reason to write: a crash loses at most what a segment would have billed
     return (after.with_(seen_at=row.seen_at), None) if after.started_at == row.started_at else (after, None)

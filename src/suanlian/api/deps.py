@@ -151,7 +151,11 @@ TheRetry = Annotated[Retry, Depends(retry)]
 
 
 async def raw_body(request: Request) -> bytes:
-    """The body as it came; how long it may be was decided before it was read."""
+    """The body as it came; how long it may be was decided before it was read.
+
+    Dependencies are met in the order in which a route names them: name the caller first, so that no stranger's body is
+    read.
+    """
     return await request.body()
 
 

@@ -47,7 +47,7 @@ _BYTES_BODY = {
 
 @router.post("/objects", openapi_extra=_BYTES_BODY)
 def upload(
-    hub: TheHub, sha256: Sha256, body: RawBody, caller: Annotated[Caller, Depends(may("object.upload"))]
+    hub: TheHub, caller: Annotated[Caller, Depends(may("object.upload"))], sha256: Sha256, body: RawBody
 ) -> Kept:
     """Upload an input; jobs name it by its digest. The same bytes again change nothing."""
     quota = hub.bounds.account_bytes

@@ -55,7 +55,7 @@ _BATCH_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": B
 
 @router.post("/jobs", openapi_extra=_SPEC_BODY, response_model=Job)
 def submit(
-    hub: TheHub, body: RawBody, again: TheRetry, caller: Annotated[Caller, Depends(may("job.submit"))]
+    hub: TheHub, caller: Annotated[Caller, Depends(may("job.submit"))], body: RawBody, again: TheRetry
 ) -> Response:
     """Submit a job. It waits for a place; where it goes and why is told by its explanation."""
     spec = parsed(body, JobSpec)
@@ -72,7 +72,7 @@ def submit(
 
 @router.post("/jobs:batch", openapi_extra=_BATCH_BODY)
 def submit_many(
-    hub: TheHub, body: RawBody, again: TheRetry, caller: Annotated[Caller, Depends(may("job.submit-batch"))]
+    hub: TheHub, caller: Annotated[Caller, Depends(may("job.submit-batch"))], body: RawBody, again: TheRetry
 ) -> Response:
     """Submit up to 1,000 jobs in one call: all are taken or none."""
     batch = parsed(body, Batch)
@@ -86,7 +86,7 @@ def submit_many(
 
 
 @router.post("/jobs:estimate", openapi_extra=_SPEC_BODY)
-def estimate(hub: TheHub, body: RawBody, caller: Annotated[Caller, Depends(may("job.estimate"))]) -> Explanation:
+def estimate(hub: TheHub, caller: Annotated[Caller, Depends(may("job.estimate"))], body: RawBody) -> Explanation:
     """Where a task of the job would go now and what it would cost; places nothing."""
     spec = parsed(body, JobSpec)
     jobs.check_all([spec], hub.known.checks())
@@ -118,7 +118,7 @@ def tasks(  # noqa: PLR0913, PLR0917 - each is a query parameter
     hub: TheHub,
     ref: str,
     caller: Annotated[Caller, Depends(may("job.tasks"))],
-    index: Annotated[int | None, Query(ge=0)] = None,
+    index: Annotated[int | None, Query(ge=0, le=MAX_ARRAY)] = None,
     cursor: Annotated[int, Query(ge=-1, le=MAX_ARRAY)] = -1,
     limit: _Limit = 50,
 ) -> Listing[Task]:

@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
 from suanlian.api.deps import MAX_LIMIT, Hub, TheHub, may, write
 from suanlian.api.listing import Listing, listed
-from suanlian.model.base import Wire
+from suanlian.model.base import Utc, Wire
 from suanlian.model.event import Event
 from suanlian.model.party import Caller
 from suanlian.model.report import Receipt, SupervisionReport
@@ -33,8 +32,8 @@ class SentUp(Wire):
 def report(
     hub: TheHub,
     caller: Annotated[Caller, Depends(may("supervision.report"))],
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: Utc | None = None,
+    until: Utc | None = None,
 ) -> SupervisionReport:
     """The report of a window; left out, from the beginning of this hub until now."""
     with hub.reading(caller) as unit:
@@ -42,9 +41,7 @@ def report(
 
 
 @router.post("/supervision/report/send")
-def send(
-    hub: TheHub, caller: Annotated[Caller, Depends(may("supervision.send"))], since: datetime | None = None
-) -> SentUp:
+def send(hub: TheHub, caller: Annotated[Caller, Depends(may("supervision.send"))], since: Utc | None = None) -> SentUp:
     """Make the report and send it up; waits a while for the receipts. What got none is sent again later."""
     made = report(hub, caller, since)
     ids = write(hub, caller, lambda unit: supervision.queue_up(unit, hub.node, made))

@@ -1,7 +1,7 @@
 """What stands in the ``agent.toml`` of a demo platform? Written from the same values that the wire carries."""
 
 import json
-import site
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from suanlian.model.performance import Performance
 
 _GRACE_S: Final = 1.0
 _POLL_S: Final = 10
+_PACKAGES: Final = ("site-packages", "dist-packages")
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def environments(tools: Path) -> dict[str, Any]:
     """How the two named environments are made on this machine. ``tools``: a directory that may get a link to python."""
     python = _python(tools)
     runner = Path(suanlian.__file__).parent / "drivers" / "local" / "wasm.py"
-    packages = [sys.prefix, *(path for path in _outside(sys.prefix) if Path(path).is_dir())]
+    packages = [sys.prefix, *_outside(sys.prefix)]
     env = {"PYTHONDONTWRITEBYTECODE": "1", **({"PYTHONPATH": ":".join(packages[1:])} if packages[1:] else {})}
     binds = [*packages, str(python.parent)]
     return {
@@ -75,30 +77,41 @@ def _python(tools: Path) -> Path:
 
 def _outside(prefix: str) -> list[str]:
     """Directories of packages that do not lie below the interpreter's prefix, such as a person's own."""
-    found = [*site.getsitepackages(), site.getusersitepackages()]
-    return [path for path in dict.fromkeys(found) if path in sys.path and not Path(path).is_relative_to(prefix)]
+    found = [Path(path) for path in sys.path if Path(path).name in _PACKAGES]
+    return [str(path) for path in dict.fromkeys(found) if path.is_dir() and not path.is_relative_to(prefix)]
 
 
 def toml(document: Mapping[str, Any]) -> str:
     """A document as TOML 1.0: what is plain first, then a table a section. JSON's strings are TOML's."""
-    plain = [f"{key} = {_value(value)}" for key, value in document.items() if not isinstance(value, Mapping | list)]
-    sections = [_section(key, value) for key, value in document.items() if isinstance(value, Mapping | list)]
+    plain = [f"{_key(key)} = {_value(value)}" for key, value in document.items() if not _is_section(value)]
+    sections = [_section(key, value) for key, value in document.items() if _is_section(value)]
     return "\n".join([*plain, *sections, ""])
+
+
+def _is_section(value: object) -> bool:
+    """A table, or a list of nothing but tables: an empty list is plain."""
+    is_list_of_tables = isinstance(value, list) and bool(value) and all(isinstance(item, Mapping) for item in value)
+    return isinstance(value, Mapping) or is_list_of_tables
 
 
 def _section(name: str, value: Mapping[str, Any] | list[Any]) -> str:
     if isinstance(value, list):
-        return "".join(f"\n[[{name}]]\n{_lines(item)}" for item in value)
-    return f"\n[{name}]\n{_lines(value)}"
+        return "".join(f"\n[[{_key(name)}]]\n{_lines(item)}" for item in value)
+    return f"\n[{_key(name)}]\n{_lines(value)}"
 
 
 def _lines(table: Mapping[str, Any]) -> str:
-    return "".join(f"{json.dumps(key)} = {_value(value)}\n" for key, value in table.items())
+    return "".join(f"{_key(key)} = {_value(value)}\n" for key, value in table.items())
 
 
 def _value(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_value(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    # JSON leaves this one control character as it is, TOML does not take it
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _value(key)

@@ -1,4 +1,4 @@
-"""Which processes came from this one, and how do they all end? Keepers of jobs outlive their agent on purpose; not here.
+"""Which processes came from this one, and how do they all end? Keepers outlive their agent on purpose; not here.
 
 Linux only: where there is no ``/proc`` nothing is found, and what the demo started itself is ended by its handle.
 """
@@ -70,7 +70,8 @@ def _processes() -> Iterator[tuple[Process, int]]:
 def end_all_but(before: Collection[Process]) -> int:
     """Kill every descendant that is not among ``before``, with their control groups; returns how many were killed.
 
-    Repeats until none is left, five seconds at most: what is killed may have begun something just before.
+    Repeats until none is left, five seconds at most: what is killed may have begun something just before. Call it when
+    every child that has a handle was waited for: the exit codes of all others are taken here.
     """
     killed: set[Process] = set()
     groups: set[Path] = set()
@@ -84,15 +85,19 @@ def end_all_but(before: Collection[Process]) -> int:
                 os.kill(process.pid, signal.SIGKILL)
         killed |= left
         time.sleep(_ROUND_S)
-        _reap(killed)
+        _reap()
+    _reap()
     _remove(groups)
     return len(killed)
 
 
-def _reap(killed: Collection[Process]) -> None:
-    for process in killed:
+def _reap() -> None:
+    """Take the exit codes of orphans that were adopted and have ended: nobody else waits for them."""
+    while True:
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(process.pid, os.WNOHANG)
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        return
 
 
 def _groups(pid: int) -> Iterator[Path]:

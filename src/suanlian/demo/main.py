@@ -23,27 +23,29 @@ from suanlian.demo.play import Play, Stage
 from suanlian.demo.processes import Fleet
 from suanlian.demo.staying import stay
 from suanlian.demo.trouble import Interrupted, Trouble
+from suanlian.demo.world import PLATFORMS, PlatformPlan
 from suanlian.i18n import _, use_language
 from suanlian.model.errors import SuanlianError
 
 DEADLINE_S: Final = 170
 FAILED: Final = 1
 USAGE: Final = 2
-_PIPED_WIDTH: Final = 150
+_PIPED_WIDTH: Final = 180
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str]) -> int:
     """``suanlian demo``: everything, ends by itself."""
-    return _guarded("demo", arguments)
+    return guarded("demo", arguments)
 
 
 def up(arguments: list[str]) -> int:
     """``suanlian up``: the same, stays until interrupted."""
-    return _guarded("up", arguments)
+    return guarded("up", arguments)
 
 
-def _guarded(command: str, arguments: Sequence[str]) -> int:
+def guarded(command: str, arguments: Sequence[str], plans: Sequence[PlatformPlan] = PLATFORMS) -> int:
+    """Run one of the two commands over these platforms; everything that goes wrong becomes a message and a code."""
     try:
         options = parse(arguments)
     except Trouble as trouble:
@@ -53,16 +55,20 @@ def _guarded(command: str, arguments: Sequence[str]) -> int:
         return 0
     with use_language(options.lang):
         try:
-            return _run(options, staying=command == "up")
-        except Trouble as trouble:
-            return _complain(trouble, FAILED)
-        except SuanlianError as error:
-            return _complain(Trouble(f"{error.wrong} ({error.code})", error.todo), FAILED)
-        except OSError as error:
-            return _complain(Trouble(f"{error.strerror or error}: {error.filename or ''}".rstrip(": ")), FAILED)
+            return _run(options, plans, staying=command == "up")
         except Interrupted as interrupted:
             sys.stderr.write(_("Ended on request; nothing is left running.") + "\n")
             return 128 + interrupted.number
+        except (Trouble, SuanlianError, OSError) as error:
+            return _complain(_as_trouble(error), FAILED)
+
+
+def _as_trouble(error: Trouble | SuanlianError | OSError) -> Trouble:
+    if isinstance(error, Trouble):
+        return error
+    if isinstance(error, SuanlianError):
+        return Trouble(f"{error.wrong} ({error.code})", error.todo)
+    return Trouble(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
 
 
 def _complain(trouble: Trouble, code: int) -> int:
@@ -71,12 +77,12 @@ def _complain(trouble: Trouble, code: int) -> int:
     return code
 
 
-def _run(options: Options, *, staying: bool) -> int:
+def _run(options: Options, plans: Sequence[PlatformPlan], *, staying: bool) -> int:
     began = time.monotonic()
     # lines that are piped have no width of their own
     console = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
     with _workplace(options) as (fleet, root):
-        play = Play(fleet, root, console)
+        play = Play(fleet, root, console, plans)
         stage: Stage | None = None
         try:
             with _deadline(DEADLINE_S):
@@ -104,11 +110,10 @@ def _workplace(options: Options) -> Iterator[tuple[Fleet, Path]]:
         try:
             yield fleet, root
         except (Trouble, SuanlianError, OSError) as error:
+            logs = options.out / "logs"
             with _undisturbed():
-                _keep(root / "logs", options.out / "logs")
-            if isinstance(error, SuanlianError | Trouble):
-                raise _with_place(error, options.out / "logs") from error
-            raise
+                _keep(root / "logs", logs)
+            raise _with_place(_as_trouble(error), logs) from error
         finally:
             with _undisturbed():
                 fleet.end()
@@ -117,9 +122,9 @@ def _workplace(options: Options) -> Iterator[tuple[Fleet, Path]]:
                 shutil.rmtree(root, ignore_errors=True)
 
 
-def _with_place(error: SuanlianError | Trouble, logs: Path) -> Trouble:
-    wrong, log = (error.wrong, error.log) if isinstance(error, Trouble) else (f"{error.wrong} ({error.code})", "")
-    return Trouble(wrong, "\n".join(filter(None, (error.todo, _("All logs: {place}").format(place=logs)))), log)
+def _with_place(trouble: Trouble, logs: Path) -> Trouble:
+    place = _("All logs: {place}").format(place=logs)
+    return Trouble(trouble.wrong, "\n".join(filter(None, (trouble.todo, place))), trouble.log)
 
 
 def _keep(source: Path, target: Path) -> None:

@@ -14,6 +14,7 @@ from suanlian.demo.trouble import Trouble
 from suanlian.demo.world import BUYERS, DELTA, DELTA_LABEL, NATIONAL, PlatformPlan
 from suanlian.i18n import _
 from suanlian.model.errors import SuanlianError
+from suanlian.model.ids import PlatformId
 from suanlian.model.party import NewEntity, NewPrincipal, Role
 from suanlian.model.platform import NewPlatform, PlatformKind, PlatformState
 from suanlian.sdk.client import Client
@@ -201,7 +202,7 @@ def allow_unisolated(fleet: Fleet, hub: Hub, platforms: Sequence[Platform], sett
     return tuple(platform.plan.name for platform in chosen)
 
 
-def _await_open(fleet: Fleet, hub: Hub, wanted: set[str], names: Mapping[str, str]) -> None:
+def _await_open(fleet: Fleet, hub: Hub, wanted: set[str], names: Mapping[PlatformId, str]) -> None:
     deadline = time.monotonic() + _UP_S
     with hub.client() as operator:
         while time.monotonic() < deadline:

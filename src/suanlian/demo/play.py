@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +23,7 @@ from suanlian.demo.watch import Watch
 from suanlian.demo.work.catalogue import catalogue
 from suanlian.demo.work.corpus import corpus, corpus_keys
 from suanlian.demo.work.job import DemoJob
-from suanlian.demo.world import PLATFORMS, SLICE_CORES, native_architecture
+from suanlian.demo.world import SLICE_CORES, PlatformPlan, native_architecture
 from suanlian.i18n import _
 from suanlian.model.charge import Charge
 from suanlian.model.errors import SuanlianError
@@ -62,11 +62,12 @@ class Played:
 class Play:
     """One run. All of its state lies below ``root``; all of its processes are in ``fleet``."""
 
-    def __init__(self, fleet: Fleet, root: Path, console: Console) -> None:
-        """``console``: where people read what happens."""
+    def __init__(self, fleet: Fleet, root: Path, console: Console, plans: Sequence[PlatformPlan]) -> None:
+        """``console``: where people read what happens. ``plans``: the platforms that take part."""
         self.fleet = fleet
         self.root = root
         self.console = console
+        self.plans = plans
         self.jobs: list[DemoJob] = []
         self.charges: tuple[Charge, ...] = ()
         self._watch: Watch | None = None
@@ -89,9 +90,9 @@ class Play:
         delta = onboarding.lower_hub(self.fleet, below, national, [origin])
         self.say(_("Onboarding five platforms: applied, approved, enrolled, live ..."))
         setting = Setting(delta.url, origin, measured, self.root / "tools")
-        platforms = onboarding.enter(self.fleet, delta, PLATFORMS, self.root, setting)
+        platforms = onboarding.enter(self.fleet, delta, self.plans, self.root, setting)
         self.jobs = catalogue(native_architecture().value)
-        onboarding.await_live(self.fleet, delta, PLATFORMS)
+        onboarding.await_live(self.fleet, delta, self.plans)
         open_setting = Setting(delta.url, origin, measured, self.root / "tools", allow_unisolated=True)
         unisolated = onboarding.allow_unisolated(self.fleet, delta, platforms, open_setting)
         if unisolated:
@@ -147,15 +148,15 @@ class Play:
             return
         deadline = time.monotonic() + _CANCEL_S
         with contextlib.suppress(SuanlianError):
-            for name, key in stage.buyers.items():
+            for key in stage.buyers.values():
                 with Client(stage.delta.url, key, timeout_s=1) as client:
-                    _cancel_mine(client, name)
+                    _cancel_mine(client)
             with Client(stage.delta.url, stage.delta.operator, timeout_s=1) as operator:
                 while time.monotonic() < deadline and any(share.used.cpu for share in operator.catalogue.capacity()):
                     time.sleep(_LOOK_S)
 
 
-def _cancel_mine(client: Client, _name: str) -> None:
+def _cancel_mine(client: Client) -> None:
     for job in client.jobs.list():
         if job.state not in ENDED:
             client.jobs.cancel(job.id)

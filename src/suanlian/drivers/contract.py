@@ -61,7 +61,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is true of one native job. ``lost``: the engine no longer knows it, and nobody saw it end."""
+    """What is true of one native job. ``lost``: the engine no longer knows it, and nobody saw it end.
+
+    ``ending``: it ran, and its end, at some moment before this look, is about to be told; until then nothing is billed.
+    """
 
     state: JobState
     started_at: datetime | None = None
@@ -71,6 +74,7 @@ class Observation:
     limit: str | None = None
     measured: Measured = field(default_factory=Measured)
     lost: bool = False
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,11 @@ def plain_text(text: str) -> str:
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        msg = "the moment lies outside of the years 1 to 9999 in UTC"
+        raise ValueError(msg) from error
 
 
 def _iso(moment: datetime) -> str:

@@ -2,9 +2,12 @@
 
 A public identifier reads ``CN.YRD-J-06F5K3M2Q8ZJH4T7WBXN9C1D2E-R``: the prefix of the hub that issued it (each label
 delegated by the hub above), the kind, the serial (the UUID in Crockford's base 32) and one check character by
-ISO 7064 MOD 37,36 over all letters and digits before it. The official layout is not public: the scheme is a protocol.
+ISO 7064 MOD 37,36 over all letters and digits before it: it finds every wrong letter or digit, and two that changed
+places unless they are neighbours in 0-9A-Z (and of those all but one in 36). The official layout is not public: the
+scheme is a protocol.
 """
 
+import re
 from base64 import b32encode
 from enum import StrEnum
 from typing import Annotated, Final, NamedTuple, NewType, Protocol
@@ -36,9 +39,9 @@ _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SERIAL_LENGTH: Final = 26
 _TO_CROCKFORD: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _CROCKFORD)
 _MODULUS: Final = 36
-_PARTS: Final = 3
+_PREFIX: Final = r"[A-Z][A-Z0-9]{0,15}(?:\.[A-Z0-9]{1,16}){0,7}"
 
-Prefix = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]{0,15}(\.[A-Z0-9]{1,16}){0,7}$")]
+Prefix = Annotated[str, StringConstraints(pattern=f"^{_PREFIX}$")]
 """Labels of capital letters and digits, joined by dots, from the root down: ``CN``, ``CN.YRD``."""
 
 
@@ -54,6 +57,10 @@ class Kind(StrEnum):
     OFFER = "O"
     JOB = "J"
     REPORT = "R"
+
+
+# 26 digits of base 32 have 130 bits, a UUID 128: the first digit is at most 7
+_LAYOUT: Final = re.compile(rf"({_PREFIX})-([{''.join(Kind)}])-([0-7][{_CROCKFORD}]{{{_SERIAL_LENGTH - 1}}})")
 
 
 def new_id() -> str:
@@ -114,17 +121,10 @@ class DashedScheme:
     def parse(self, text: str) -> Identifier:
         """Read it. Raises InvalidError ``identifier_invalid``."""
         body, _, check = text.strip().upper().rpartition("-")
-        parts = body.split("-")
-        if len(parts) != _PARTS or len(parts[2]) != _SERIAL_LENGTH:
+        parts = _LAYOUT.fullmatch(body)
+        if parts is None or check_character(body) != check:
             raise _malformed(text)
-        try:
-            right = check_character(body) == check
-            identifier = Identifier(parts[0], Kind(parts[1]), _uuid(parts[2]))
-        except ValueError as error:
-            raise _malformed(text) from error
-        if not right:
-            raise _malformed(text)
-        return identifier
+        return Identifier(parts[1], Kind(parts[2]), _uuid(parts[3]))
 
 
 def _malformed(text: str) -> InvalidError:

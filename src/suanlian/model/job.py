@@ -66,9 +66,9 @@ def safe_path(text: str) -> str:
 def _http_url(text: str) -> str:
     plain_text(text)
     parts = urlsplit(text)
-    is_plain = not (parts.username or parts.password) and _port_fits(parts)
+    is_plain = "@" not in parts.netloc and not any(char.isspace() for char in text) and _port_fits(parts)
     if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
-        msg = f"{text[:80]!r} is not an http or https address without a password in it"
+        msg = f"{text[:80]!r} is not an http or https address without a user, a password or a space in it"
         raise ValueError(msg)
     return text
 

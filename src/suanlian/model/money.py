@@ -3,6 +3,7 @@
 Rounding is stated once, here: a charge is rounded half-even to six decimals when it is written; sums show two.
 """
 
+import re
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import StrEnum
 from typing import Annotated, Final
@@ -15,14 +16,21 @@ from suanlian.model.quantity import ResourceKind
 CHARGE_STEP: Final = Decimal("0.000001")
 """The smallest part of a currency unit that a charge is written in."""
 SHOWN_STEP: Final = Decimal("0.01")
+MAX_CHARGE: Final = Decimal(10) ** 9
+"""No line of a charge exceeds this: larger is absurd, and sums of such lines stay within 64 bits of millionths."""
+_MAX_RATE: Final = Decimal(10) ** 6
 _MOST_DECIMALS: Final = 12
 _MAX_AMOUNT: Final = Decimal(10) ** 15
+_WRITTEN: Final = re.compile(r"-?[0-9]{1,16}(?:\.[0-9]{1,12})?")
 
 
-def _not_float(given: object) -> object:
+def _exactly_written(given: object) -> object:
     if isinstance(given, float | bool):
-        msg = 'money is written as text, such as "1.80": a float would lose digits'
+        msg = 'a decimal is written as text, such as "1.80": a float would lose digits'
         raise ValueError(msg)  # noqa: TRY004 - pydantic turns only ValueError into a field's fault
+    if isinstance(given, str) and _WRITTEN.fullmatch(given) is None:
+        msg = f'{given!r:.60} is not a decimal with at most twelve decimals: write digits and a point, such as "1.80"'
+        raise ValueError(msg)
     return given
 
 
@@ -41,7 +49,10 @@ def _plain(amount: Decimal) -> str:
 
 
 Amount = Annotated[
-    Decimal, BeforeValidator(_not_float, str), AfterValidator(_bounded), PlainSerializer(_plain, str, when_used="json")
+    Decimal,
+    BeforeValidator(_exactly_written, str),
+    AfterValidator(_bounded),
+    PlainSerializer(_plain, str, when_used="json"),
 ]
 """A finite decimal of at most twelve decimals; text on the wire."""
 
@@ -78,7 +89,7 @@ class Rate(Value):
     """The price of one unit of a resource for one hour: core-hour, GiB-hour, card-hour."""
 
     kind: ResourceKind
-    per_unit_hour: Price
+    per_unit_hour: Annotated[Price, Field(le=_MAX_RATE)]
 
 
 def round_charge(amount: Decimal) -> Decimal:

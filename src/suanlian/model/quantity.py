@@ -5,7 +5,7 @@ Base units: cpu in millicores, memory and disk in MiB, accelerators in cards.
 
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -15,7 +15,10 @@ from suanlian.model.base import Value
 
 _MAX_CORES: Final = 1_000_000
 _MIB_OF: Final[Mapping[str, int]] = {"MiB": 1, "GiB": 1024, "TiB": 1024 * 1024}
-_SIZE: Final = re.compile(r"^(\d{1,12})(MiB|GiB|TiB)$")
+_MAX_CARDS: Final = 1_000_000
+_CORES: Final = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,3})?")
+_SIZE: Final = re.compile(r"([0-9]{1,16})(MiB|GiB|TiB)")
+_CARDS: Final = re.compile(r"[0-9]{1,7}")
 MAX_BASE: Final = 2**53
 """No amount exceeds this many base units: larger is absurd, and JSON numbers stay exact below it."""
 
@@ -52,20 +55,18 @@ def _millicores(given: object) -> object:
         raise ValueError(msg)  # noqa: TRY004 - pydantic turns only ValueError into a field's fault
     millis = _exact_millis(given)
     if millis is None:
-        msg = f'{given!r} is not a number of cores from 0 to {_MAX_CORES} with at most three decimals, such as "0.5"'
+        msg = (
+            f'{given!r:.60} is not a number of cores from 0 to {_MAX_CORES} with at most three decimals, such as "0.5"'
+        )
         raise ValueError(msg)
     return millis
 
 
 def _exact_millis(given: str | int) -> int | None:
-    try:
-        cores = Decimal(given)
-    except InvalidOperation:
+    if isinstance(given, str) and _CORES.fullmatch(given) is None:
         return None
-    if not cores.is_finite() or not 0 <= cores <= _MAX_CORES:
-        return None
-    millis = cores * 1000
-    return int(millis) if millis == int(millis) else None
+    cores = Decimal(given)
+    return int(cores * 1000) if 0 <= cores <= _MAX_CORES else None
 
 
 def _cores(millicores: int) -> str:
@@ -73,11 +74,15 @@ def _cores(millicores: int) -> str:
 
 
 def _mebibytes(given: object) -> object:
-    match = _SIZE.match(given) if isinstance(given, str) else None
-    if match is None:
-        msg = f'{given!r} is not a size: write a whole number and MiB, GiB or TiB, such as "256MiB"'
+    match = _SIZE.fullmatch(given) if isinstance(given, str) else None
+    mebibytes = 0 if match is None else int(match[1]) * _MIB_OF[match[2]]
+    if match is None or mebibytes > MAX_BASE:
+        msg = (
+            f"{given!r:.60} is not a size of at most 2^53 MiB: "
+            'write a whole number and MiB, GiB or TiB, such as "256MiB"'
+        )
         raise ValueError(msg)
-    return int(match[1]) * _MIB_OF[match[2]]
+    return mebibytes
 
 
 def _size(mebibytes: int) -> str:
@@ -88,10 +93,13 @@ def _size(mebibytes: int) -> str:
 
 
 def _cards(given: object) -> object:
-    if isinstance(given, bool) or not (isinstance(given, int) or (isinstance(given, str) and given.isdecimal())):
-        msg = f"{given!r} is not a whole number of cards"
+    is_whole = (isinstance(given, int) and not isinstance(given, bool)) or (
+        isinstance(given, str) and _CARDS.fullmatch(given) is not None
+    )
+    if not is_whole or not 0 <= int(given) <= _MAX_CARDS:  # type: ignore[call-overload]  # an int or a text of digits
+        msg = f'{given!r:.60} is not a whole number of cards from 0 to {_MAX_CARDS}, such as "1"'
         raise ValueError(msg)
-    return int(given)
+    return int(given)  # type: ignore[call-overload]  # as above
 
 
 Cores = Annotated[
@@ -102,7 +110,7 @@ Cores = Annotated[
 Size = Annotated[int, Field(ge=0, le=MAX_BASE), BeforeValidator(_mebibytes, str), PlainSerializer(_size, str)]
 """MiB inside, ``"256MiB"`` on the wire."""
 
-Cards = Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_cards, str), PlainSerializer(str, str)]
+Cards = Annotated[int, Field(ge=0, le=_MAX_CARDS), BeforeValidator(_cards, str), PlainSerializer(str, str)]
 """Whole cards; a text on the wire."""
 
 

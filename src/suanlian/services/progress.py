@@ -1,7 +1,7 @@
 """What connectors are told and what they report: the wished state since a revision, the true state of attempts."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from suanlian.model.event import EventType
@@ -24,17 +24,23 @@ from suanlian.store.unit import Row, Unit
 
 _REQUEST_FAULTS: Final = frozenset({"checksum_mismatch", "input_origin_refused", "path_escapes"})
 """Causes that stand at the beginning of a reason and fail everywhere: no other place is tried."""
+_SKEW: Final = timedelta(seconds=60)
+"""So far a connector's clock may be off."""
 
 
 def wished(unit: Unit, connector_id: str, revision: int) -> tuple[int, bool, tuple[Instruction, ...]]:
-    """What changed for this connector since ``revision``: the next revision, whether there is more, instructions."""
-    rows = attempts.wished_since(unit, connector_id, revision, MAX_WISHES + 1)
-    more, rows = len(rows) > MAX_WISHES, rows[:MAX_WISHES]
-    instructions = tuple(_instruction(row) for row in rows)
-    if rows:
-        return int(rows[-1]["revision"]), more, instructions
+    """What changed for this connector since ``revision``: the next revision, whether there is more, instructions.
+
+    A revision that lies ahead of ours was given before this store was restored: then all is told, as from 0.
+    """
     row = platforms.find_connector(unit, connector_id)
-    return (revision if row is None else max(revision, int(row["revision"]))), False, instructions
+    newest = 0 if row is None else int(row["revision"])
+    rows = attempts.wished_since(unit, connector_id, revision if revision <= newest else 0, MAX_WISHES + 1)
+    if len(rows) <= MAX_WISHES:
+        # the same state of the store gave both, so nothing lies between the last row and the newest revision
+        return newest, False, tuple(_instruction(row) for row in rows)
+    rows = rows[:MAX_WISHES]
+    return int(rows[-1]["revision"]), True, tuple(_instruction(row) for row in rows)
 
 
 def _instruction(row: Row) -> Instruction:
@@ -103,8 +109,10 @@ def _contradiction(now: datetime, row: Row, item: AttemptReport) -> str:
         return "an ended attempt has an ended_at"
     if item.started_at and item.ended_at and item.ended_at < item.started_at:
         return "it ended before it started"
-    if item.ended_at is not None and (item.ended_at - now).total_seconds() > 60:  # noqa: PLR2004 - a minute of skew
+    if item.ended_at is not None and item.ended_at - now > _SKEW:
         return "its end lies ahead: set the connector's clock"
+    if item.started_at is not None and not row["created_at"] - _SKEW <= item.started_at <= now + _SKEW:
+        return "it started before it was placed, or will only start: set the connector's clock"
     return ""
 
 
@@ -159,8 +167,8 @@ def _move_task(unit: Unit, row: Row, item: AttemptReport, new: JobState) -> None
 
 
 def _task_state(unit: Unit, job: Row, row: Row, item: AttemptReport, new: JobState) -> JobState:
-    if new not in ENDED:
-        return new
+    if new not in (JobState.SYSTEM_ERROR, JobState.PREEMPTED):
+        return new  # every other end is the task's own: there is nothing to count
     ended = [
         JobState(other["state"])
         for other in attempts.with_places(unit, row["job_id"], [row["idx"]])

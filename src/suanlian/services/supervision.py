@@ -96,7 +96,7 @@ class _History:
     def runs(self, since: datetime, until: datetime) -> list[TaskRun]:
         """The attempts of the window, each with what it cost."""
         rows = attempts.made_between(self._unit, since, until)
-        costs = usage.cost_by_attempt(self._unit)
+        costs = usage.cost_by_attempt(self._unit, since, until)
         newest = {(row["job_id"], row["idx"]): row["id"] for row in rows}
         last = set(newest.values())
         return [self._run(row, costs, last=row["id"] in last) for row in rows]

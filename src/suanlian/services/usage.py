@@ -9,7 +9,7 @@ from suanlian.model.charge import Charge
 from suanlian.model.errors import InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, new_id
-from suanlian.model.money import Currency, Money
+from suanlian.model.money import MAX_CHARGE, Currency, Money
 from suanlian.model.offer import NewOffer
 from suanlian.model.party import Caller
 from suanlian.model.protocol import ItemAnswer, UsageCall, Verdict
@@ -54,7 +54,8 @@ def _take(unit: Unit, connector_id: str, number: int, segment: UsageSegment) -> 
     known = [UsageSegment.model_validate_json(r["body"]) for r in usage.segments_of(unit, segment.attempt_id)]
     bounds = Bounds(
         granted=Resources.model_validate_json(row["granted"]),
-        attempt_started=row["started_at"],
+        # before it was placed nothing can have run, whatever the connector says of its start
+        attempt_started=max(row["started_at"] or row["created_at"], row["created_at"]),
         attempt_ended=row["ended_at"],
         now=unit.now,
     )
@@ -79,14 +80,22 @@ def _segment_row(unit: Unit, connector_id: str, number: int, segment: UsageSegme
 
 
 def rate(unit: Unit, limit: int) -> int:
-    """Write the charges of segments that have none yet; returns how many segments were rated."""
-    rows = usage.unrated(unit, limit)
+    """Write the charges of segments that have none yet; returns how many segments were looked at.
+
+    A line beyond ``MAX_CHARGE`` is an absurd price: the segment is not charged, and the event names it.
+    """
+    rows, absurd = usage.unrated(unit, limit), list[str]()
     for row in rows:
         segment = UsageSegment.model_validate_json(row["body"])
-        usage.add_charges(unit, _charge_rows(unit, row, segment, charge_lines(segment, _offer(unit, row))))
+        lines = charge_lines(segment, _offer(unit, row))
+        if any(line.cost > MAX_CHARGE for line in lines):
+            # it is not charged and told in the event: one absurd price must not keep all others from being rated
+            absurd.append(f"{segment.attempt_id}/{segment.sequence}")
+        else:
+            usage.add_charges(unit, _charge_rows(unit, row, segment, lines))
         usage.mark_rated(unit, segment.attempt_id, segment.sequence)
     if rows:
-        unit.record(EventType.CHARGE_WRITTEN, "usage", segments=len(rows))
+        unit.record(EventType.CHARGE_WRITTEN, "usage", segments=len(rows), not_charged=absurd)
     return len(rows)
 
 

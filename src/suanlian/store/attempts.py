@@ -88,10 +88,9 @@ def of_platform(unit: Unit, platform_id: str, *, before: str, limit: int) -> Seq
 
 
 def made_between(unit: Unit, start: datetime, end: datetime) -> Sequence[Row]:
-    """Attempts that were alive at some moment of a window, with their assignment and their job's spec."""
+    """Attempts that were alive at some moment of a window, with their job's spec."""
     query = (
-        select(t.attempt, t.assignment.c.body.label("assignment"), t.job.c.spec.label("spec"))
-        .join(t.assignment, t.assignment.c.attempt_id == t.attempt.c.id)
+        select(t.attempt, t.job.c.spec.label("spec"))
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
         .where(t.attempt.c.created_at < end, (t.attempt.c.ended_at.is_(None)) | (t.attempt.c.ended_at > start))
         .order_by(t.attempt.c.id)

@@ -25,8 +25,8 @@ def entity_of(unit: Unit, entity_id: str) -> Row | None:
     return unit.connection.execute(select(t.entity).where(t.entity.c.id == entity_id)).mappings().one_or_none()
 
 
-def list_entities(unit: Unit, *, after: str, limit: int) -> Sequence[Row]:
-    """In the order of ids."""
+def list_entities(unit: Unit, *, after: str = "", limit: int | None = None) -> Sequence[Row]:
+    """In the order of ids; all of them without a limit."""
     query = select(t.entity).where(t.entity.c.id > after).order_by(t.entity.c.id).limit(limit)
     return unit.connection.execute(query).mappings().all()
 

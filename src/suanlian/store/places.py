@@ -29,7 +29,7 @@ class Places:
         """Read everything in one go; the values stay as they are."""
         self.rows = {row["id"]: row for row in published.current(unit, at=unit.now) if not row["withdrawn"]}
         self.platforms = {row["id"]: row for row in platforms.list_all(unit)}
-        self.entities = {row["id"]: row["name"] for row in parties.list_entities(unit, after="", limit=100_000)}
+        self.entities = {row["id"]: row["name"] for row in parties.list_entities(unit)}
         self._connectors = {row["id"]: row for row in platforms.all_connectors(unit)}
         self._held = capacity.held_now(unit)
         self._now = unit.now

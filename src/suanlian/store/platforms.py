@@ -21,8 +21,8 @@ def find(unit: Unit, ref: str) -> Row | None:
     return unit.connection.execute(select(t.platform).where(which)).mappings().one_or_none()
 
 
-def list_all(unit: Unit, *, after: str = "", limit: int = 1000) -> Sequence[Row]:
-    """In the order of ids."""
+def list_all(unit: Unit, *, after: str = "", limit: int | None = None) -> Sequence[Row]:
+    """In the order of ids; all of them without a limit."""
     query = select(t.platform).where(t.platform.c.id > after).order_by(t.platform.c.id).limit(limit)
     return unit.connection.execute(query).mappings().all()
 

@@ -1,6 +1,7 @@
 """Usage batches and segments as they came, signed; corrections as further rows; the charges made of them."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import func, insert, select, update
@@ -89,9 +90,15 @@ def charges_of(
     return unit.connection.execute(query.order_by(t.charge.c.id.desc()).limit(limit)).mappings().all()
 
 
-def cost_by_attempt(unit: Unit) -> dict[str, Decimal]:
-    """What each attempt cost so far."""
-    query = select(t.charge.c.attempt_id, func.sum(t.charge.c.cost)).group_by(t.charge.c.attempt_id)
+def cost_by_attempt(unit: Unit, start: datetime, end: datetime) -> dict[str, Decimal]:
+    """What each attempt that was alive at some moment of [start, end) cost so far."""
+    alive = (t.attempt.c.created_at < end) & (t.attempt.c.ended_at.is_(None) | (t.attempt.c.ended_at > start))
+    query = (
+        select(t.charge.c.attempt_id, func.sum(t.charge.c.cost))
+        .join(t.attempt, t.attempt.c.id == t.charge.c.attempt_id)
+        .where(alive)
+        .group_by(t.charge.c.attempt_id)
+    )
     return {attempt_id: Decimal(cost) for attempt_id, cost in unit.connection.execute(query)}
 
 

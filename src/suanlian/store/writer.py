@@ -4,6 +4,7 @@ Each unit has a savepoint of its own, so that one which fails takes nobody with 
 shared COMMIT fails it runs again alone), so it does nothing but read and write through its connection.
 """
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from suanlian.store.unit import Unit
 
 T = TypeVar("T")
 
+_LOG: Final = logging.getLogger(__name__)
 MAX_GROUP: Final = 256
 """At most this many units share a transaction."""
 MAX_WAITING: Final = 4096
@@ -39,6 +41,16 @@ class _Asked:
     failure: Exception | None = None
 
 
+def _ending() -> UnavailableError:
+    return UnavailableError("hub_unavailable", "The hub is ending.", todo="Try again in a moment.")
+
+
+def _refuse(group: list[_Asked], error: Exception) -> None:
+    for asked in group:
+        if not asked.answer.done():
+            asked.answer.set_exception(error)
+
+
 class Writer:
     """Runs units of work on one thread. ``on_commit`` gets the topics that were woken, after they are durable."""
 
@@ -52,8 +64,13 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Callable[[Unit], T], *, caller: Caller | None = None) -> "Future[T]":
-        """Queue a unit of work; the future is resolved after COMMIT. Raises UnavailableError when too many wait."""
+        """Queue a unit of work; the future is resolved after COMMIT.
+
+        Raises UnavailableError when too many wait, or when the writer has ended.
+        """
         asked = _Asked(work, caller, Future())
+        if not self._thread.is_alive():
+            raise _ending()
         try:
             self._waiting.put_nowait(asked)
         except queue.Full as error:
@@ -62,8 +79,16 @@ class Writer:
         return asked.answer
 
     def run(self, work: Callable[[Unit], T], *, caller: Caller | None = None) -> T:
-        """Queue a unit of work and wait until it is durable; raises what it raised."""
-        return self.submit(work, caller=caller).result(timeout=_ANSWER_S)
+        """Queue a unit of work and wait until it is durable; raises what it raised, UnavailableError after a minute."""
+        answer = self.submit(work, caller=caller)
+        try:
+            return answer.result(timeout=_ANSWER_S)
+        except TimeoutError as error:
+            if answer.done():
+                raise
+            wrong = "The hub did not finish writing in time; it may still do so."
+            todo = "Look whether it was done before you repeat it."
+            raise UnavailableError("hub_unavailable", wrong, todo=todo) from error
 
     def stop(self) -> None:
         """Finish what waits, then end."""
@@ -74,8 +99,16 @@ class Writer:
         stopping = False
         while not stopping:
             group, stopping = self._group()
-            if group:
-                self._serve(group)
+            try:
+                if group:
+                    self._serve(group)
+            except Exception as error:  # noqa: BLE001 - our own fault must neither end the one writer nor let anybody wait
+                _LOG.exception("the writer failed")
+                _refuse(group, error)
+        with suppress(queue.Empty):
+            while True:  # who came after the end was asked for
+                late = self._waiting.get_nowait()
+                _refuse([] if late is None else [late], _ending())
 
     def _group(self) -> tuple[list[_Asked], bool]:
         first = self._waiting.get()

@@ -11,6 +11,7 @@ from sqlalchemy import Table, select
 
 from suanlian.app import database_url
 from suanlian.commands.initialise import Above, Wish, initialise
+from suanlian.drivers.local.keeper import record
 from suanlian.model.errors import SuanlianError
 from suanlian.model.job import JobSpec
 from suanlian.model.party import NewEntity, NewPrincipal, Role
@@ -19,7 +20,7 @@ from suanlian.sdk.client import Client
 from suanlian.settings import HubSettings
 from suanlian.store.engine import open_store
 from suanlian.store.unit import Row
-from suanlian.testing.processes import Daemon, Done, Processes, free_port, program, until
+from suanlian.testing.processes import Daemon, Done, Processes, free_port, program
 
 ENVIRONMENT: Final = "python"
 """The one environment of these platforms: this interpreter with its standard library."""
@@ -48,7 +49,7 @@ class HubProcess:
     def start(self) -> None:
         """Start it (again), and wait until it answers."""
         self.daemon.start()
-        until(f"an answer of {self.url}", lambda: self.answers)
+        self.daemon.until(f"an answer of {self.url}", lambda: self.answers)
 
     def let_in(self, entity: str, role: Role) -> str:
         """Register an entity and somebody of it; the key."""
@@ -92,9 +93,9 @@ class AgentProcess:
         return self.home / "driver" / "jobs"
 
     def running(self) -> list[str]:
-        """The attempts that have begun here and have no exit record."""
+        """The attempts that have begun here and that a keeper holds."""
         begun = {path.parent for path in self.jobs.glob("*/started")}
-        return sorted(job.name for job in begun if not (job / "exit.json").exists())
+        return sorted(job.name for job in begun if record.held(job / record.LOCK) and not (job / record.EXIT).exists())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def make_hub(processes: Processes, name: str, *, database: str = "", below: HubP
     command = [*program("suanlian-hub"), "serve", "--home", str(settings.hub_home), "--port", url.rpartition(":")[2]]
     daemon = processes.daemon(f"hub-{name}", command, {"SUANLIAN_DATABASE_URL": database} if database else {})
     daemon.start()
-    until(f"an answer of {url}", lambda: answers(url))
+    daemon.until(f"an answer of {url}", lambda: answers(url))
     with Client(url) as door:
         operator = door.parties.claim(made.link).key
     return HubProcess(settings, url, made.node.keypair.public_text, operator, daemon)
@@ -150,7 +151,7 @@ def make_platform(processes: Processes, hub: HubProcess, name: str, slots: Slots
     assert entered.code == 0, entered
     made = AgentProcess(name, home, processes.daemon(f"agent-{name}", [*agent, "run", "--home", str(home)]), processes)
     made.daemon.start()
-    until(f"{name} is live", lambda: _is_live(hub, name))
+    made.daemon.until(f"{name} is live", lambda: _is_live(hub, name))
     return made
 
 

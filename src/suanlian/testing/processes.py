@@ -118,6 +118,15 @@ class Daemon:
             self._process.wait()
             return None
 
+    def until(self, what: str, look: Callable[[], T | None], *, within_s: float = 60.0) -> T:
+        """As the function of this name, but over at once when the process has ended by itself."""
+
+        def seen() -> T | None:
+            assert self.runs, f"{self.name} has ended before: {what}{self.tail()}"
+            return look()
+
+        return until(what, seen, within_s=within_s)
+
     def said(self) -> str:
         """The whole log."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -146,10 +155,9 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End everything and remove the directory; a failure gets the ends of all logs as notes."""
-        if error is not None:
-            for daemon in self._daemons:
-                error.add_note(daemon.tail())
+        """End everything and remove the directory; the ends of all logs go to the output, for whom they concern."""
+        for daemon in self._daemons:
+            sys.stdout.write(daemon.tail())
         self.end()
 
     def daemon(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Daemon:

@@ -10,6 +10,8 @@ from suanlian.services.placing import Placed, Waits
 from suanlian.workers.loop import Worker
 
 _JOBS: Final = 100
+_AT_ONCE: Final = 256
+"""So many decisions wait to be written at most: the writer's queue is everybody's."""
 _ANSWER_S: Final = 60.0
 
 
@@ -36,7 +38,8 @@ class Placer(Worker):
         while True:
             with self.tools.reading() as unit:
                 found = placing.decide(unit, after=after, limit=_JOBS)
-            placed = self._apply(found.decisions) or placed
+            for start in range(0, len(found.decisions), _AT_ONCE):
+                placed = self._apply(found.decisions[start : start + _AT_ONCE]) or placed
             if not found.last:
                 return placed
             after = found.last

@@ -180,7 +180,8 @@ class LocalDriver:
         if (content := record.read(job / record.EXIT)) is not None:
             return parse.ended(content)
         if held or (started is None and record.held(job / "gate")):
-            return parse.running(record.read(job / record.STARTED), live)
+            ending = (job / record.ENDING).exists()
+            return parse.running(record.read(job / record.STARTED), live, ending=ending)
         if record.read(job / record.STARTED) is None:
             return parse.lost(None, None, "no keeper started it: submit it again")
         leftover.clear(job)

@@ -33,11 +33,14 @@ def ended(content: Mapping[str, Any]) -> Observation:
     )
 
 
-def running(started: Mapping[str, Any] | None, live: Mapping[str, Any] | None) -> Observation:
+def running(
+    started: Mapping[str, Any] | None, live: Mapping[str, Any] | None, *, ending: bool = False
+) -> Observation:
     """What a held job is doing: initializing until the mark ``started`` is there."""
     if started is None:
         return Observation(state=JobState.INITIALIZING)
-    return Observation(state=JobState.RUNNING, started_at=_moment(started["started_at"]), measured=measured(live))
+    moment = _moment(started["started_at"])
+    return Observation(state=JobState.RUNNING, started_at=moment, measured=measured(live), ending=ending)
 
 
 def lost(started: Mapping[str, Any] | None, live: Mapping[str, Any] | None, reason: str) -> Observation:

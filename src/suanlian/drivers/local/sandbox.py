@@ -52,6 +52,8 @@ def arguments(host: Host, room: Room) -> list[str]:
         str(host.bwrap),
         *_namespaces(host, network=room.network),
         *_system(host),
+        # before what is bound: an environment that lies below the machine's /tmp must not be covered
+        *("--perms", "1777", "--size", str(room.tmp_mib * _MIB), "--tmpfs", "/tmp"),  # noqa: S108 - the sandbox's own
         *_parents([Path("/etc/passwd"), Path(_INSIDE_LAUNCHER), host.python_prefix, *room.binds]),
         *_readable([host.python_prefix, *room.binds]),
         *_etc(room),
@@ -103,7 +105,6 @@ def _own(host: Host, room: Room) -> list[str]:
     size = str(room.tmp_mib * _MIB)
     return [
         *("--proc", "/proc", "--dev", "/dev"),
-        *("--perms", "1777", "--size", size, "--tmpfs", "/tmp"),  # noqa: S108 - the sandbox's own
         *("--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"),  # noqa: S108 - the sandbox's own; semaphores live here
         *("--ro-bind", str(host.launcher), _INSIDE_LAUNCHER),
         *("--bind", str(room.work), INSIDE_WORK),

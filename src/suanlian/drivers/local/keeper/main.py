@@ -6,6 +6,7 @@ Order within a job: lock, mark ``started``, run, exit record. A keeper that find
 import os
 import signal
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,14 @@ def _prepare(spec: Spec, job: Path, place: Place) -> None:
 def _run(spec: Spec, job: Path, place: Place, wakeup: int) -> dict[str, Any]:
     """Run the command to its end, whatever it is, and return the exit record."""
     _prepare(spec, job, place)
-    started = datetime.now(UTC)
+    # two clocks at one moment: what is measured from here on must add up to what the machine's clock shows
+    started, begun = datetime.now(UTC), time.monotonic()
     record.write(job / record.STARTED, {"started_at": started.isoformat()})
     watch = Watch(spec, job, place, start(spec, place))
     watch.until_end(wakeup)
-    length_s = watch.length_s
+    # first the mark: whoever looked and did not find it looked before the end
+    record.write(job / record.ENDING, {}, durable=False)
+    length_s = time.monotonic() - begun
     watch.end_all()
     watch.final()
     ending = _record(watch, job, (started, length_s))

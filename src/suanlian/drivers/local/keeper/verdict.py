@@ -40,7 +40,7 @@ def limit_text(limit: str, bounded: Bounded, *, detail: str = "") -> Hit:
     """The limit that was hit, in the words that its owner will read."""
     words = {
         "memory": f"memory limit of {bounded.memory_mib} MiB reached",
-        "wall_time": f"wall time limit of {bounded.wall_s} s reached",
+        "wall-time": f"wall time limit of {bounded.wall_s} s reached",
         "disk": f"disk limit of {bounded.disk_mib} MiB reached",
         "output": f"output limit of {bounded.stream_bytes} bytes reached",
         "processes": f"limit of {bounded.processes} processes reached",

@@ -49,11 +49,6 @@ class Watch:
         self._reaped_cpu_s = 0.0
         self._reaped_peak_kib = 0
 
-    @property
-    def length_s(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._begun
-
     def until_end(self, wakeup: int) -> None:
         """Return when the first process has ended, a limit was reached or the patience after a cancel is over.
 
@@ -113,7 +108,7 @@ class Watch:
         if reading.forks_refused:
             self._reach("processes")
         if self.status is None and now - self._begun >= self.spec.bounded.wall_s:
-            self._reach("wall_time")
+            self._reach("wall-time")
         if now >= self._disk_due:
             self._check_disk()
             self._disk_due = time.monotonic() + max(_DISK_EVERY_S, _DISK_SHARE * (time.monotonic() - now))
