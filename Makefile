@@ -79,7 +79,7 @@ locale: $(VENV)/.installed-dev
 
 clean:
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f demo-report.html demo-report.json bench-report.json
+	@rm -rf demo-out; rm -f demo-report.html demo-report.json bench-report.json
 	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -60,8 +60,10 @@ def processes() -> Iterator[Processes]:
         yield started
 
 
-@pytest.fixture
-def world(processes: Processes) -> World:
-    hub = make_hub(processes, "national")
-    wuhu, suzhou = (make_platform(processes, hub, name, Slots(cores=1)) for name in ("wuhu", "suzhou"))
-    return World(processes, hub, wuhu, suzhou, hub.let_in("lab", Role.BUYER))
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """One for the tests of a file: each leaves it as it found it."""
+    with Processes() as started:
+        hub = make_hub(started, "national")
+        wuhu, suzhou = (make_platform(started, hub, name, Slots(cores=1)) for name in ("wuhu", "suzhou"))
+        yield World(started, hub, wuhu, suzhou, hub.let_in("lab", Role.BUYER))

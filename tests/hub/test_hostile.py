@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
+from suanlian.model.errors import UnavailableError
 from suanlian.model.job import JobState
 from suanlian.model.money import Rate
 from suanlian.model.offer import NewOffer
@@ -16,6 +17,7 @@ from suanlian.model.protocol import Verdict, Wish
 from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.services import usage
 from suanlian.store import tables as t
+from suanlian.store.writer import Writer
 from tests.hub.world import World, inventory, job, offer, segment
 
 
@@ -158,3 +160,28 @@ def test_a_price_beyond_reason_is_refused(world: World) -> None:
     assert answer.status_code == 422
     assert answer.json()["faults"][0]["field"] == "rates.0.per_unit_hour"
     assert world.person("buyer").post("/v1/jobs", job()).status_code == 200
+
+
+def test_what_was_taken_under_a_key_is_answered_alike_after_the_catalogue_has_shrunk(world: World) -> None:
+    again, other = {"Idempotency-Key": "k1"}, {"Idempotency-Key": "k2"}
+    buyer = world.person("buyer")
+    batch = {"jobs": [job(name="b")]}
+    taken, many = buyer.post("/v1/jobs", job(), headers=again), buyer.post("/v1/jobs:batch", batch, headers=other)
+    for platform in ("wuhu-cluster", "suzhou-cloud"):
+        world.connector(platform).publish(inventory("0.5"), offer())
+    assert buyer.post("/v1/jobs", job()).json()["code"] == "job_too_large"
+    assert buyer.post("/v1/jobs", job(), headers=again).text == taken.text
+    assert buyer.post("/v1/jobs:batch", batch, headers=other).text == many.text
+    assert buyer.post("/v1/jobs", job(name="x"), headers=again).json()["code"] == "idempotency_conflict"
+
+
+def test_a_fault_after_commit_does_not_end_the_writer(world: World) -> None:
+    def fail(_topics: list[str]) -> None:
+        raise RuntimeError("a fault of our own")
+
+    writer = Writer(world.hub.running.hub.store, clock=world.clock, on_commit=fail)
+    assert writer.run(lambda unit: unit.wake("topic")) is None
+    assert writer.run(lambda _unit: "still here") == "still here"
+    writer.stop()
+    with pytest.raises(UnavailableError, match="ending"):
+        writer.run(lambda _unit: None)

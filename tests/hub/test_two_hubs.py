@@ -1,4 +1,4 @@
-"""A hub above and a hub below: the prefix is delegated, identifiers are resolved at both, reports go up for a receipt."""
+"""A hub above and one below: the prefix is delegated, identifiers are resolved at both, reports earn a receipt."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -4,6 +4,7 @@ Each loop makes one round after another. When the hub is not there, the wait gro
 comes back is not met by everybody at once. Jobs go on whatever happens here: the driver keeps them.
 """
 
+import logging
 import random
 import threading
 import time
@@ -79,16 +80,17 @@ class Rounds:
             thread.join(0 if thread.name == "poll" else max(0.0, deadline - time.monotonic()))
 
     def _turn(self, loop: Loop) -> None:
-        failures = 0
+        failures, trouble = 0, ""
         while not self._stop.is_set():
             try:
                 again = loop.round()
-                failures = 0
+                failures, trouble = 0, ""
             except (SuanlianError, DriverError) as error:
                 again, failures = False, failures + 1
-                log.log(*_told(loop.name, error, failures))
+                log.log(_loudness(error, trouble), "%s: %s", loop.name, error)
+                trouble = _kind(error)
             except Exception:  # noqa: BLE001 - a loop that died would stop its part of the agent for ever
-                again, failures = False, failures + 1
+                again, failures, trouble = False, failures + 1, ""
                 log.exception("%s: a fault of the agent's own", loop.name)
             wait_s = backoff_s(failures, random.random()) if failures else 0.0 if again else loop.every_s  # noqa: S311 - jitter
             self._stop.wait(wait_s)
@@ -117,7 +119,11 @@ class Rounds:
         return True
 
 
-def _told(name: str, error: Exception, failures: int) -> tuple[int, str, str, Exception]:
-    # the first failure is news, the twentieth of the same outage is not
-    passing = isinstance(error, UnavailableError) and failures > 1
-    return (10 if passing else 30), "%s: %s", name, error
+def _loudness(error: Exception, before: str) -> int:
+    """The first failure is news, the twentieth of the same outage is not; an impostor after an outage is."""
+    same = isinstance(error, UnavailableError) and _kind(error) == before
+    return logging.DEBUG if same else logging.WARNING
+
+
+def _kind(error: Exception) -> str:
+    return f"{type(error).__name__}:{error.code}" if isinstance(error, SuanlianError) else type(error).__name__

@@ -81,9 +81,10 @@ async def poll(request: Request, body: RawBody) -> Response:
 async def _news(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) -> PollAnswer:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + call.wait_s
-    with ongoing.hub.wakeups.listen(f"connector:{verified.keyid}") as woken:
+    wakeups = ongoing.hub.wakeups
+    with wakeups.listen(f"connector:{verified.keyid}") as woken:
         answer = await run_in_threadpool(_wished, ongoing, verified, call)
-        while not answer.instructions and (left := deadline - loop.time()) > 0:
+        while not (answer.instructions or wakeups.closing) and (left := deadline - loop.time()) > 0:
             await wait(woken, min(left, _LOOK_S))
             answer = await run_in_threadpool(_wished, ongoing, verified, call)
     return answer

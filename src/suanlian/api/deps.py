@@ -17,7 +17,7 @@ from suanlian.model.errors import ForbiddenError, UnauthenticatedError
 from suanlian.model.ids import new_id
 from suanlian.model.party import Caller
 from suanlian.rules.access import ACTIONS, Access, Door, allowed
-from suanlian.services.once import once
+from suanlian.services.once import kept_answer, once
 from suanlian.services.ports import Clock, Node, Secrets
 from suanlian.store.engine import Store
 from suanlian.store.unit import Unit
@@ -138,8 +138,19 @@ class Retry:
         """Do it once under the key, in the transaction that does it."""
         if self.key is None:
             return write(hub, caller, work)
-        key, digest = self.key, hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()
+        key, digest = self.key, _hash(body)
         return write(hub, caller, lambda unit: once(unit, caller, key, digest, lambda: work(unit)))
+
+    def kept(self, hub: Hub, caller: Caller, body: bytes | str) -> str | None:
+        """What was answered under the key before; asked where a request would be refused now that was taken then."""
+        if self.key is None:
+            return None
+        with hub.reading(caller) as unit:
+            return kept_answer(unit, caller, self.key, _hash(body))
+
+
+def _hash(body: bytes | str) -> str:
+    return hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()
 
 
 async def retry(idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY)] = None) -> Retry:

@@ -92,7 +92,7 @@ def _of_framework(request: Request, error: Exception) -> Response:
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
-    _LOG.error("unforeseen error in %s %s", request.method, request.url.path, exc_info=error)
+    _LOG.error("unforeseen error in %s %r", request.method, request.url.path, exc_info=error)
     return answer(_internal(), request.url.path)
 
 

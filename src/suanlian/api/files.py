@@ -65,7 +65,9 @@ async def log(
     """Bytes of a task's output from ``offset``; waits up to ``wait_s`` (20 at most) for more."""
     view, data = await run_in_threadpool(_look, hub, caller, ref, which)
     deadline = asyncio.get_running_loop().time() + min(max(which.wait_s, 0), _MOST_WAIT_S)
-    while not data and not view.ended and (left := deadline - asyncio.get_running_loop().time()) > 0:
+    while (
+        not (data or view.ended or hub.wakeups.closing) and (left := deadline - asyncio.get_running_loop().time()) > 0
+    ):
         with hub.wakeups.listen(f"attempt:{view.attempt_id}") as woken:
             await wait(woken, min(left, _LOOK_S))
         view, data = await run_in_threadpool(_look, hub, caller, ref, which)

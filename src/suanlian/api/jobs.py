@@ -1,15 +1,17 @@
 """Jobs: submit one or many, estimate, look, explain, cancel, and what they cost."""
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import Field
 
-from suanlian.api.deps import MAX_LIMIT, RawBody, TheHub, TheRetry, may, parsed, write
+from suanlian.api.deps import MAX_LIMIT, Hub, RawBody, TheHub, TheRetry, may, parsed, write
 from suanlian.api.listing import Listing, listed
 from suanlian.model.base import LongText, Value
 from suanlian.model.charge import Charge
+from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import MAX_ARRAY, MAX_BATCH, Job, JobSpec, JobState, Task
 from suanlian.model.money import Amount
@@ -53,13 +55,27 @@ _SPEC_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Jo
 _BATCH_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Batch.model_json_schema()}}}}
 
 
+def _refused_now(hub: Hub, specs: Sequence[JobSpec], kept: Callable[[], str | None]) -> str | None:
+    """Check the specs; where they are refused now but were taken before under the same key, the answer of then."""
+    try:
+        jobs.check_all(specs, hub.known.checks())
+    except SuanlianError:
+        answer = kept()
+        if answer is None:
+            raise
+        return answer
+    return None
+
+
 @router.post("/jobs", openapi_extra=_SPEC_BODY, response_model=Job)
 def submit(
     hub: TheHub, caller: Annotated[Caller, Depends(may("job.submit"))], body: RawBody, again: TheRetry
 ) -> Response:
     """Submit a job. It waits for a place; where it goes and why is told by its explanation."""
     spec = parsed(body, JobSpec)
-    jobs.check_all([spec], hub.known.checks())
+    kept = _refused_now(hub, [spec], lambda: again.kept(hub, caller, body))
+    if kept is not None:
+        return Response(kept, media_type=_JSON)
     prepared = jobs.prepare(hub.node, caller, [spec], hub.now())
     told = jobs.fresh(prepared, spec).model_dump_json()
 
@@ -76,7 +92,9 @@ def submit_many(
 ) -> Response:
     """Submit up to 1,000 jobs in one call: all are taken or none."""
     batch = parsed(body, Batch)
-    jobs.check_all(batch.jobs, hub.known.checks())
+    kept = _refused_now(hub, batch.jobs, lambda: again.kept(hub, caller, body))
+    if kept is not None:
+        return Response(kept, media_type=_JSON)
     prepared = jobs.prepare(hub.node, caller, batch.jobs, hub.now())
 
     def work(unit: Unit) -> str:

@@ -4,6 +4,7 @@ And security headers on every answer.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,16 +41,16 @@ class Limits:
             await self._app(scope, receive, send)
             return
         most = BYTES.get(scope["path"], DEFAULT_BYTES)
-        body, guard = _Body(receive, most), _Guard(send)
         fault = _fault(scope, most)
         if fault is not None:
-            await answer(fault, scope["path"])(scope, receive, guard.send)
+            await answer(fault, scope["path"])(scope, receive, _Guard(send, None).send)
             return
-        try:
+        body = _Body(receive, most)
+        guard = _Guard(send, body)
+        with suppress(_TooLongError):
             await self._app(scope, body.receive, guard.send)
-        except _TooLongError:
-            if not guard.started:
-                await answer(_too_long(most), scope["path"])(scope, receive, guard.send)
+        if body.too_long and not guard.started:
+            await answer(_too_long(most), scope["path"])(scope, receive, _Guard(send, None).send)
 
 
 class _TooLongError(Exception):
@@ -60,22 +61,29 @@ class _Body:
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
         self._left = most
+        self.too_long = False
 
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
             if self._left < 0:
+                self.too_long = True
                 raise _TooLongError
         return message
 
 
 class _Guard:
-    def __init__(self, send: Send) -> None:
+    """Adds headers; swallows what the application makes of a body that broke off because it was too long."""
+
+    def __init__(self, send: Send, body: _Body | None) -> None:
         self._send = send
+        self._body = body
         self.started = False
 
     async def send(self, message: Message) -> None:
+        if not self.started and self._body is not None and self._body.too_long:
+            return
         if message["type"] == "http.response.start":
             self.started = True
             message["headers"] = [*message.get("headers", ()), *_HEADERS]

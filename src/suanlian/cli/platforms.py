@@ -86,7 +86,7 @@ def _approve(platform: PlatformName, as_json: AsJson = False) -> None:
     ]
     record(approval, fields, as_json=as_json)
     if not as_json:
-        remark(_("The token is shown this once. On the platform's machine: suanlian-agent join"))
+        remark(_("The token is shown this once. On the platform's machine: suanlian-agent enrol"))
 
 
 @_platform.command("suspend", cls=Command, options_metavar=OPTIONS, help=N_("Place nothing there for now (operator)."))

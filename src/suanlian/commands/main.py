@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,7 +18,7 @@ import uvicorn
 from typer.exceptions import TyperException
 
 from suanlian import __version__
-from suanlian.app import alone, assemble, make_app, make_secrets, prepare_store
+from suanlian.app import Running, alone, assemble, make_app, make_secrets, prepare_store
 from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
 from suanlian.crypto.errors import CryptoError
 from suanlian.i18n import _, set_language
@@ -131,11 +132,12 @@ def serve(
 
 def _serve(settings: HubSettings, door: Mapping[str, Any]) -> None:
     prepare_store(settings)
+    running = assemble(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = uvicorn.Config(
-        make_app(assemble(settings)),
+        make_app(running),
         **door,
         access_log=False,
         log_level="warning",
@@ -148,7 +150,20 @@ def _serve(settings: HubSettings, door: Mapping[str, Any]) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
-    uvicorn.Server(config).run()
+    _Server(config, running).run()
+
+
+class _Server(uvicorn.Server):
+    """Answers the long-polls at once when it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, running: Running) -> None:
+        super().__init__(config)
+        self._running = running
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to stop has come."""
+        self._running.hub.wakeups.close()
+        super().handle_exit(sig, frame)
 
 
 def _loopback_or_tls(host: str, cert: Path | None, key: Path | None) -> None:

@@ -16,18 +16,18 @@ from suanlian.i18n import _
 
 WIDTH: Final = 1080
 HEIGHT: Final = 470
-_BOX_WIDTH: Final = 222
+_BOX_WIDTH: Final = 230
 _BOX_HEIGHT: Final = 84
 _HUB_HEIGHT: Final = 58
 _USERS: Final = "310000"
 _PLACES: Final = {
     NATIONAL: (600, 44),
     DELTA: (600, 170),
-    "zhongwei-west": (122, 300),
-    "wuhu-cluster": (340, 390),
+    "zhongwei-west": (124, 300),
+    "wuhu-cluster": (330, 390),
     "suzhou-public": (572, 390),
-    "jiashan-intelligent": (804, 390),
-    "shanghai-trading": (958, 280),
+    "jiashan-intelligent": (814, 390),
+    "shanghai-trading": (956, 280),
 }
 """Centres of the boxes; a platform that has no place here is not drawn."""
 

@@ -91,7 +91,9 @@ def _run(options: Options, plans: Sequence[PlatformPlan], *, staying: bool) -> i
                 ending = Ending(play, stage, watch, options, began)
                 code = show_ending(ending)
             if staying and code == 0:
-                stay(play, stage)
+                # an interrupt is how it is meant to end
+                with contextlib.suppress(Interrupted):
+                    stay(play, stage)
         except BaseException:
             with _undisturbed():
                 play.cancel_all(stage)

@@ -1,6 +1,9 @@
 """What does ``suanlian up`` tell, and how does it stay?"""
 
+import shutil
+import sys
 import time
+from pathlib import Path
 from typing import Final
 
 from suanlian.demo.onboarding import Hub
@@ -43,10 +46,16 @@ def told(play: Play, stage: Stage) -> list[str]:
         _("Keys, one file each to be sourced by a shell: {folder}").format(folder=folder),
         _("Try in another terminal:"),
         f"  . {folder / buyer}.env",
-        "  suanlian jobs",
-        "  suanlian why JOB",
-        "  suanlian capacity",
-        f"  suanlian-agent status --home {agent.home}",
-        f"  suanlian-agent sent --home {agent.home}",
+        f"  {_typed('suanlian')} jobs",
+        f"  {_typed('suanlian')} why JOB",
+        f"  {_typed('suanlian')} capacity",
+        f"  {_typed('suanlian-agent')} status --home {agent.home}",
+        f"  {_typed('suanlian-agent')} sent --home {agent.home}",
         _("Ctrl-C ends everything."),
     ]
+
+
+def _typed(name: str) -> str:
+    """What a person types for a command of ours: its name, or its path where the shell would not find it."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if shutil.which(name) is None and beside.exists() else name

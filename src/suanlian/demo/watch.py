@@ -1,4 +1,4 @@
-"""How do the jobs get on? Asks the hub every half second, and fetches what has ended meanwhile."""
+"""How do the jobs get on? Asks the hub in short rounds, and fetches what has ended meanwhile."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ from suanlian.model.charge import Charge
 from suanlian.model.job import ENDED, Job, JobState
 from suanlian.sdk.client import Client
 
-_ROUND_S: Final = 0.5
+_ROUND_S: Final = 0.7
 _FETCHED_A_ROUND: Final = 4
 _SETTLE_S: Final = 20
 _STARTING: Final = frozenset({JobState.QUEUED, JobState.INITIALIZING})

@@ -100,18 +100,27 @@ def words(text: str) -> str:
 
 def _won_line(explanation: Explanation, won: Candidate) -> str:
     fit = sum(not candidate.failed for candidate in explanation.candidates)
+    full = sum(_is_only_full(candidate) for candidate in explanation.candidates)
     place, cost = place_text(won), cost_text(won)
-    if fit == 1:
+    if fit == 1 and full:
+        parts = [_("{place}: the only one with room now: {cost}").format(place=place, cost=cost)]
+    elif fit == 1:
         parts = [_("{place}: the only one that fits: {cost}").format(place=place, cost=cost)]
     else:
         parts = [_("{place}: cheapest of {n} that fit: {cost}").format(place=place, n=fit, cost=cost)]
     if explanation.runner_up is not None:
         runner_up = explanation.candidates[explanation.runner_up]
         parts.append(_next_text(won, runner_up))
-    missed = len(explanation.candidates) - fit
+    if full:
+        parts.append(ngettext("{n} was full", "{n} were full", full).format(n=full))
+    missed = len(explanation.candidates) - fit - full
     if missed:
         parts.append(ngettext("{n} did not fit", "{n} did not fit", missed).format(n=missed))
     return _("; ").join(parts)
+
+
+def _is_only_full(candidate: Candidate) -> bool:
+    return [miss.filter for miss in candidate.failed] == [Filter.ROOM]
 
 
 def _next_text(won: Candidate, runner_up: Candidate) -> str:

@@ -8,7 +8,7 @@ from suanlian.model.ids import SCHEME, Identifier, Kind
 from suanlian.model.node import Resolution, Standing
 from suanlian.model.party import Caller
 from suanlian.services.ports import Node
-from suanlian.store import jobs, nodes, parties, platforms, published
+from suanlian.store import jobs, journal, nodes, parties, platforms, published
 from suanlian.store.unit import Row, Unit
 
 _Told = tuple[str, str, datetime]
@@ -72,9 +72,10 @@ def _look_up(unit: Unit, node: Node, caller: Caller | None, identifier: Identifi
     if kind is Kind.JOB:
         row = None if caller is None else jobs.find(unit, caller, uuid)
         return _of(row, lambda job: (job["name"], job["state"], job["created_at"]))
-    if kind in (Kind.SITE, Kind.FLAVOR, Kind.SHARE, Kind.OFFER):
-        return _of(published.find(unit, uuid), _published)
-    return None
+    if kind is Kind.REPORT:
+        row = journal.find_report_received(unit, uuid)
+        return _of(row, lambda report: (report["name"], "received", report["received_at"]))
+    return _of(published.find(unit, uuid), _published)
 
 
 def _of(row: Row | None, told: Callable[[Row], _Told]) -> _Told | None:

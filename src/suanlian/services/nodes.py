@@ -61,7 +61,8 @@ def about(unit: Unit, node: Node, version: str) -> NodeAbout:
 def take_uplink(unit: Unit, node: Node, url: str, answer: EnrolAnswer) -> Node:
     """Keep what the hub above answered. Its prefix is ours from now on; identifiers issued before stay resolvable."""
     if any(row["hub_id"] == answer.hub_id for row in nodes.uplinks(unit)):
-        raise ConflictError("already_done", "There is an uplink to this hub already.", todo="suanlian-hub uplink")
+        wrong = "There is an uplink to this hub already."
+        raise ConflictError("already_done", wrong, todo="suanlian-hub status shows it.")
     row = {
         "id": new_id(),
         "url": url,

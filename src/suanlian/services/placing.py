@@ -82,6 +82,8 @@ class _Look:
     def decide(self, row: Row) -> list[Placed | Waits]:
         """What to do with the waiting tasks of one job."""
         spec = JobSpec.model_validate_json(row["spec"])
+        if row["waiting"] and self._is_full_for(spec):
+            return []
         waiting = jobs.unplaced_tasks(self._unit, row["id"], limit=_TASKS_PER_JOB)
         failed_at = self._failed_at(row["id"], [task["idx"] for task in waiting if task["attempts"]])
         decisions: list[Placed | Waits] = []
@@ -95,6 +97,11 @@ class _Look:
                 return decisions + _waits(row, explanation)
             decisions.append(self._give(task, spec, explanation, explanation.won))
         return decisions
+
+    def _is_full_for(self, spec: JobSpec) -> bool:
+        """Whether no open place has room: then nothing can have changed for a job that was told why it waits."""
+        open_places = (place for place in self._free if place.platform_live and place.accepting)
+        return not any(spec.resources.fits(place.free) for place in open_places)
 
     def _explain(self, demand: Demand) -> Explanation:
         spec = demand.spec

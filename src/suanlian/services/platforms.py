@@ -113,7 +113,10 @@ def suspend(unit: Unit, ref: str, why: str) -> Platform:
 def resume(unit: Unit, ref: str) -> Platform:
     """End a suspension. Raises ConflictError."""
     row = find(unit, ref)
-    platform = _move(unit, row, PlatformState.LIVE)
+    if row["state"] != PlatformState.SUSPENDED:
+        wrong = f"{row['name']!r} is {row['state']}, not suspended."
+        raise ConflictError("state_conflict", wrong, todo="suanlian platform show tells its state.")
+    platform = _move(unit, row, PlatformState.LIVE, live_at=row["live_at"] or unit.now)
     unit.record(EventType.PLATFORM_LIVE, platform.id, name=platform.name)
     return platform
 

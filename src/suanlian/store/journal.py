@@ -73,6 +73,16 @@ def report_received(unit: Unit, platform_id: str, digest: str) -> Row | None:
     return unit.connection.execute(query).mappings().one_or_none()
 
 
+def find_report_received(unit: Unit, report_id: str) -> Row | None:
+    """By the id of its receipt, with the name of the hub below that sent it."""
+    query = (
+        select(t.report_received, t.platform.c.name)
+        .join(t.platform, t.platform.c.id == t.report_received.c.platform_id)
+        .where(t.report_received.c.id == report_id)
+    )
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
 def add_report_received(unit: Unit, row: Row) -> None:
     """Insert a report from below with the receipt that was given."""
     unit.connection.execute(insert(t.report_received).values(**row))

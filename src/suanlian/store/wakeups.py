@@ -15,7 +15,9 @@ class Wakeups:
 
     def __init__(self) -> None:
         """Nobody listens yet."""
-        self._lock = threading.Lock()
+        # a signal handler closes, and may interrupt the very thread that holds the lock
+        self._lock = threading.RLock()
+        self.closing = False
         self._tasks: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = defaultdict(set)
         self._threads: dict[str, set[threading.Event]] = defaultdict(set)
 
@@ -30,6 +32,13 @@ class Wakeups:
         for loop, waiting in tasks:
             with suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(waiting.set)
+
+    def close(self) -> None:
+        """Let every long-poll answer now: the process is about to end."""
+        self.closing = True
+        with self._lock:
+            topics = [*self._tasks, *self._threads]
+        self.notify(topics)
 
     @contextmanager
     def listen(self, topic: str) -> Iterator[asyncio.Event]:
