@@ -7,7 +7,7 @@ import pytest
 
 from suanlian.testing.hub import InProcessHub
 from tests.hub.test_bad_input import refused
-from tests.hub.world import World, job
+from tests.hub.world import World, inventory, job, offer
 
 DAY = 24 * 3600
 
@@ -137,3 +137,26 @@ def test_a_call_that_was_refused_leaves_its_key_free(world: World) -> None:
 
 def test_an_idempotency_key_has_at_most_a_hundred_characters(world: World) -> None:
     refused(submit(world, "k" * 101, job()), 422, "field_invalid")
+
+
+def test_the_same_call_at_two_replicas_at_once_is_done_once(world: World) -> None:
+    with InProcessHub(world.hub.settings, clock=world.clock) as other:
+        people = [hub.person(world.template.keys["buyer"]) for hub in (world.hub, other)] * 4
+
+        def send(number: int) -> Any:  # noqa: ANN401 - a response
+            return people[number].post("/v1/jobs", job(), headers={"Idempotency-Key": "k1"})
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(send, range(8)))
+    assert {answer.status_code for answer in answers} == {200}, [answer.text for answer in answers]
+    assert len({answer.content for answer in answers}) == 1
+    assert world.hub.rows()["job"] == 1
+
+
+def test_a_kept_answer_is_given_again_though_the_catalogue_has_changed(world: World) -> None:
+    first = submit(world, "k1", job(resources={"cpu": "3", "memory": "1GiB"}))
+    for name in ("wuhu-cluster", "suzhou-cloud"):
+        world.connector(name).publish(inventory("1"), offer())
+    world.clock.advance(5)
+    again = submit(world, "k1", job(resources={"cpu": "3", "memory": "1GiB"}))
+    assert again.content == first.content

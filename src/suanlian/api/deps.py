@@ -133,12 +133,13 @@ class Retry:
     """An idempotency key with the hash of the request that it came with; no key, no promise."""
 
     key: str | None
+    path: str
 
     def run(self, hub: Hub, caller: Caller, body: bytes | str, work: Callable[[Unit], str]) -> str:
         """Do it once under the key, in the transaction that does it."""
         if self.key is None:
             return write(hub, caller, work)
-        key, digest = self.key, _hash(body)
+        key, digest = self.key, _hash(self.path, body)
         return write(hub, caller, lambda unit: once(unit, caller, key, digest, lambda: work(unit)))
 
     def kept(self, hub: Hub, caller: Caller, body: bytes | str) -> str | None:
@@ -146,16 +147,17 @@ class Retry:
         if self.key is None:
             return None
         with hub.reading(caller) as unit:
-            return kept_answer(unit, caller, self.key, _hash(body))
+            return kept_answer(unit, caller, self.key, _hash(self.path, body))
 
 
-def _hash(body: bytes | str) -> str:
-    return hashlib.sha256(body if isinstance(body, bytes) else body.encode()).hexdigest()
+def _hash(path: str, body: bytes | str) -> str:
+    """Of the request as a whole: the same body at another route is another request."""
+    return hashlib.sha256(path.encode() + b"\n" + (body if isinstance(body, bytes) else body.encode())).hexdigest()
 
 
-async def retry(idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY)] = None) -> Retry:
+async def retry(request: Request, idempotency_key: Annotated[str | None, Header(max_length=_MAX_KEY)] = None) -> Retry:
     """The header ``Idempotency-Key`` of a call."""
-    return Retry(idempotency_key)
+    return Retry(idempotency_key, request.url.path)
 
 
 TheRetry = Annotated[Retry, Depends(retry)]

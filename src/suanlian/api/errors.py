@@ -92,8 +92,13 @@ def _of_framework(request: Request, error: Exception) -> Response:
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
+    return answer(unforeseen(request, error), request.url.path)
+
+
+def unforeseen(request: Request, error: Exception) -> SuanlianError:
+    """What the caller is told of an error that nobody foresaw; the log has the rest."""
     _LOG.error("unforeseen error in %s %r", request.method, request.url.path, exc_info=error)
-    return answer(_internal(), request.url.path)
+    return _internal()
 
 
 def _internal() -> SuanlianError:

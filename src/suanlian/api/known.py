@@ -39,6 +39,7 @@ class Known:
         self._secrets = secrets
         self._origins = input_origins
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._callers: dict[bytes, tuple[datetime, Caller]] = {}
         self._checks: tuple[datetime, Checks] | None = None
 
@@ -62,6 +63,13 @@ class Known:
         kept = self._checks
         if kept is not None and kept[0] > self._clock():
             return kept[1]
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> Checks:
+        kept = self._checks
+        if kept is not None and kept[0] > self._clock():
+            return kept[1]  # another thread has just looked
         until = self._clock() + PLACES_AGE
         with self._reading() as unit:
             found = Checks.of(places(unit), self._origins)

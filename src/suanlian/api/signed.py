@@ -1,14 +1,16 @@
 """The connector's door: signed calls in, signed answers out, refusals signed too."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, TypeVar
 
 from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from suanlian.api.deps import Hub, parsed
-from suanlian.api.errors import MEDIA_TYPE, problem_of
+from suanlian.api.errors import MEDIA_TYPE, problem_of, unforeseen
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.httpsig import (
     SignedRequest,
@@ -32,6 +34,8 @@ LIFE: Final = timedelta(seconds=60)
 """For how long an answer may be believed."""
 _JSON: Final = "application/json"
 _OK: Final = 200
+_KEYID: Final = re.compile(r';\s*keyid="([^"]{1,128})"')
+ENROL: Final = "connector.enrol"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,18 @@ class Signed:
 
     action: str
 
-    async def __call__(self) -> None:
-        """The signature is checked in the route, over the body as it came."""
+    async def __call__(self, request: Request) -> None:
+        """Refuse strangers before a byte of the body is read; the signature itself is checked over the body.
+
+        Raises UnauthenticatedError.
+        """
+        named = _KEYID.search(request.headers.get("signature-input", ""))
+        if named is None:
+            wrong = "The call is not signed."
+            raise UnauthenticatedError("signature_missing", wrong, todo="Sign it with the key that was enrolled.")
+        if self.action != ENROL and not await run_in_threadpool(_is_known, request.app.state.hub, named[1]):
+            wrong = "No connector has this key id."
+            raise UnauthenticatedError("key_unknown", wrong, todo="Enrol, and sign with the connector's id as keyid.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,11 @@ class Exchange:
         return Response(body, status_code=status, headers={**headers, **more})
 
 
+def _is_known(hub: Hub, keyid: str) -> bool:
+    with hub.reading() as unit:
+        return connector_key(unit, keyid) is not None
+
+
 def exchange(request: Request, body: bytes, work: Callable[[Exchange, VerifiedSignature], Wire]) -> Response:
     """Verify, do, sign; whatever is refused is told as a problem, signed where it can be."""
     ongoing = Exchange(request.app.state.hub, request, body)
@@ -119,3 +138,5 @@ def exchange(request: Request, body: bytes, work: Callable[[Exchange, VerifiedSi
         return ongoing.answer(verified, work(ongoing, verified))
     except SuanlianError as error:
         return ongoing.refuse(verified, error)
+    except Exception as error:  # noqa: BLE001 - logged; the connector is told so under our signature and tries again
+        return ongoing.refuse(verified, unforeseen(request, error))

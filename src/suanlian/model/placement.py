@@ -84,6 +84,7 @@ class Explanation(Value):
     winner: int | None = None
     runner_up: int | None = None
     nearest: int | None = None
+    left_out: int = Field(default=0, ge=0, description="further candidates that were compared and are not kept")
 
     @property
     def won(self) -> Candidate | None:

@@ -38,6 +38,9 @@ MOST_BENIGN_FIRST: Final = (
 )
 """Which failed filter is soonest mended: time mends the first, money or the buyer the next, new machines the last."""
 
+KEPT: Final = 24
+"""So many candidates of an explanation are kept."""
+
 _RANK: Final = {name: rank for rank, name in enumerate(MOST_BENIGN_FIRST)}
 
 
@@ -55,6 +58,26 @@ def explain(demand: Demand, places: Sequence[Place], *, now: datetime) -> Explan
         winner=passed[0] if passed else None,
         runner_up=passed[1] if len(passed) > 1 else None,
         nearest=min(missed, key=lambda n: (_distance(candidates[n].failed), _order(candidates[n])), default=None),
+    )
+
+
+def shortened(explanation: Explanation) -> Explanation:
+    """The explanation with winner, runner-up, nearest miss and other near candidates: what is kept for ever."""
+    every = explanation.candidates
+    if len(every) <= KEPT:
+        return explanation
+    named = [n for n in (explanation.winner, explanation.runner_up, explanation.nearest) if n is not None]
+    others = sorted(set(range(len(every))) - set(named), key=lambda n: (_distance(every[n].failed), _order(every[n])))
+    kept = sorted([*named, *others[: KEPT - len(named)]])
+    place = {n: kept.index(n) for n in named}
+    return Explanation(
+        at=explanation.at,
+        candidates=tuple(every[n] for n in kept),
+        left_out=len(every) - len(kept),
+        **{
+            name: None if (n := getattr(explanation, name)) is None else place[n]
+            for name in ("winner", "runner_up", "nearest")
+        },
     )
 
 

@@ -9,7 +9,7 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import Kind, new_id, public_id
 from suanlian.model.offer import NewOffer
 from suanlian.model.place import Place
-from suanlian.model.platform import PlatformState
+from suanlian.model.platform import PlatformState, Share
 from suanlian.model.protocol import InventoryCall
 from suanlian.model.version import Published, Subject
 from suanlian.services.ports import Node
@@ -79,9 +79,17 @@ def _changes(unit: Unit, node: Node, connector: Row, wanted: Mapping[tuple[Subje
         if _differs(there.get((subject, name)), body)
     ]
     mine = [(key, row) for key, row in there.items() if row["connector_id"] == connector["id"]]
-    gone = [row for key, row in mine if key not in wanted and not row["withdrawn"]]
+    needed = _needed_by_others(there, connector)
+    gone = [row for key, row in mine if key not in wanted and key not in needed and not row["withdrawn"]]
     rows += [{**row, "version": row["version"] + 1, "withdrawn": True, **_stamp(unit)} for row in gone]
     return rows
+
+
+def _needed_by_others(there: Mapping[tuple[Subject, str], Row], connector: Row) -> set[tuple[Subject, str]]:
+    """Sites and flavors that shares of the platform's other connectors name."""
+    rows = [row for key, row in there.items() if key[0] is Subject.SHARE and row["connector_id"] != connector["id"]]
+    shares = [Share.model_validate_json(row["body"]) for row in rows if not row["withdrawn"]]
+    return {(Subject.SITE, share.site) for share in shares} | {(Subject.FLAVOR, share.flavor) for share in shares}
 
 
 def _differs(row: Row | None, body: Any) -> bool:  # noqa: ANN401 - any published body

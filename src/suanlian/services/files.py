@@ -79,11 +79,12 @@ def append_log(unit: Unit, connector_id: str, call: LogCall) -> int:
         raise TooLargeError("body_too_large", wrong, todo="Send smaller chunks.", field="data")
     length = files.log_length(unit, call.attempt_id, call.stream)
     fresh = data[length - call.offset :] if call.offset <= length else b""
-    if not fresh or length + len(fresh) > _LOG_BYTES:
-        return length
-    row = {"attempt_id": call.attempt_id, "stream": call.stream, "start": length, "length": len(fresh), "data": fresh}
-    files.add_log(unit, row)
-    unit.wake(f"attempt:{call.attempt_id}")
+    kept = fresh[: max(0, _LOG_BYTES - length)]
+    if kept:
+        row = {"attempt_id": call.attempt_id, "stream": call.stream, "start": length, "length": len(kept), "data": kept}
+        files.add_log(unit, row)
+        unit.wake(f"attempt:{call.attempt_id}")
+    # what is beyond the bound is answered as if it lay here, so that nobody sends it for ever
     return length + len(fresh)
 
 

@@ -279,7 +279,7 @@ def cancel(unit: Unit, caller: Caller, ref: str) -> Job:
 
 def _cancel(unit: Unit, row: Row) -> None:
     progress = Progress(parse_tally(row["tally"]), row["queued"])
-    for attempt in attempts.live_of_job(unit, row["id"]):
+    for attempt in attempts.lock_live(unit, row["id"]):
         values = {
             "wish": Wish.CANCEL.value,
             "wish_version": attempt["wish_version"] + 1,

@@ -17,7 +17,7 @@ from suanlian.model.protocol import Wish
 from suanlian.model.quantity import ResourceKind
 from suanlian.model.version import Subject
 from suanlian.rules.capacity import Hold, admit
-from suanlian.rules.placement import explain
+from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
 from suanlian.store import attempts, capacity, jobs, parties, platforms, published
 from suanlian.store.places import Places
@@ -81,6 +81,8 @@ class _Look:
 
     def decide(self, row: Row) -> list[Placed | Waits]:
         """What to do with the waiting tasks of one job."""
+        if row["waiting"] and not self._any_room:
+            return []
         spec = JobSpec.model_validate_json(row["spec"])
         if row["waiting"] and self._is_full_for(spec):
             return []
@@ -97,6 +99,10 @@ class _Look:
                 return decisions + _waits(row, explanation)
             decisions.append(self._give(task, spec, explanation, explanation.won))
         return decisions
+
+    @property
+    def _any_room(self) -> bool:
+        return any(place.platform_live and place.accepting and place.free.cpu for place in self._free)
 
     def _is_full_for(self, spec: JobSpec) -> bool:
         """Whether no open place has room: then nothing can have changed for a job that was told why it waits."""
@@ -153,7 +159,7 @@ def apply(unit: Unit, decision: Placed | Waits) -> bool:
     if row is None or row["canceling"]:
         return False
     if isinstance(decision, Waits):
-        body = {"text": decision.text, "explanation": decision.explanation.model_dump(mode="json")}
+        body = {"text": decision.text, "explanation": shortened(decision.explanation).model_dump(mode="json")}
         jobs.change(unit, row["id"], {"waiting": json.dumps(body)})
         return True
     task = jobs.task(unit, decision.job_id, decision.index)
@@ -248,7 +254,7 @@ def _assignment_row(decision: Placed, spec: JobSpec, attempt_id: AttemptId) -> R
         share_id=decision.place.share_id,
         granted=spec.resources,
         versions=decision.place.versions,
-        explanation=decision.explanation,
+        explanation=shortened(decision.explanation),
     )
     return {
         "id": assignment.id,

@@ -174,7 +174,10 @@ def _platform_of_token(unit: Unit, secrets: Secrets, call: EnrolCall) -> Row:
 
 def _delegate(unit: Unit, node: Node, platform: Row, call: EnrolCall) -> None:
     prefix = f"{node.prefix}.{platform['label']}"
-    if platforms.delegation_of(unit, prefix) is not None:
+    delegated = platforms.delegation_of(unit, prefix)
+    if delegated is not None and delegated["platform_id"] == platform["id"]:
+        return  # a further connector of the same hub
+    if delegated is not None:
         wrong = f"The prefix {prefix} is delegated to another hub."
         raise ConflictError("prefix_conflict", wrong, todo="Apply with another label.", field="label")
     row = {"prefix": prefix, "platform_id": platform["id"], "url": call.url, "public_key": call.public_key}

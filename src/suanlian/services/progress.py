@@ -77,13 +77,19 @@ def ran_at(unit: Unit, platform_id: str, *, before: str, limit: int) -> list[dic
 def report(unit: Unit, connector_id: str, call: ReportCall) -> tuple[ItemAnswer, ...]:
     """Take what a connector says is true. A report that comes twice, late or from another changes nothing."""
     before = platforms.find_connector(unit, connector_id)
+    # in the order of jobs and attempts, so that units of several replicas take their locks in one order
+    ordered = sorted(call.attempts, key=lambda item: item.attempt_id)
+    taken = {item.attempt_id: _take(unit, connector_id, item) for item in ordered}
     platforms.seen(unit, connector_id, accepting=call.accepting)
     if before is not None and bool(before["accepting"]) != call.accepting:
         unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=call.accepting)
-    return tuple(_take(unit, connector_id, item) for item in call.attempts)
+    return tuple(taken[item.attempt_id] for item in call.attempts)
 
 
 def _take(unit: Unit, connector_id: str, item: AttemptReport) -> ItemAnswer:
+    found = attempts.find(unit, item.attempt_id)
+    if found is not None:
+        jobs.lock(unit, found["job_id"])
     row = attempts.lock(unit, item.attempt_id)
     if row is None or row["connector_id"] != connector_id or row["token"] != item.token:
         return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.STALE, reason="another attempt is current")
@@ -105,6 +111,12 @@ def _contradiction(now: datetime, row: Row, item: AttemptReport) -> str:
     is_behind = old is JobState.CANCELING and item.state not in ENDED
     if item.state is not old and not is_behind and not moves(old, item.state):
         return f"an attempt does not go from {old.value} to {item.state.value}"
+    if item.state is JobState.CANCELED and old is not JobState.CANCELING and row["wish"] != Wish.CANCEL:
+        return "nobody cancelled it: report PREEMPTED to give it back, SYSTEM_ERROR when it failed here"
+    return _wrong_times(now, row, item)
+
+
+def _wrong_times(now: datetime, row: Row, item: AttemptReport) -> str:
     if item.state in ENDED and item.ended_at is None:
         return "an ended attempt has an ended_at"
     if item.started_at and item.ended_at and item.ended_at < item.started_at:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from suanlian.crypto.canonical import digest
 from suanlian.crypto.documents import verify_document
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.keys import PublicKey
@@ -39,15 +40,18 @@ def check_batch(call: UsageCall, connector_id: str, public_key: str) -> None:
 
 def record(unit: Unit, connector_id: str, call: UsageCall) -> tuple[ItemAnswer, ...]:
     """Write the segments that are new. The same batch or segment again changes nothing; a contradiction is refused."""
-    batch = {"connector_id": connector_id, "number": call.batch.number, "body": call.batch.model_dump_json()}
-    usage.add_batch(unit, {**batch, "signature": call.signature, "received_at": unit.now})
-    answers = tuple(_take(unit, connector_id, call.batch.number, segment) for segment in call.batch.segments)
+    # by digest, not by number: a connector that lost its ledger counts from one again, and charges keep their evidence
+    evidence = digest(call.batch.model_dump(mode="json"))
+    batch = {"connector_id": connector_id, "digest": evidence, "number": call.batch.number}
+    batch |= {"body": call.batch.model_dump_json(), "signature": call.signature, "received_at": unit.now}
+    usage.add_batch(unit, batch)
+    answers = tuple(_take(unit, connector_id, evidence, segment) for segment in call.batch.segments)
     if any(answer.verdict is Verdict.TAKEN for answer in answers):
         unit.record(EventType.USAGE_RECORDED, connector_id, batch=call.batch.number)
     return answers
 
 
-def _take(unit: Unit, connector_id: str, number: int, segment: UsageSegment) -> ItemAnswer:
+def _take(unit: Unit, connector_id: str, evidence: str, segment: UsageSegment) -> ItemAnswer:
     row = attempts.lock(unit, segment.attempt_id)
     if row is None or row["connector_id"] != connector_id:
         return ItemAnswer(attempt_id=segment.attempt_id, verdict=Verdict.STALE, reason="no such attempt here")
@@ -61,11 +65,11 @@ def _take(unit: Unit, connector_id: str, number: int, segment: UsageSegment) -> 
     )
     verdict = accept(segment, known, bounds)
     if verdict.verdict is Verdict.TAKEN:
-        usage.add_segment(unit, _segment_row(unit, connector_id, number, segment))
+        usage.add_segment(unit, _segment_row(unit, connector_id, evidence, segment))
     return ItemAnswer(attempt_id=segment.attempt_id, verdict=verdict.verdict, reason=verdict.reason)
 
 
-def _segment_row(unit: Unit, connector_id: str, number: int, segment: UsageSegment) -> Row:
+def _segment_row(unit: Unit, connector_id: str, evidence: str, segment: UsageSegment) -> Row:
     return {
         "attempt_id": segment.attempt_id,
         "sequence": segment.sequence,
@@ -73,7 +77,7 @@ def _segment_row(unit: Unit, connector_id: str, number: int, segment: UsageSegme
         "ended_at": segment.ended_at,
         "body": segment.model_dump_json(),
         "connector_id": connector_id,
-        "batch": number,
+        "batch": evidence,
         "received_at": unit.now,
         "rated_at": None,
     }

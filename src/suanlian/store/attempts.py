@@ -66,10 +66,10 @@ def with_places(unit: Unit, job_id: str, indices: Collection[int]) -> Sequence[R
     return unit.connection.execute(query).mappings().all()
 
 
-def live_of_job(unit: Unit, job_id: str) -> Sequence[Row]:
-    """The attempts of a job that have not ended, in the order of ids."""
+def lock_live(unit: Unit, job_id: str) -> Sequence[Row]:
+    """The attempts of a job that have not ended, locked in the order of ids."""
     query = select(t.attempt).where(t.attempt.c.job_id == job_id, t.attempt.c.ended_at.is_(None))
-    return unit.connection.execute(query.order_by(t.attempt.c.id)).mappings().all()
+    return unit.connection.execute(query.order_by(t.attempt.c.id).with_for_update()).mappings().all()
 
 
 def unstarted_at(unit: Unit, platform_id: str) -> Sequence[Row]:

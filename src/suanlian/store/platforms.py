@@ -1,13 +1,20 @@
 """Platforms, their connectors and revisions, nonces of signed calls, delegated prefixes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from sqlalchemy import delete, insert, or_, select, update
 
 from suanlian.store import tables as t
 from suanlian.store.dialect import insert_new
 from suanlian.store.unit import Row, Unit
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+"""Replicas' clocks may differ: a nonce is kept for so long beyond its time."""
+
+SEEN_STEP: Final = timedelta(seconds=5)
+"""How fine it is noted when a connector called."""
 
 
 def add(unit: Unit, row: Row) -> None:
@@ -74,9 +81,12 @@ def next_revision(unit: Unit, connector_id: str) -> int:
 def seen(unit: Unit, connector_id: str, *, accepting: bool | None = None) -> None:
     """Note that the connector called just now."""
     values: dict[str, Any] = {"seen_at": unit.now}
+    news = t.connector.c.seen_at.is_(None) | (t.connector.c.seen_at < unit.now - SEEN_STEP)
     if accepting is not None:
         values["accepting"] = accepting
-    unit.connection.execute(update(t.connector).where(t.connector.c.id == connector_id).values(**values))
+        news |= t.connector.c.accepting != accepting
+    # without news no row is locked: a connector that reports and polls at once waits for nobody
+    unit.connection.execute(update(t.connector).where(t.connector.c.id == connector_id, news).values(**values))
 
 
 def remember_nonce(unit: Unit, row: Row) -> bool:
@@ -86,7 +96,7 @@ def remember_nonce(unit: Unit, row: Row) -> bool:
 
 def sweep_nonces(unit: Unit) -> int:
     """Forget the nonces of calls that are too old to be accepted anyway."""
-    return unit.connection.execute(delete(t.nonce).where(t.nonce.c.expires_at < unit.now)).rowcount
+    return unit.connection.execute(delete(t.nonce).where(t.nonce.c.expires_at < unit.now - CLOCKS_DIFFER)).rowcount
 
 
 def delegate(unit: Unit, row: Row) -> None:

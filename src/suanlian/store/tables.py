@@ -261,6 +261,13 @@ attempt = Table(
     Column("outcome", Document, nullable=False),
     UniqueConstraint("job_id", "idx", "number"),
     Index("ix_attempt_connector", "connector_id", "revision"),
+    Index("ix_attempt_created", "created_at"),
+)
+Index(
+    "ix_attempt_live",
+    attempt.c.platform_id,
+    sqlite_where=attempt.c.ended_at.is_(None),
+    postgresql_where=attempt.c.ended_at.is_(None),
 )
 
 assignment = Table(
@@ -289,17 +296,19 @@ capacity = Table(
     Column("written_at", Moment, nullable=False),
     UniqueConstraint("holder_kind", "holder_id", "share_id", "kind", "token"),
     Index("ix_capacity_share", "share_id", "end_at"),
+    Index("ix_capacity_end", "end_at"),
 )
 
 usage_batch = Table(
     "usage_batch",
     metadata,
     Column("connector_id", Id, nullable=False),
+    Column("digest", Label, nullable=False),
     Column("number", BigInteger, nullable=False),
     Column("body", Document, nullable=False),
     Column("signature", Document, nullable=False),
     Column("received_at", Moment, nullable=False),
-    PrimaryKeyConstraint("connector_id", "number"),
+    PrimaryKeyConstraint("connector_id", "digest"),
 )
 
 usage_segment = Table(
@@ -311,7 +320,7 @@ usage_segment = Table(
     Column("ended_at", Moment, nullable=False),
     Column("body", Document, nullable=False),
     Column("connector_id", Id, nullable=False),
-    Column("batch", BigInteger, nullable=False),
+    Column("batch", Label, nullable=False),
     Column("received_at", Moment, nullable=False),
     Column("rated_at", Moment),
     PrimaryKeyConstraint("attempt_id", "sequence"),

@@ -12,6 +12,7 @@ from suanlian.model.event import EventType
 from suanlian.model.party import Caller
 from suanlian.store import tables
 from suanlian.store.bulk import insert_rows
+from suanlian.store.dialect import lock_name
 
 Row = Mapping[Any, Any]
 """A row as it leaves or enters the store."""
@@ -60,5 +61,7 @@ class Unit:
             for subject, data in happened
         ]
         if rows:
+            # numbers are given before COMMIT: one replica at a time, so that a reader's cursor never passes a gap
+            lock_name(self.connection, "events")
             insert_rows(self.connection, tables.event, rows)
             self.wake(kind.value)

@@ -98,6 +98,8 @@ class InProcessHub:
     def __enter__(self) -> Self:
         """Begin to serve."""
         self.http.__enter__()
+        # The framework builds its routes at the first call, and not safely in two threads: two hubs of one process.
+        self.http.get("/")
         return self
 
     def __exit__(

@@ -8,7 +8,7 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, TypeVar
@@ -84,7 +84,8 @@ class Worker(ABC):
         self._woken.set()
         self._thread.join(timeout=_LEASE.total_seconds())
         if self._token:
-            self.writer.run(lambda unit: nodes.end_lease(unit, self.name, self._token))
+            with suppress(Exception):  # the lease ends by itself, and stopping goes on
+                self.writer.run(lambda unit: nodes.end_lease(unit, self.name, self._token))
 
     def apply(self, work: Callable[[Unit], T]) -> Callable[[Unit], T]:
         """Guard a unit of work by the lease's token. It raises LeaseLostError when another worker has the lease."""
@@ -112,6 +113,11 @@ class Worker(ABC):
                 self._woken.wait(self.every_s)
             # what comes in quick succession is looked at together
             self._stopping.wait(self.pause_s)
+
+    def renew(self) -> None:
+        """Keep the lease in the middle of a long step. Raises LeaseLostError when another worker has it."""
+        if not self._leased():
+            raise LeaseLostError(self.name)
 
     def _leased(self) -> bool:
         if self._token and self.tools.clock() < self._renew_at:

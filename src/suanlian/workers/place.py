@@ -43,6 +43,7 @@ class Placer(Worker):
             if not found.last:
                 return placed
             after = found.last
+            self.renew()
 
     def _apply(self, decisions: tuple[Placed | Waits, ...]) -> bool:
         made: list[tuple[Placed | Waits, Future[bool]]] = [

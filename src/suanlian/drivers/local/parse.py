@@ -33,9 +33,7 @@ def ended(content: Mapping[str, Any]) -> Observation:
     )
 
 
-def running(
-    started: Mapping[str, Any] | None, live: Mapping[str, Any] | None, *, ending: bool = False
-) -> Observation:
+def running(started: Mapping[str, Any] | None, live: Mapping[str, Any] | None, *, ending: bool = False) -> Observation:
     """What a held job is doing: initializing until the mark ``started`` is there."""
     if started is None:
         return Observation(state=JobState.INITIALIZING)

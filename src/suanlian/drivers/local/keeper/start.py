@@ -6,6 +6,7 @@ import marshal
 import math
 import os
 import signal
+import zlib
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -82,12 +83,16 @@ def rlimits(spec: Spec, place: Place) -> dict[str, int]:
 
 
 def cpus(spec: Spec, place: Place) -> list[int] | None:
-    """Without a CPU quota: as many whole CPUs as the grant touches, others for the next slot. None: leave them all."""
+    """Without a CPU quota: as many whole CPUs as the grant touches, which ones by chance. None: leave them all.
+
+    Connectors of one machine do not know each other's slots: counted from zero by each, all would crowd on CPU 0.
+    """
     if place.group is not None:
         return None
     ours = sorted(os.sched_getaffinity(0))
     count = min(len(ours), max(1, math.ceil(spec.bounded.cpu_millicores / 1000)))
-    return [ours[(place.slot * count + step) % len(ours)] for step in range(count)]
+    first = zlib.crc32(spec.attempt.encode())
+    return [ours[(first + step) % len(ours)] for step in range(count)]
 
 
 def _configuration(spec: Spec, place: Place) -> launcher.Configuration:

@@ -36,6 +36,7 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("capacity", schema=None) as batch_op:
+        batch_op.create_index("ix_capacity_end", ["end_at"], unique=False)
         batch_op.create_index("ix_capacity_share", ["share_id", "end_at"], unique=False)
 
     op.create_table(
@@ -255,11 +256,12 @@ def upgrade() -> None:
     op.create_table(
         "usage_batch",
         sa.Column("connector_id", sa.String(length=36), nullable=False),
+        sa.Column("digest", sa.String(length=128), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("signature", sa.Text(), nullable=False),
         sa.Column("received_at", suanlian.store.columns.Moment(), nullable=False),
-        sa.PrimaryKeyConstraint("connector_id", "number", name=op.f("pk_usage_batch")),
+        sa.PrimaryKeyConstraint("connector_id", "digest", name=op.f("pk_usage_batch")),
     )
     op.create_table(
         "usage_correction",
@@ -283,7 +285,7 @@ def upgrade() -> None:
         sa.Column("ended_at", suanlian.store.columns.Moment(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("connector_id", sa.String(length=36), nullable=False),
-        sa.Column("batch", sa.BigInteger(), nullable=False),
+        sa.Column("batch", sa.String(length=128), nullable=False),
         sa.Column("received_at", suanlian.store.columns.Moment(), nullable=False),
         sa.Column("rated_at", suanlian.store.columns.Moment(), nullable=True),
         sa.PrimaryKeyConstraint("attempt_id", "sequence", name=op.f("pk_usage_segment")),
@@ -429,6 +431,14 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.create_index("ix_attempt_connector", ["connector_id", "revision"], unique=False)
+        batch_op.create_index("ix_attempt_created", ["created_at"], unique=False)
+        batch_op.create_index(
+            "ix_attempt_live",
+            ["platform_id"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_attempt_platform_id"), ["platform_id"], unique=False)
 
     op.create_table(
@@ -477,6 +487,10 @@ def downgrade() -> None:
     op.drop_table("principal")
     with op.batch_alter_table("attempt", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attempt_platform_id"))
+        batch_op.drop_index(
+            "ix_attempt_live", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
+        )
+        batch_op.drop_index("ix_attempt_created")
         batch_op.drop_index("ix_attempt_connector")
 
     op.drop_table("attempt")
@@ -539,5 +553,6 @@ def downgrade() -> None:
     op.drop_table("charge")
     with op.batch_alter_table("capacity", schema=None) as batch_op:
         batch_op.drop_index("ix_capacity_share")
+        batch_op.drop_index("ix_capacity_end")
 
     op.drop_table("capacity")
