@@ -5,13 +5,16 @@ from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from suanlian.agent.loops import LONGEST_BACKOFF_S, backoff_s
-from suanlian.agent.reconcile import Move, decide, observed, plain, postponed
+from suanlian.agent.reconcile import LIMITS, Move, decide, observed, plain, postponed
 from suanlian.agent.row import Row, Step, first_row, told
 from suanlian.drivers.contract import Measured, Observation
+from suanlian.drivers.local.keeper.spec import Bounded
+from suanlian.drivers.local.keeper.verdict import limit_text
 from suanlian.model.base import plain_text
 from suanlian.model.job import ENDED, JobState
 from suanlian.model.protocol import Wish
@@ -59,6 +62,26 @@ def test_segments_cover_what_ran_without_gap_or_overlap(
     for before, after in pairwise(cut):
         assert before.ended_at == after.started_at
     assert sum(each.cpu_s for each in cut) <= cpu + Decimal("0.0001")
+
+
+@given(st.floats(0, 300), st.floats(0, 300), st.integers(1, 120))
+def test_nothing_is_billed_beyond_an_end_that_is_about_to_be_told(ran_s: float, later_s: float, segment_s: int) -> None:
+    end = START + timedelta(seconds=ran_s)
+    seen = Observation(JobState.RUNNING, started_at=START, ending=True)
+    row, early = observed(started(), seen=seen, asked_at=end + timedelta(seconds=later_s), segment_s=segment_s)
+    told_end = Observation(JobState.COMPLETE, started_at=START, ended_at=end)
+    row, segment = observed(row, seen=told_end, asked_at=end + timedelta(seconds=later_s), segment_s=segment_s)
+    assert early is None
+    assert segment is not None
+    assert (segment.started_at, segment.ended_at, row.ended_at) == (START, end, end)
+
+
+@pytest.mark.parametrize("limit", sorted(LIMITS))
+def test_every_limit_that_a_keeper_hits_is_told_by_its_name(limit: str) -> None:
+    hit = limit_text(limit, Bounded(500, 256, 64, 32, 10, 1000, 2.0)).limit
+    seen = Observation(JobState.EXECUTOR_ERROR, started_at=START, ended_at=START, limit=hit)
+    row, _segment = observed(started(), seen=seen, asked_at=START, segment_s=60)
+    assert row.outcome.limit == limit
 
 
 @given(st.lists(st.tuples(st.sampled_from(Wish), st.integers(0, 6), st.booleans()), max_size=8))

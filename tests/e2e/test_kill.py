@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -174,4 +175,6 @@ def test_every_job_ends_once_whatever_is_killed(
     assert set(witness.begun) <= {row["id"] for row in books.attempts}
     assert len(witness.ended) >= 0.8 * len(books.attempts), "the witness slept"
     assert processes.left() == []
+    groups = {group.name.removeprefix("suanlian-") for group in Path("/sys/fs/cgroup").rglob("suanlian-*")}
+    assert not groups & {row["id"] for row in books.attempts}
     assert [name for name in (hub.daemon, *(a.daemon for a in agents)) if "Traceback" in name.said()] == []
