@@ -39,7 +39,7 @@ def test_it_sees_neither_the_agents_directory_nor_another_job(bench: DriverBench
     secret.write_text("secret")
     other = bench.start(("sleep", "60"))
     bench.wait(other, running)
-    look = f"ls {tmp_path} {secret} {tmp_path}/root/jobs/{other}; cat {secret}"
+    look = f"ls {tmp_path} {secret} {secret.parent}/jobs/{other}; cat {secret}"
     seen = said(bench, "sh", "-c", f"({look}) 2>/dev/null; ls /; id -un; ls -A /tmp").split()
     assert seen[-1] == "job"
     optional = {name for name in ("lib32", "libx32") if Path("/" + name).exists()}
