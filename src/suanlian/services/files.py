@@ -32,15 +32,14 @@ def keep_object(unit: Unit, caller: Caller, sha256: str, data: bytes, quota_byte
     _digest_fits(data, sha256, "sha256")
     if files.has_objects(unit, caller.account_id, [sha256]):
         return
-    _within_quota(unit, caller.account_id, len(data), quota_bytes)
+    _hold(unit, caller.account_id, len(data), quota_bytes)
     row = {"account_id": caller.account_id, "sha256": sha256, "size": len(data), "data": data, "stored_at": unit.now}
     files.add_object(unit, row)
 
 
-def _within_quota(unit: Unit, account_id: str, more: int, quota_bytes: int) -> None:
-    held = files.held_bytes(unit, account_id)
-    if held + more > quota_bytes:
-        wrong = f"The account holds {held} bytes here; {more} more would pass its quota of {quota_bytes}."
+def _hold(unit: Unit, account_id: str, more: int, quota_bytes: int) -> None:
+    if not files.hold_bytes(unit, account_id, more, quota_bytes):
+        wrong = f"{more} bytes more would pass the account's quota of {quota_bytes} bytes of inputs and outputs here."
         raise ConflictError("quota_exceeded", wrong, todo="Ask the operator for more, or give inputs by URL.")
 
 
@@ -101,7 +100,7 @@ def keep_output(unit: Unit, connector_id: str, call: OutputCall, quota_bytes: in
         return
     if before is not None:
         raise ConflictError("already_done", f"The output {call.path!r} is here with other bytes.", field="path")
-    _within_quota(unit, row["account_id"], len(data), quota_bytes)
+    _hold(unit, row["account_id"], len(data), quota_bytes)
     shared = {"account_id": row["account_id"], "size": len(data), "sha256": call.sha256, "data": data}
     files.add_output(unit, {"attempt_id": call.attempt_id, "path": call.path, **shared})
 

@@ -63,7 +63,7 @@ def register_entity(unit: Unit, node: Node, new: NewEntity) -> Entity:
     )
     parties.add_entity(unit, entity.model_dump())
     account_id = AccountId(new_id())
-    account = {"id": account_id, "entity_id": entity_id, "name": new.name, "created_at": unit.now}
+    account = {"id": account_id, "entity_id": entity_id, "name": new.name, "held_bytes": 0, "created_at": unit.now}
     parties.add_account(unit, account)
     parties.add_project(unit, {"id": new_id(), "account_id": account_id, "name": "default"})
     unit.record(EventType.ENTITY_REGISTERED, entity_id, name=new.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from suanlian.store import tables as t
 from suanlian.store.dialect import insert_new
@@ -26,11 +26,11 @@ def has_objects(unit: Unit, account_id: str, digests: Sequence[str]) -> frozense
     return frozenset(unit.connection.execute(query).scalars())
 
 
-def held_bytes(unit: Unit, account_id: str) -> int:
-    """How many bytes of objects and outputs the account has here."""
-    objects = select(func.coalesce(func.sum(t.object_.c.size), 0)).where(t.object_.c.account_id == account_id)
-    outputs = select(func.coalesce(func.sum(t.output.c.size), 0)).where(t.output.c.account_id == account_id)
-    return int(unit.connection.execute(objects).scalar_one()) + int(unit.connection.execute(outputs).scalar_one())
+def hold_bytes(unit: Unit, account_id: str, more: int, most: int) -> bool:
+    """Count so many bytes more for the account, unless that passes ``most``; one statement, so that no two slip by."""
+    fits = (t.account.c.id == account_id) & (t.account.c.held_bytes + more <= most)
+    counted = update(t.account).where(fits).values(held_bytes=t.account.c.held_bytes + more)
+    return unit.connection.execute(counted).rowcount == 1
 
 
 def log_length(unit: Unit, attempt_id: str, stream: str) -> int:

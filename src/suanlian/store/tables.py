@@ -91,6 +91,7 @@ account = Table(
     Column("id", Id, primary_key=True),
     Column("entity_id", ForeignKey("entity.id"), nullable=False, unique=True),
     Column("name", Label, nullable=False),
+    Column("held_bytes", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
 

@@ -304,6 +304,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("entity_id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("held_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_at", suanlian.store.columns.Moment(), nullable=False),
         sa.ForeignKeyConstraint(["entity_id"], ["entity.id"], name=op.f("fk_account_entity_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
