@@ -12,7 +12,7 @@ from suanlian.testing.nodes import python_job
 from suanlian.testing.processes import until
 from tests.e2e.conftest import World
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
 _LONG = "import time; print('begun', flush=True); time.sleep(float(__import__('sys').argv[1])); print('done')"
 

@@ -12,9 +12,8 @@ from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initial
 from suanlian.crypto.documents import sign_document, verify_document
 from suanlian.crypto.keys import KeyPair
 from suanlian.model.errors import SuanlianError
-from suanlian.model.report import ReportUpCall, SupervisionReport
+from suanlian.model.report import RECEIPT_TYPE, REPORT_TYPE, ReportUpCall, SupervisionReport
 from suanlian.services import supervision
-from suanlian.services.supervision import RECEIPT_TYPE, REPORT_TYPE
 from suanlian.settings import HubSettings
 from suanlian.store import nodes
 from suanlian.testing.hub import InProcessHub, Person, ServedHub, SignedConnector, Wire

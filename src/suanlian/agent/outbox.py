@@ -7,11 +7,9 @@ from suanlian.agent.desk import Desk, log
 from suanlian.agent.row import Row
 from suanlian.crypto.documents import sign_document
 from suanlian.model.protocol import MAX_REPORTS, AttemptReport, ItemAnswer, ReportCall, UsageCall, Verdict
-from suanlian.model.usage import UsageBatch, UsageSegment
+from suanlian.model.usage import USAGE_TYPE, UsageBatch, UsageSegment
 
 HEARTBEAT_S: Final = 30
-USAGE_TYPE: Final = "suanlian-usage"
-"""The ``typ`` of a signed usage batch."""
 
 
 class Outbox:

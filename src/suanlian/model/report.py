@@ -3,7 +3,7 @@
 Figures of different grades are never added up: what is simulated has a column of its own.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -12,6 +12,11 @@ from suanlian.model.ids import HubId
 from suanlian.model.money import Amount
 from suanlian.model.performance import ComputeClass, Grade, Precision
 from suanlian.model.protocol import Call, Envelope
+
+REPORT_TYPE: Final = "suanlian-supervision-report"
+"""The ``typ`` of a signed report."""
+RECEIPT_TYPE: Final = "suanlian-receipt"
+"""The ``typ`` of a signed receipt."""
 
 
 class CapacityRow(Wire):

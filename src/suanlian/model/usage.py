@@ -3,7 +3,7 @@
 A segment is never edited; a correction is a further row that names the segment it corrects.
 """
 
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,9 @@ from suanlian.model.base import LongText, Utc, Value
 from suanlian.model.ids import AttemptId, ConnectorId
 from suanlian.model.money import Amount
 from suanlian.model.quantity import Resources
+
+USAGE_TYPE: Final = "suanlian-usage"
+"""The ``typ`` of a signed usage batch."""
 
 
 class UsageSegment(Value):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from suanlian.crypto.canonical import digest
 from suanlian.crypto.documents import sign_document, verify_document
@@ -16,15 +16,12 @@ from suanlian.model.ids import HubId, Kind, new_id, public_id
 from suanlian.model.job import JobSpec, JobState
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.quantity import Resources
-from suanlian.model.report import Receipt, ReportUpAnswer, ReportUpCall, SupervisionReport
+from suanlian.model.report import RECEIPT_TYPE, REPORT_TYPE, Receipt, ReportUpAnswer, ReportUpCall, SupervisionReport
 from suanlian.model.version import Subject
 from suanlian.rules.supervision import PlatformFacts, ShareFacts, TaskRun, Window, supervision_report
 from suanlian.services.ports import Node, Upstream
 from suanlian.store import attempts, jobs, journal, nodes, platforms, published, usage
 from suanlian.store.unit import Row, Unit
-
-REPORT_TYPE: Final = "suanlian-supervision-report"
-RECEIPT_TYPE: Final = "suanlian-receipt"
 
 
 def make(unit: Unit, node: Node, since: datetime | None, until: datetime) -> SupervisionReport:

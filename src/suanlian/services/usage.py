@@ -15,15 +15,12 @@ from suanlian.model.offer import NewOffer
 from suanlian.model.party import Caller
 from suanlian.model.protocol import ItemAnswer, UsageCall, Verdict
 from suanlian.model.quantity import Resources
-from suanlian.model.usage import UsageCorrection, UsageSegment
+from suanlian.model.usage import USAGE_TYPE, UsageCorrection, UsageSegment
 from suanlian.model.version import Subject, VersionRef
 from suanlian.rules.pricing import Line, charge_lines, corrected, lines_for
 from suanlian.rules.usage import Bounds, accept
 from suanlian.store import attempts, jobs, published, usage
 from suanlian.store.unit import Row, Unit
-
-USAGE_TYPE = "suanlian-usage"
-"""The ``typ`` of a signed usage batch."""
 
 
 def check_batch(call: UsageCall, connector_id: str, public_key: str) -> None:

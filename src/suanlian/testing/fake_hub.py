@@ -44,9 +44,8 @@ from suanlian.model.protocol import (
     UsageCall,
     Verdict,
 )
-from suanlian.model.usage import UsageSegment
+from suanlian.model.usage import USAGE_TYPE, UsageSegment
 
-_USAGE_TYPE: Final = "suanlian-usage"
 _LIFETIME: Final = timedelta(seconds=60)
 
 
@@ -259,7 +258,7 @@ class FakeHub:
         call = UsageCall.model_validate_json(body)
         try:
             key = self.connectors[call.batch.connector_id]
-            verify_document(call.batch.model_dump(mode="json"), call.signature, key, typ=_USAGE_TYPE)
+            verify_document(call.batch.model_dump(mode="json"), call.signature, key, typ=USAGE_TYPE)
         except CryptoError as error:
             self.faults.append(f"usage: {error}")
         return UsageAnswer(**envelope, segments=tuple(self._segment(segment) for segment in call.batch.segments))

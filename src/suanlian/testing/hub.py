@@ -37,10 +37,9 @@ from suanlian.model.protocol import (
     ReportCall,
     UsageCall,
 )
-from suanlian.model.usage import UsageBatch, UsageSegment
+from suanlian.model.usage import USAGE_TYPE, UsageBatch, UsageSegment
 from suanlian.sdk.connector import ConnectorClient, Link, Means, Patience, random_nonce
 from suanlian.services.ports import Clock
-from suanlian.services.usage import USAGE_TYPE
 from suanlian.settings import HubSettings
 from suanlian.store.tables import metadata
 
