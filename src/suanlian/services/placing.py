@@ -59,8 +59,10 @@ class Round:
 
 def decide(unit: Unit, *, after: str, limit: int) -> Round:
     """Look at up to ``limit`` waiting jobs, oldest first; those that fit pass those that do not. Writes nothing."""
+    rows = jobs.queued(unit, after=after, limit=limit) if platforms.any_live(unit) else []
+    if not rows:
+        return Round((), "")
     look = _Look(unit)
-    rows = jobs.queued(unit, after=after, limit=limit) if look.any_live else []
     decisions = tuple(decision for row in rows for decision in look.decide(row))
     return Round(decisions, rows[-1]["id"] if len(rows) == limit else "")
 
@@ -73,11 +75,6 @@ class _Look:
         self._places = Places(unit)
         self._free = list(self._places.all())
         self._known: dict[object, Explanation] = {}
-
-    @property
-    def any_live(self) -> bool:
-        """Whether there is any platform to place work at."""
-        return any(place.platform_live for place in self._free)
 
     def decide(self, row: Row) -> list[Placed | Waits]:
         """What to do with the waiting tasks of one job."""

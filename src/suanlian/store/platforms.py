@@ -34,6 +34,12 @@ def list_all(unit: Unit, *, after: str = "", limit: int | None = None) -> Sequen
     return unit.connection.execute(query).mappings().all()
 
 
+def any_live(unit: Unit) -> bool:
+    """Whether work can be placed anywhere at all."""
+    query = select(t.platform.c.id).where(t.platform.c.state == "live").limit(1)
+    return unit.connection.execute(query).scalar_one_or_none() is not None
+
+
 def change(unit: Unit, platform_id: str, old_state: str, values: Mapping[str, Any]) -> bool:
     """Change it if it is still in ``old_state``."""
     which = (t.platform.c.id == platform_id) & (t.platform.c.state == old_state)

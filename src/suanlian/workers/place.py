@@ -31,6 +31,7 @@ class Placer(Worker):
         }
     )
     every_s: ClassVar[float] = 5.0
+    pause_s: ClassVar[float] = 0.02
 
     def step(self) -> bool:
         """Look at all waiting jobs, page by page; again at once while tasks are being placed."""
