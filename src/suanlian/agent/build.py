@@ -22,7 +22,7 @@ from suanlian.agent.stage import Sources
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.drivers.contract import Driver
 from suanlian.drivers.registry import DriverRegistry
-from suanlian.model.errors import ConflictError, InvalidError
+from suanlian.model.errors import ConflictError, InvalidError, NotFoundError
 from suanlian.model.protocol import ObjectCall
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.sdk.transport import Clock, HttpClient, Route, open_client
@@ -63,7 +63,13 @@ def _bad_option(home: Home, field: str, wrong: str) -> InvalidError:
 
 @contextmanager
 def locked(home: Home) -> Iterator[None]:
-    """Be the only agent of this directory. Raises ConflictError when another process runs. A crash frees the lock."""
+    """Be the only agent of this directory. A crash frees the lock.
+
+    Raises ConflictError when another process runs, NotFoundError without the directory.
+    """
+    if not home.root.is_dir():
+        todo = "Enter a hub first: suanlian-agent enrol HUB_URL --token jt_... --config FILE; or give --home."
+        raise NotFoundError("not_found", f"There is no state directory {home.root}.", todo=todo)
     descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

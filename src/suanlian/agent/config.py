@@ -4,9 +4,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from suanlian.model.base import Name, Text, Value
 from suanlian.model.errors import FieldFault, InvalidError
@@ -24,6 +24,13 @@ def _hub(url: str) -> str:
         return hub_address(url)
     except InvalidError as error:
         raise ValueError(str(error)) from error
+
+
+def _absolute(file: Path) -> Path:
+    if not file.is_absolute():
+        msg = f"{str(file)!r} is a relative path: the agent may be started anywhere, write it from / on"
+        raise ValueError(msg)
+    return file
 
 
 class DriverConfig(Value):
@@ -44,6 +51,15 @@ class Listed(Value):
     sites: tuple[Site, ...] = Field(min_length=1, max_length=400)
     shares: tuple[Share, ...] = Field(min_length=1, max_length=2000)
     flavors: tuple[Flavor, ...] = Field(default=(), max_length=400)
+
+    @model_validator(mode="after")
+    def _sites_are_here(self) -> Self:
+        sites = [site.name for site in self.sites]
+        for share in self.shares:
+            if share.site not in sites:
+                msg = f"share {share.name!r} names site {share.site!r}, which is not among {sites[:20]}"
+                raise ValueError(msg)
+        return self
 
 
 class Policy(Value):
@@ -73,7 +89,7 @@ class AgentConfig(Value):
     platform: Name
     connector: Name
     proxy: Text | None = None
-    ca_file: Path | None = None
+    ca_file: Annotated[Path, AfterValidator(_absolute)] | None = None
     driver: DriverConfig = DriverConfig()
     inventory: Listed
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
@@ -81,6 +97,15 @@ class AgentConfig(Value):
     sent: SentBounds = SentBounds()
     usage_segment_s: int = Field(default=60, ge=1, le=3600)
     poll_wait_s: int = Field(default=20, ge=0, le=MAX_POLL_S)
+
+    @model_validator(mode="after")
+    def _offers_have_shares(self) -> Self:
+        shares = [share.name for share in self.inventory.shares]
+        for offer in self.offers:
+            if offer.share not in shares:
+                msg = f"offer {offer.name!r} names share {offer.share!r}, which is not among {shares[:20]}"
+                raise ValueError(msg)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +165,10 @@ def read_config(path: Path) -> AgentConfig:
         raise _refused(path, f"cannot be read: {error.strerror}", ()) from error
     except ValidationError as error:
         faults = tuple(
-            FieldFault(field=".".join(str(part) for part in fault["loc"]), wrong=fault["msg"])
+            FieldFault(
+                field=".".join(str(part) for part in fault["loc"]) or "file",
+                wrong=fault["msg"].removeprefix("Value error, "),
+            )
             for fault in error.errors(include_url=False)
         )
         raise _refused(path, "; ".join(f"{fault.field}: {fault.wrong}" for fault in faults), faults) from error

@@ -87,10 +87,9 @@ class May:
             todo = "Send 'Authorization: Bearer sl_...'."
             raise UnauthenticatedError("unauthenticated", "The call carries no API key.", todo=todo)
         if allowed(caller, self.action) is Access.DENIED:
-            role = "" if caller is None else f" {caller.role.value}"
-            raise ForbiddenError(
-                "forbidden", f"A{role} may not do this ({self.action}).", todo="Ask the hub's operator."
-            )
+            role = "somebody without a key" if caller is None else caller.role.value
+            wrong = f"The role {role} may not do this ({self.action})."
+            raise ForbiddenError("forbidden", wrong, todo="Use the key of the right role, or ask the hub's operator.")
         return caller
 
 

@@ -24,7 +24,7 @@ def _resolve(
     as_json: AsJson = False,
 ) -> None:
     with open_hub() as hub:
-        resolved = hub.identifiers.resolve(identifier)
+        resolved = hub.identifiers.resolve(identifier.strip())
     answer = resolved.resolution
     fields = [
         (_("Identifier"), answer.identifier),

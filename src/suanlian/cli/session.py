@@ -8,6 +8,7 @@ from tempfile import NamedTemporaryFile
 from typing import Final
 from uuid import UUID
 
+from suanlian.cli.shown import when
 from suanlian.i18n import _
 from suanlian.model.base import Value
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError
@@ -85,11 +86,11 @@ def job_named(hub: Client, text: str) -> str:
             "not_found", _("There is no job {job!r}.").format(job=text), todo=_("See yours with `suanlian jobs`.")
         )
     if len(found) > 1:
-        ids = ", ".join(f"{job.public_id or job.id} ({job.name})" for job in found[:_NAMED])
+        ids = ", ".join(f"{job.public_id or job.id} ({job.name}, {when(job.created_at)})" for job in found[:_NAMED])
         raise ConflictError(
             "duplicate_name",
             _("{job!r} may be several jobs: {ids}.").format(job=text, ids=ids),
-            todo=_("Name one by its identifier."),
+            todo=_("Name one by its identifier; the newest stands first."),
         )
     return found[0].id
 

@@ -24,7 +24,7 @@ Upload = Callable[[bytes], object]
 
 
 class _Loader(yaml.SafeLoader):
-    """Decimals and dates stay texts: ``cpu: 0.5`` means what it says, without a float's rounding."""
+    """Numbers and dates stay texts: ``cpu: 0.5`` is not rounded, ``user_region: 310000`` is a code, not a number."""
 
 
 def _as_written(loader: _Loader, node: yaml.ScalarNode) -> object:
@@ -32,6 +32,7 @@ def _as_written(loader: _Loader, node: yaml.ScalarNode) -> object:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _as_written)
+_Loader.add_constructor("tag:yaml.org,2002:int", _as_written)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_written)
 
 

@@ -53,6 +53,8 @@ def _submit(
             job = hub.jobs.wait(job.id, timeout_s)
     record(job, job_fields(job), as_json=as_json)
     if wait and job.state is not JobState.COMPLETE:
+        ref = job.public_id or job.id
+        remark(_("What went wrong: suanlian show {job}; suanlian logs {job} --stderr").format(job=ref))
         raise typer.Exit(JOB_FAILED)
 
 

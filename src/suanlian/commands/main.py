@@ -6,6 +6,8 @@ Exit codes: 0 done; 1 refused; 2 the command was written wrongly.
 import gc
 import json
 import logging
+import shlex
+import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
@@ -18,12 +20,12 @@ import uvicorn
 from typer.exceptions import TyperException
 
 from suanlian import __version__
-from suanlian.app import Running, alone, assemble, make_app, make_secrets, prepare_store
+from suanlian.app import KEY_FILE, Running, alone, assemble, make_app, make_secrets, prepare_store
 from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
 from suanlian.crypto.errors import CryptoError
 from suanlian.i18n import _, set_language
 from suanlian.i18n.help import N_, Command, Group
-from suanlian.model.errors import InvalidError, SuanlianError
+from suanlian.model.errors import InvalidError, NotFoundError, SuanlianError
 from suanlian.services import nodes, parties
 from suanlian.settings import HubSettings
 
@@ -48,6 +50,14 @@ HomeOption = Annotated[
 
 def _settings(home: Path | None) -> HubSettings:
     return HubSettings() if home is None else HubSettings(hub_home=home.absolute())
+
+
+def _made(home: Path | None) -> HubSettings:
+    settings = _settings(home)
+    if not (settings.hub_home / KEY_FILE).exists():
+        wrong = f"There is no hub in {settings.hub_home}."
+        raise NotFoundError("not_found", wrong, todo="Make one with `suanlian-hub init`, or give its --home.")
+    return settings
 
 
 @app.callback()
@@ -85,8 +95,12 @@ def init(  # noqa: PLR0913, PLR0917 - a command has as many options as people ne
     if made.warning:
         typer.echo(_("The hub above was not reached, the prefix is provisional: {why}").format(why=made.warning))
         typer.echo(_("Later: suanlian-hub join. Identifiers that are issued until then stay resolvable."))
-    typer.echo(_("Start it: suanlian-hub serve"))
+    typer.echo(_("Start it: {command}").format(command=_serving(home)))
     typer.echo(_("First operator, within a day: suanlian claim {url} {link}").format(url=url, link=made.link))
+
+
+def _serving(home: Path | None) -> str:
+    return "suanlian-hub serve" if home is None else f"suanlian-hub serve --home {shlex.quote(str(home))}"
 
 
 def _above(upstream: str | None, token: str | None) -> Above | None:
@@ -125,7 +139,7 @@ def serve(
 ) -> None:
     """Serve."""
     _loopback_or_tls(host, tls_cert, tls_key)
-    settings = _settings(home)
+    settings = _made(home)
     with alone(settings.hub_home):
         _serve(settings, {"host": host, "port": port, "ssl_certfile": tls_cert, "ssl_keyfile": tls_key})
 
@@ -168,6 +182,11 @@ class _Server(uvicorn.Server):
 
 def _loopback_or_tls(host: str, cert: Path | None, key: Path | None) -> None:
     if cert is not None and key is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+        except OSError as error:
+            wrong = f"The TLS certificate {cert} and key {key} cannot be used: {error.strerror or error}."
+            raise InvalidError("field_invalid", wrong, todo="Give a chain and its own key in PEM.") from error
         return
     try:
         is_loopback = ip_address(host).is_loopback
@@ -181,7 +200,7 @@ def _loopback_or_tls(host: str, cert: Path | None, key: Path | None) -> None:
 @app.command("link", cls=Command, help=N_("Make a fresh one-time link while there is no operator yet."))
 def link(home: HomeOption = None) -> None:
     """Make a link."""
-    settings = _settings(home)
+    settings = _made(home)
     running = assemble(settings)
     try:
         secrets = make_secrets(settings.hub_home)
@@ -198,7 +217,7 @@ def join(
     home: HomeOption = None,
 ) -> None:
     """Enter the hub above."""
-    running = assemble(_settings(home))
+    running = assemble(_made(home))
     try:
         above = _above(upstream, join_token)
         if above is not None:
@@ -211,7 +230,7 @@ def join(
 @app.command("status", cls=Command, help=N_("Show the hub's name, prefix and uplinks."))
 def status(home: HomeOption = None) -> None:
     """Show what the hub is."""
-    running = assemble(_settings(home))
+    running = assemble(_made(home))
     try:
         with running.hub.reading() as unit:
             typer.echo(nodes.about(unit, running.hub.node, __version__).model_dump_json(indent=2))

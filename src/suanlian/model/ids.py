@@ -120,7 +120,7 @@ class DashedScheme:
 
     def parse(self, text: str) -> Identifier:
         """Read it. Raises InvalidError ``identifier_invalid``."""
-        body, _, check = text.strip().upper().rpartition("-")
+        body, _, check = (text.upper() if text.isascii() else "").rpartition("-")
         parts = _LAYOUT.fullmatch(body)
         if parts is None or check_character(body) != check:
             raise _malformed(text)

@@ -4,6 +4,7 @@ TLS certificates are always verified. A call is repeated only after a transient 
 reads; creations, which carry an idempotency key made once and kept in all repeats; otherwise only if nothing was sent.
 """
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,9 +71,12 @@ class Transport:
         self._key = key
         self._timeout_s = timeout_s
         self._retry_wait_s = retry_wait_s
-        # a proxy from the environment is for the world outside, never for this machine
-        trust_env = not is_loopback(urlsplit(self.url).hostname)
-        self._http = Client(base_url=self.url, timeout=timeout_s, trust_env=trust_env, auth=self._authorise)
+        # a proxy from the environment is for the world outside, never for this machine; SSL_CERT_FILE is for both
+        is_outside = not is_loopback(urlsplit(self.url).hostname)
+        verify = is_outside or ssl.create_default_context()
+        self._http = Client(
+            base_url=self.url, timeout=timeout_s, trust_env=is_outside, verify=verify, auth=self._authorise
+        )
 
     def close(self) -> None:
         """Close the connections; a second time is no error."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx2
 
-from suanlian.model.errors import SuanlianError, TooLargeError, UnavailableError
+from suanlian.model.errors import InvalidError, SuanlianError, TooLargeError, UnavailableError
 from suanlian.sdk.problems import error_of
 
 HttpClient = httpx2.Client
@@ -43,7 +43,7 @@ class Route:
 def open_client(route: Route | None = None) -> httpx2.Client:
     """Return a client that follows no redirect, reads no environment and asks for no content coding.
 
-    It may be used by many threads. Raises OSError or ssl.SSLError where ``ca_file`` cannot be read.
+    It may be used by many threads. Raises InvalidError where ``ca_file`` cannot be read.
     """
     route = route or Route()
     return httpx2.Client(
@@ -60,7 +60,11 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     """Whom to trust; read once a process, as it takes a tenth of a second."""
     context = ssl.create_default_context()
     if ca_file is not None:
-        context.load_verify_locations(ca_file)
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            wrong = f"The certificates in {ca_file} cannot be used: {error.strerror or error}."
+            raise InvalidError("field_invalid", wrong, todo="Let ca_file name a PEM file.", field="ca_file") from error
     return context
 
 

@@ -255,6 +255,9 @@ def explanation(unit: Unit, caller: Caller, ref: str, index: int) -> Explanation
         return Explanation.model_validate(json.loads(row["waiting"])["explanation"])
     made = attempts.with_places(unit, row["id"], [index])
     assignment = attempts.assignment_of(unit, made[-1]["id"]) if made else None
+    if assignment is None and task["state"] in ENDED:
+        wrong = f"It ended {task['state']} before it had a place."
+        raise NotFoundError("not_found", wrong, todo="There is nothing to explain.")
     if assignment is None:
         raise NotFoundError("not_found", "It has not been looked at yet.", todo="Ask again in a second.")
     return Assignment.model_validate_json(assignment["body"]).explanation
