@@ -24,7 +24,7 @@ from suanlian.store import attempts, files, jobs, platforms
 from suanlian.store.jobs import Wanted as Wanted  # noqa: PLC0414 - what a list is asked by is part of this service
 from suanlian.store.unit import Row, Unit
 
-_UNASSIGNED: Final = "not looked at yet; where no platform is live it stays so"
+_UNASSIGNED: Final = "it has not been looked at yet"
 
 
 @dataclass(frozen=True, slots=True)
