@@ -1,8 +1,10 @@
 """Is an input's address read only where it may be, and are its bytes checked?"""
 
 import ipaddress
+import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suanlian.agent.fetch import Fetcher, is_public, origin
+from suanlian.agent.fetch import Fetcher, is_public, origin, resolve_by_system
 from suanlian.model.errors import InvalidError, SuanlianError, TooLargeError, UnavailableError
 from suanlian.model.job import Input, JobState
 from suanlian.sdk.connector import Departure
@@ -156,6 +158,38 @@ def test_a_job_whose_input_is_not_to_be_had_starts_nothing(
         assert report.state is JobState.SYSTEM_ERROR
         assert report.outcome.reason.startswith(f"{end}: ")
         assert bench.engine.starts == {}
+
+
+def test_a_name_that_does_not_exist_is_told_from_a_resolver_that_is_silent(tmp_path: Path) -> None:
+    def failing(error: Exception) -> Fetcher:
+        def resolve(_host: str, _port: int) -> list[str]:
+            raise error
+
+        return Fetcher(open_client(), Clock(), (), 1000, lambda _departure: None, resolve)
+
+    url = "http://files.example/a"
+    absent = failing(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+    silent = failing(socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
+    assert code(absent, url, tmp_path / "a") == "input_host_unknown"
+    assert code(silent, url, tmp_path / "a") == "hub_unavailable"
+    system = Fetcher(open_client(), Clock(), (), 1000, lambda _departure: None, resolve_by_system)
+    assert code(system, f"http://{'a' * 70}.example/a", tmp_path / "a") == "input_host_unknown"
+
+
+def test_a_host_that_does_not_exist_ends_the_attempt_within_ten_seconds(tmp_path: Path) -> None:
+    with Bench(tmp_path) as bench:
+        # a label of 70 characters is in no name: it needs no resolver that answers
+        said = run(spec(inputs=(Input(path="a", url=f"http://{'a' * 70}.example/a", sha256=sha256(BODY)),)))
+        bench.hub.wish(said)
+        agent, began = bench.agent(), bench.clock.now
+        bench.rounds(agent, 4)
+        assert bench.hub.last(said.attempt_id).state is JobState.INITIALIZING
+        bench.rounds(agent, 6)
+        end = bench.hub.last(said.attempt_id)
+        assert end.state is JobState.SYSTEM_ERROR
+        assert end.outcome.reason.startswith("input_host_unknown: The host 'aaa")
+        assert end.ended_at is None or (end.ended_at - began).total_seconds() < 10
+        assert bench.clock.now - began <= timedelta(seconds=11)
 
 
 def test_a_job_gets_its_input_by_url(tmp_path: Path, server: str) -> None:

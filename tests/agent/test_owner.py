@@ -190,6 +190,8 @@ def test_enrol_pins_the_key_and_the_owners_commands_work_with_the_hub_down(
         wrong = ("--hub-key", "ed25519:" + "A" * 43)
         assert command(home, *enrol, *wrong) == 1
         assert not (home / "identity.json").exists()
+        keys = f"it says {hub.keypair.public_text}, you gave ed25519:{'A' * 43}."
+        assert f"The hub has another key than the one you gave: {keys}" in capsys.readouterr().err
         hub.faults.clear()
         assert command(home, *enrol) == 0
         assert hub.keypair.public_text in capsys.readouterr().out

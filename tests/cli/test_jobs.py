@@ -9,6 +9,7 @@ import time
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 import yaml
@@ -20,7 +21,7 @@ from suanlian.cli.visible import visible
 from suanlian.model.ids import Kind
 from suanlian.model.job import MAX_INLINE_BYTES
 from suanlian.testing.people_hub import Answer, PeopleHub, problem
-from suanlian.testing.people_samples import UUID, charge, explanation, job, public_id, spec, task
+from suanlian.testing.people_samples import LATER, UUID, charge, explanation, job, public_id, spec, task
 
 from .conftest import Suanlian
 
@@ -139,6 +140,49 @@ def test_waiting_tells_by_the_exit_code_how_it_ended(
     assert state in out
 
 
+def waiting() -> dict[str, object]:
+    (won,) = cast("list[dict[str, object]]", explanation()["candidates"])
+    miss = {"filter": "room", "wanted": "2 core cpu", "had": "1 core cpu"}
+    missed = {**won, "failed": [miss], "terms": [], "cost": None}
+    return {**explanation(), "winner": None, "nearest": 0, "candidates": [missed]}
+
+
+def test_waiting_tells_each_change_of_the_state_once(
+    suanlian: Suanlian, logged_in: PeopleHub, file: Path, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUANLIAN_LANG", lang)
+    queued = job(state="QUEUED", ended_at=None, waiting="waits: nearest is wuhu/open: in the hub's words")
+    running = job(state="RUNNING", ended_at=None)
+    logged_in.says("POST /v1/jobs", queued)
+    logged_in.says(f"GET /v1/jobs/{UUID}", queued, queued, running, running, job())
+    logged_in.says(f"GET /v1/jobs/{UUID}/explanation", waiting())
+    lines = suanlian("submit", file, "--wait", "--timeout", "10")[2].splitlines()
+    assert [line[:7] for line in lines[2:]] == ["RUNNING", "COMPLET"]
+    assert lines[1].startswith("QUEUED: nearest is wuhu/open: wanted 2 cores" if lang == "en" else "QUEUED：最接近的是")
+    assert sum(asked.path.endswith("explanation") for asked in logged_in.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("waits: x", waiting(), "等待原因 最接近的是 wuhu/open："),
+        ("waits: x", {**explanation(), "winner": None, "candidates": []}, "等待原因 尚无平台发布算力份额"),
+        ("waits: in the hub's words", explanation(), "等待原因 in the hub's words"),
+        ("it has not been looked at yet", {}, "等待原因 尚未轮到它"),
+    ],
+)
+def test_what_a_job_waits_for_is_shown_in_the_language_of_the_person(
+    suanlian: Suanlian, logged_in: PeopleHub, monkeypatch: pytest.MonkeyPatch, case: tuple[str, object, str]
+) -> None:
+    text, answer, told = case
+    monkeypatch.setenv("SUANLIAN_LANG", "zh")
+    logged_in.says(f"GET /v1/jobs/{UUID}", job(state="QUEUED", ended_at=None, waiting=text))
+    logged_in.lists(f"/v1/jobs/{UUID}/tasks")
+    logged_in.says(f"GET /v1/jobs/{UUID}/explanation", answer)
+    out = suanlian("show", UUID)[1]
+    assert told in " ".join(out.split())
+
+
 def test_an_interrupt_ends_the_waiting_with_130(logged_in: PeopleHub, file: Path) -> None:
     logged_in.says("POST /v1/jobs", job(state="QUEUED", ended_at=None))
     logged_in.says(f"GET /v1/jobs/{UUID}", job(state="RUNNING", ended_at=None))
@@ -169,7 +213,22 @@ def test_a_refusal_says_what_where_and_what_to_do(
     ):
         assert part in err
     monkeypatch.setenv("SUANLIAN_LANG", "zh")
-    assert "被拒绝（no_such_flavor）" in suanlian("submit", file)[2]
+    err = suanlian("submit", file)[2]
+    assert err.startswith("被拒绝（no_such_flavor）：没有平台发布该规格。\n  详情：No such flavor.\n")
+
+
+def test_a_mistyped_field_is_told_with_its_neighbour_in_both_languages(
+    suanlian: Suanlian, file: Path, lang: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUANLIAN_LANG", lang)
+    monkeypatch.setenv("SUANLIAN_HUB", "http://127.0.0.1:9")
+    file.write_text(SPEC_YAML.replace("command:", "comand:"))
+    err = suanlian("submit", file)[2]
+    english = ["variants.0.comand: is no field here; Did you mean command?", "variants.0.command: is missing"]
+    chinese = ["variants.0.comand: 没有这个字段；", "variants.0.command: 缺少此项"]
+    for told in english if lang == "en" else chinese:
+        assert told in err
+    assert "at least 1 item" not in err
 
 
 def test_an_estimate_uploads_nothing(suanlian: Suanlian, logged_in: PeopleHub, file: Path) -> None:
@@ -232,12 +291,34 @@ def test_a_job_is_found_by_name_and_by_beginning(suanlian: Suanlian, logged_in: 
 
 
 def test_a_beginning_of_several_or_of_none_is_told(suanlian: Suanlian, logged_in: PeopleHub) -> None:
-    logged_in.lists("/v1/jobs", job(), job(id=OTHER))
+    logged_in.lists("/v1/jobs", job(name="pi-1"), job(id=OTHER, name="pi-2"))
     code, _out, err = suanlian("show", "pi")
     assert code == 1
     assert public_id(Kind.JOB, OTHER) in err
     assert suanlian("show", "019a")[0] == 1
     assert "There is no job 'zeta'" in suanlian("show", "zeta")[2]
+
+
+@pytest.mark.parametrize("command", ["why", "logs", "outputs", "charges", "show"])
+def test_of_jobs_of_one_name_the_newest_is_read_and_it_is_said(
+    suanlian: Suanlian, logged_in: PeopleHub, command: str
+) -> None:
+    logged_in.lists("/v1/jobs", job(), job(id=OTHER, created_at=LATER), job(id=OTHER[:-1] + "3", name="pi-late"))
+    asked = f"/v1/jobs/{OTHER}" + {"why": "/explanation", "logs": "/log", "show": ""}.get(command, f"/{command}")
+    _code, _out, err = suanlian(command, "pi")
+    assert logged_in.asked[-1].path == asked
+    told = err.splitlines()[0]
+    assert public_id(Kind.JOB, OTHER) in told
+    assert "2026-03-01 16:00:30+08:00" in told
+    assert "1 other has this name" in told
+
+
+def test_of_jobs_of_one_name_none_is_canceled(suanlian: Suanlian, logged_in: PeopleHub) -> None:
+    logged_in.lists("/v1/jobs", job(), job(id=OTHER, created_at=LATER))
+    code, _out, err = suanlian("cancel", "pi")
+    assert code == 1
+    assert "duplicate_name" in err
+    assert [asked.method for asked in logged_in.asked] == ["GET"]
 
 
 def test_why_names_the_place_and_every_candidate(

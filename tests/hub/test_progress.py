@@ -204,9 +204,10 @@ def test_a_task_goes_elsewhere_where_the_platform_failed_and_is_given_up_in_the_
     assert [a["state"] for a in attempts(world, made["id"])] == ["SYSTEM_ERROR"] * 3
 
 
-def test_what_would_fail_everywhere_is_not_tried_again(world: World) -> None:
+@pytest.mark.parametrize("code", ["checksum_mismatch", "input_host_unknown"])
+def test_what_would_fail_everywhere_is_not_tried_again(world: World, code: str) -> None:
     made, told = world.at(WUHU)
-    outcome = Outcome(reason="checksum_mismatch: the input has another digest")
+    outcome = Outcome(reason=f"{code}: this input is to be had nowhere")
     world.connector().report(told, JobState.SYSTEM_ERROR, outcome=outcome)
     assert world.job(made["id"])["state"] == "SYSTEM_ERROR"
 

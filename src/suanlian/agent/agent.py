@@ -6,7 +6,7 @@ from functools import partial
 from threading import Lock
 from typing import Final
 
-from suanlian.agent.desk import STALE, Desk, log
+from suanlian.agent.desk import STALE, Desk, coded, log, note_inventory
 from suanlian.agent.inventory import published
 from suanlian.agent.logs import STREAMS, send_piece
 from suanlian.agent.moves import SLOW, make
@@ -15,7 +15,7 @@ from suanlian.agent.policy import House
 from suanlian.agent.reconcile import Move, decide, observed
 from suanlian.agent.row import Row, Step
 from suanlian.drivers.contract import DriverError, Lists, NativeId
-from suanlian.model.errors import SuanlianError, UnavailableError
+from suanlian.model.errors import InvalidError, SuanlianError, UnavailableError
 from suanlian.model.ids import AttemptId
 from suanlian.model.protocol import InventoryCall, PollCall
 
@@ -44,22 +44,44 @@ class Agent:
         self._lock = Lock()
 
     def look(self) -> None:
-        """Look at the platform: whether the engine answers, and what it describes. Raises DriverError, ValueError."""
+        """Look at the platform: whether the engine answers, and what it describes.
+
+        Raises DriverError, and InvalidError where no inventory can be put together; `status` shows the latter.
+        """
         desk = self.desk
         status = desk.driver.probe()
         described = desk.driver.describe() if status.ready else ()
-        house = House(desk.config.policy, published(desk.config, described, status), status)
-        desk.house[:] = [house]
+        try:
+            inventory = published(desk.config, described, status, desk.home.config)
+        except InvalidError as error:
+            note_inventory(desk.ledger, found_here=str(error))
+            raise
+        note_inventory(desk.ledger, found_here="")
+        desk.house[:] = [House(desk.config.policy, inventory, status)]
 
     def publish(self) -> bool:
-        """Publish the inventory where the hub has not taken it as it is now; False when there was nothing to say."""
+        """Publish the inventory where the hub has not taken it as it is now; False when there was nothing to say.
+
+        Raises UnavailableError, and the error of a refusal, which `status` shows.
+        """
         desk = self.desk
         if not desk.house:
             return False
         call = InventoryCall(inventory=desk.house[-1].inventory, offers=desk.config.offers)
         if call == self._published:
             return False
-        desk.hub.inventory(call)
+        try:
+            desk.hub.inventory(call)
+        except UnavailableError:
+            raise
+        except SuanlianError as error:
+            note_inventory(desk.ledger, hub_said=coded(error))
+            raise
+        note_inventory(desk.ledger, hub_said="")
+        if self._published is None:
+            shares = len(call.inventory.shares)
+            text = "inventory taken: %d shares published, the platform is live at hub %s"
+            log.info(text, shares, desk.identity.hub_name)
         self._published = call
         return True
 

@@ -24,6 +24,8 @@ from suanlian.sdk.transport import Clock
 log: Final = logging.getLogger("suanlian.agent")
 STALE: Final = "report_stale"
 _PAUSED: Final = "paused"
+_INVENTORY_FAULTS: Final = ("inventory_fault", "inventory_refused")
+"""Flags with the reason why the inventory is not published: found here, and said by the hub."""
 
 
 class Identity(Value):
@@ -93,6 +95,19 @@ def is_paused(ledger: Ledger, config: AgentConfig) -> bool:
 def set_paused(ledger: Ledger, *, paused: bool) -> None:
     """Keep the owner's word, also over a restart."""
     ledger.set_flag(_PAUSED, "1" if paused else "0")
+
+
+def note_inventory(ledger: Ledger, *, found_here: str | None = None, hub_said: str | None = None) -> None:
+    """Keep why the inventory is not published, for the owner to see; empty where all is well, None where unchanged."""
+    for name, text in zip(_INVENTORY_FAULTS, (found_here, hub_said), strict=True):
+        if text is not None and text != (ledger.flag(name) or ""):  # most rounds change nothing
+            ledger.set_flag(name, plain(text))
+
+
+def inventory_faults(ledger: Ledger) -> tuple[str, str]:
+    """Why the inventory is not published: what was found here, and what the hub said; empty where all is well."""
+    here, hub = (ledger.flag(name) or "" for name in _INVENTORY_FAULTS)
+    return here, hub
 
 
 def coded(error: SuanlianError) -> str:

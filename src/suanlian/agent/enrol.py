@@ -10,11 +10,11 @@ from tempfile import NamedTemporaryFile
 from suanlian.agent.config import AgentConfig, Home, read_config
 from suanlian.agent.desk import Identity
 from suanlian.crypto.keys import KeyPair, PublicKey
-from suanlian.model.errors import ConflictError, InvalidError
+from suanlian.model.errors import ConflictError, InvalidError, SuanlianError, UnavailableError
 from suanlian.model.protocol import EnrolAnswer, EnrolCall
 from suanlian.sdk.address import hub_address
-from suanlian.sdk.connector import ConnectorClient, Departure, Link, Means, about
-from suanlian.sdk.transport import Clock, HttpClient
+from suanlian.sdk.connector import ConnectorClient, Departure, Link, Means, UntrustedError, about
+from suanlian.sdk.transport import Clock, HttpClient, UncertifiedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,26 @@ def prepare(home: Home, entry: Entry) -> AgentConfig:
 def enrol(home: Home, entry: Entry, config: AgentConfig, doors: Doors) -> Identity:
     """Enter, and keep who we are. A key from an attempt that broke off is used again, so the token is not lost.
 
-    Raises the errors of `ConnectorClient`, and ConflictError when the token is another platform's.
+    Raises the errors of `ConnectorClient`, InvalidError when the hub has another key than the one that was given, and
+    ConflictError when the token is another platform's.
     """
     keypair = KeyPair.load(home.key) if home.key.exists() else KeyPair.generate()
     if not home.key.exists():
         keypair.save(home.key)
-    hub_key = PublicKey.parse(entry.hub_key or about(doors.http, config.hub).public_key)
-    link = Link(config.hub, hub_key, keypair, keyid=keypair.public_text)
-    client = ConnectorClient(link, Means(doors.http, doors.clock, doors.on_send))
     call = EnrolCall(token=entry.token, name=config.connector, public_key=keypair.public_text)
-    identity = _identity(client.enrol(call), config)
+    try:
+        hub_key = PublicKey.parse(entry.hub_key or about(doors.http, config.hub).public_key)
+        link = Link(config.hub, hub_key, keypair, keyid=keypair.public_text)
+        answer = ConnectorClient(link, Means(doors.http, doors.clock, doors.on_send)).enrol(call)
+    except UntrustedError as error:
+        _check_key(entry, config, doors, error)
+        raise
+    except UncertifiedError:
+        raise  # it says what to do
+    except UnavailableError as error:
+        todo = "Check the address and that the hub is up; then enrol again with the same token."
+        raise UnavailableError(error.code, error.wrong, todo=todo) from error
+    identity = _identity(answer, config)
     _keep(identity, home.identity)
     return identity
 
@@ -82,6 +92,20 @@ def read_identity(home: Home) -> Identity:
             f"{home.root} holds no enrolled connector.",
             todo="Enter a hub first: suanlian-agent enrol HUB_URL --token jt_... --config FILE",
         ) from error
+
+
+def _check_key(entry: Entry, config: AgentConfig, doors: Doors, error: UntrustedError) -> None:
+    """Say plainly that the key that was given is another than the hub's. Raises InvalidError; else says nothing."""
+    if entry.hub_key is None:
+        return
+    try:
+        said = about(doors.http, config.hub).public_key
+    except SuanlianError:
+        return  # the first error stands
+    if said != entry.hub_key:
+        wrong = f"The hub has another key than the one you gave: it says {said}, you gave {entry.hub_key}."
+        todo = "Ask the hub's operator which is right; if yours is, something stands between here and the hub."
+        raise InvalidError("signature_invalid", wrong, todo=todo, field="hub_key") from error
 
 
 def _identity(answer: EnrolAnswer, config: AgentConfig) -> Identity:

@@ -23,16 +23,22 @@ from suanlian.sdk.download import Download, open_download
 from suanlian.sdk.transport import Clock, HttpClient
 
 Resolve = Callable[[str, int], list[str]]
-"""Host and port -> its addresses, in numbers. Raises OSError when the name is unknown."""
+"""Host and port -> its addresses, in numbers. Raises OSError: `socket.gaierror` says whether the name exists."""
 
 MAX_REDIRECTS: Final = 5
 MAX_FETCH_S: Final = 1800
 _TRIES: Final = 3
+_ABSENT: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+"""What a resolver says of a name that does not exist; its other errors are its own, and may pass."""
 _OK: Final = 200
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _V4_COMPATIBLE: Final = ipaddress.ip_network("::/96")
+
+
+class HostUnknownError(UnavailableError):
+    """The host of an input does not exist, as far as the resolver knows: tried a few seconds more, then final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +56,10 @@ class Fetcher:
         """Write what lies at ``url`` to ``target``, which must not exist.
 
         Raises InvalidError ``input_origin_refused`` or ``checksum_mismatch``, TooLargeError, and UnavailableError when
-        the address does not deliver after some tries.
+        the address does not deliver after some tries: HostUnknownError ``input_host_unknown`` where its host does not
+        exist.
         """
-        stamina.RetryingCaller(attempts=_TRIES, timeout=None, wait_initial=0.2)(
-            UnavailableError, self._try, url, sha256, target
-        )
+        stamina.RetryingCaller(attempts=_TRIES, timeout=None, wait_initial=0.2)(_passes, self._try, url, sha256, target)
 
     def _try(self, url: str, sha256: str, target: Path) -> None:
         target.unlink(missing_ok=True)
@@ -73,10 +78,8 @@ class Fetcher:
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORT[parts.scheme]
         try:
             addresses = self.resolve(host, port)
-        except OSError as error:
-            raise UnavailableError(
-                "hub_unavailable", f"The host {host!r} of an input is not known: {error}."
-            ) from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: a label is too long for any name
+            raise _unresolved(host, error) from error
         listed = origin(url) in {origin(allowed) for allowed in self.allowed_origins}
         for address in addresses:
             if not listed and not is_public(address):
@@ -105,6 +108,18 @@ def resolve_by_system(host: str, port: int) -> list[str]:
     """The addresses of a host as the system resolves it. Raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def _passes(error: Exception) -> bool:
+    return isinstance(error, UnavailableError) and not isinstance(error, HostUnknownError)
+
+
+def _unresolved(host: str, error: OSError | UnicodeError) -> UnavailableError:
+    shown = repr(host[:253])
+    if isinstance(error, UnicodeError) or error.errno in _ABSENT:
+        return HostUnknownError("input_host_unknown", f"The host {shown} of an input does not exist: {error}.")
+    text = f"The platform could not find out the address of the host {shown} of an input: {error}."
+    return UnavailableError("hub_unavailable", text)
 
 
 def is_public(address: str) -> bool:

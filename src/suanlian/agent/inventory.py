@@ -1,24 +1,55 @@
 """What does this platform publish? What its owner wrote, the flavors that the driver described, and how it isolates."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
 
 from suanlian.agent.config import AgentConfig
-from suanlian.drivers.contract import DriverStatus
+from suanlian.drivers.contract import DriverError, DriverStatus
+from suanlian.model.errors import InvalidError
 from suanlian.model.platform import Flavor, Inventory, Share
 
 _MAX_TEXT = 200
+_MAX_NAMES: Final = 20
 
 
-def published(config: AgentConfig, described: Sequence[Flavor], status: DriverStatus) -> Inventory:
+def published(config: AgentConfig, described: Sequence[Flavor], status: DriverStatus, file: Path) -> Inventory:
     """Put the inventory together; the owner's word on a flavor stands before the driver's.
 
-    Only flavors of some share are published. Raises ValueError where a share names what nobody states.
+    Only flavors of some share are published. Raises InvalidError naming ``file`` and the share where a share names a
+    flavor that nobody states, or the whole cannot be meant; DriverError where the engine is not there to be asked.
     """
     known = {flavor.name: flavor for flavor in (*described, *config.inventory.flavors)}
+    _check_flavors(config.inventory.shares, known, status, file)
     used = {share.flavor for share in config.inventory.shares}
     flavors = tuple(flavor for name, flavor in known.items() if name in used)
     shares = tuple(_told(share, config, status) for share in config.inventory.shares)
-    return Inventory(sites=config.inventory.sites, flavors=flavors, shares=shares)
+    try:
+        return Inventory(sites=config.inventory.sites, flavors=flavors, shares=shares)
+    except ValidationError as error:
+        wrong = "; ".join(
+            fault["msg"].removeprefix("Value error, ") for fault in error.errors(include_url=False)[:_MAX_NAMES]
+        )
+        raise _refused(file, "inventory", wrong) from error
+
+
+def _check_flavors(shares: Sequence[Share], known: Collection[str], status: DriverStatus, file: Path) -> None:
+    for number, share in enumerate(shares):
+        if share.flavor in known:
+            continue
+        names = ", ".join(sorted(known)[:_MAX_NAMES]) or "none"
+        wrong = f"share {share.name!r} names flavor {share.flavor!r}, which neither the file nor the driver describes"
+        if not status.ready:
+            text = f"{file}: {wrong}; the engine is not ready, so its flavors are not known yet: {status.detail}"
+            raise DriverError(text, transient=True)
+        raise _refused(file, f"inventory.shares.{number}.flavor", f"{wrong}; known flavors: {names}")
+
+
+def _refused(file: Path, field: str, wrong: str) -> InvalidError:
+    todo = "Correct the file and start the agent again."
+    return InvalidError("field_invalid", f"{file}: {field}: {wrong}.", todo=todo, field=field)
 
 
 def _told(share: Share, config: AgentConfig, status: DriverStatus) -> Share:

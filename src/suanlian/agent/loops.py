@@ -24,6 +24,8 @@ LOOK_S: Final = 15.0
 PRUNE_S: Final = 3600.0
 LONGEST_BACKOFF_S: Final = 10.0
 _FIRST_BACKOFF_S: Final = 0.5
+_REPEAT_S: Final = 60.0
+"""So often, in seconds, a fault that somebody has to mend is told again."""
 _GRACE_S: Final = 5.0
 _SLOW_AT_ONCE: Final = 8
 
@@ -32,6 +34,26 @@ def backoff_s(failures: int, chance: float) -> float:
     """How long to wait after so many failures in a row: doubling, capped, then half to all of that by ``chance``."""
     whole = min(LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(failures - 1, 16)) if failures else 0.0
     return whole * (0.5 + chance / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What trouble a loop has told last, and when (seconds of a monotonic clock)."""
+
+    kind: str = ""
+    at_s: float = 0.0
+
+
+def heard(told: Told, error: Exception, now_s: float) -> tuple[Told, int]:
+    """What is told after this error, and how loud it is, as a level of `logging`.
+
+    The first failure is news, the twentieth of the same outage is not; an impostor after an outage is. What does not
+    pass by itself is told again each minute, so that nobody who looks later misses it.
+    """
+    kind = _kind(error)
+    if kind == told.kind and (isinstance(error, UnavailableError) or now_s - told.at_s < _REPEAT_S):
+        return told, logging.DEBUG
+    return Told(kind, now_s), logging.WARNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +102,17 @@ class Rounds:
             thread.join(0 if thread.name == "poll" else max(0.0, deadline - time.monotonic()))
 
     def _turn(self, loop: Loop) -> None:
-        failures, trouble = 0, ""
+        failures, told = 0, Told()
         while not self._stop.is_set():
             try:
                 again = loop.round()
-                failures, trouble = 0, ""
+                failures, told = 0, Told()
             except (SuanlianError, DriverError) as error:
                 again, failures = False, failures + 1
-                log.log(_loudness(error, trouble), "%s: %s", loop.name, error)
-                trouble = _kind(error)
+                told, loudness = heard(told, error, time.monotonic())
+                log.log(loudness, "%s: %s", loop.name, error)
             except Exception:  # noqa: BLE001 - a loop that died would stop its part of the agent for ever
-                again, failures, trouble = False, failures + 1, ""
+                again, failures, told = False, failures + 1, Told()
                 log.exception("%s: a fault of the agent's own", loop.name)
             wait_s = backoff_s(failures, random.random()) if failures else 0.0 if again else loop.every_s  # noqa: S311 - jitter
             self._stop.wait(wait_s)
@@ -119,11 +141,8 @@ class Rounds:
         return True
 
 
-def _loudness(error: Exception, before: str) -> int:
-    """The first failure is news, the twentieth of the same outage is not; an impostor after an outage is."""
-    same = isinstance(error, UnavailableError) and _kind(error) == before
-    return logging.DEBUG if same else logging.WARNING
-
-
 def _kind(error: Exception) -> str:
-    return f"{type(error).__name__}:{error.code}" if isinstance(error, SuanlianError) else type(error).__name__
+    """Outages of one kind are one trouble; of refusals each wording is another."""
+    if isinstance(error, UnavailableError):
+        return f"{type(error).__name__}:{error.code}"
+    return f"{type(error).__name__}:{error}" if isinstance(error, SuanlianError) else type(error).__name__

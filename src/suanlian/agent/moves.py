@@ -8,6 +8,7 @@ from typing import Final
 from suanlian.agent import policy
 from suanlian.agent.collect import collect_and_close
 from suanlian.agent.desk import STALE, Desk, coded, log
+from suanlian.agent.fetch import HostUnknownError
 from suanlian.agent.reconcile import Move, given_up, staged
 from suanlian.agent.row import Row, Step
 from suanlian.agent.stage import stage
@@ -18,6 +19,8 @@ from suanlian.model.protocol import Instruction
 
 MAX_STAGE_TRIES: Final = 6
 """Together about half a minute; then the platform says that it cannot have the inputs."""
+MAX_HOST_TRIES: Final = 3
+"""Together 7 seconds, for a name that has just been made; then the request is at fault, here and everywhere."""
 
 
 def admit(desk: Desk, row: Row) -> None:
@@ -40,7 +43,7 @@ def lay_out(desk: Desk, row: Row) -> None:
     try:
         stage(said, _folder(desk, row), desk.sources(row))
     except UnavailableError as error:
-        if row.tries < MAX_STAGE_TRIES:
+        if row.tries < (MAX_HOST_TRIES if isinstance(error, HostUnknownError) else MAX_STAGE_TRIES):
             raise
         desk.close(row, JobState.SYSTEM_ERROR, coded(error))
         return

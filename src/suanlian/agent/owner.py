@@ -7,7 +7,7 @@ from typing import Final
 from suanlian.agent.agent import Agent
 from suanlian.agent.build import build_driver, is_running, locked, opened, utc_now
 from suanlian.agent.config import Home, read_config
-from suanlian.agent.desk import is_paused, set_paused
+from suanlian.agent.desk import inventory_faults, is_paused, set_paused
 from suanlian.agent.enrol import read_identity
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.ledger import Ledger
@@ -35,10 +35,14 @@ def status_lines(home: Home) -> Iterator[str]:
     config, identity = read_config(home.config), read_identity(home)
     with closing(_ledger(home)) as ledger:
         rows, refused = ledger.rows(), ledger.refused_segments()
-        paused = is_paused(ledger, config)
+        paused, (here, hub) = is_paused(ledger, config), inventory_faults(ledger)
     yield _("Platform {platform} at hub {hub}").format(platform=identity.platform, hub=identity.hub_name)
     yield _("The agent runs.") if is_running(home) else _("The agent does not run.")
     yield _("Nothing new is accepted.") if paused else _("Jobs are accepted.")
+    if here:
+        yield _("The inventory cannot be published: {reason}").format(reason=here)
+    if hub:
+        yield _("The hub refused the inventory: {reason}").format(reason=hub)
     yield _("{n} attempts are here.").format(n=len(rows))
     for row in rows:
         yield f"  {row.attempt_id}  {row.step.value:<10}  {row.state.value:<14}  {row.share}  {row.entity}"

@@ -179,4 +179,4 @@ def parsed(body: bytes, kind: type[B]) -> B:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        raise invalid(error) from error
+        raise invalid(error, kind) from error

@@ -1,7 +1,7 @@
 """How is an error told? What was wrong, where, what to do, and its stable code."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from typer._click.exceptions import BadParameter, MissingParameter, NoArgsIsHelpError, NoSuchOption
@@ -9,12 +9,72 @@ from typer.exceptions import TyperException
 
 from suanlian.cli.visible import visible
 from suanlian.i18n import _
-from suanlian.model.errors import SuanlianError
+from suanlian.i18n.catalog import DEFAULT, language
+from suanlian.i18n.help import N_
+from suanlian.model.errors import FieldFault, SuanlianError
 
 _MAX_FAULTS: Final = 20
 # Typer says these two in English only; what they name is picked out and said in the language in force
 _CHOICES: Final = re.compile(r" is not one of (.+)\.$")
 _NO_COMMAND: Final = re.compile(r"^No such command ('.*?')\.?(?: Did you mean (.+)\?)?$")
+_MEANT: Final = re.compile(r"^Did you mean (.+)\?$")
+_QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
+_CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "already_done": N_("The act was done before and cannot be done again."),
+    "body_not_json": N_("The body is not JSON."),
+    "body_too_large": N_("The body is larger than this route takes."),
+    "checksum_mismatch": N_("The bytes do not have the checksum that was stated."),
+    "content_type_unsupported": N_("The route takes application/json only."),
+    "control_character": N_("A text carries a control character."),
+    "digest_mismatch": N_("The body does not have the digest that was signed."),
+    "duplicate_name": N_("The name is taken."),
+    "engine_failed": N_("The platform's engine refused or failed."),
+    "field_invalid": N_("A field has a value that cannot be meant."),
+    "forbidden": N_("The caller's role may not do this."),
+    "hub_unavailable": N_("The hub did not answer in time."),
+    "idempotency_conflict": N_("The idempotency key was used with another body."),
+    "identifier_invalid": N_("The identifier is malformed or its check character is wrong."),
+    "input_host_unknown": N_("The host of an input's address does not exist."),
+    "input_origin_refused": N_("The input's address is not one that a job may read from."),
+    "internal_error": N_("The hub failed; the request id finds the cause in its log."),
+    "job_ended": N_("The job has ended."),
+    "job_too_large": N_("No share of any platform could ever hold the job."),
+    "join_token_invalid": N_("The join token is unknown, used or expired."),
+    "key_malformed": N_("The public key cannot be read."),
+    "key_unknown": N_("No connector has this key id."),
+    "limit_exceeded": N_("More was asked for than one call may ask."),
+    "link_invalid": N_("The one-time link is unknown, used or expired."),
+    "no_such_environment": N_("No platform declares the environment."),
+    "no_such_flavor": N_("No platform publishes the flavor."),
+    "no_such_platform": N_("No platform has this name or identifier."),
+    "not_found": N_("There is nothing here that the caller may see."),
+    "not_over_loopback": N_("Without TLS the address must be a loopback address."),
+    "path_escapes": N_("A file name leads out of its directory."),
+    "prefix_conflict": N_("The prefix is delegated to another hub."),
+    "protocol_unsupported": N_("The protocol version is not spoken here."),
+    "quota_exceeded": N_("The account's quota is used up."),
+    "report_stale": N_("The report names an attempt, token or version that is no longer current."),
+    "route_unknown": N_("The hub has no such route or method."),
+    "signature_expired": N_("The signature's time is over or lies ahead."),
+    "signature_invalid": N_("The signature does not fit."),
+    "signature_missing": N_("The call must be signed."),
+    "signature_replayed": N_("The signed call was seen before."),
+    "state_conflict": N_("The thing is in a state in which this cannot be done."),
+    "unauthenticated": N_("The API key is missing, unknown, expired or revoked."),
+    "usage_conflict": N_("A usage segment contradicts one that was recorded before."),
+}
+"""`suanlian.model.errors.CODES`, marked for translation: a hub's own words are English only."""
+
+FAULTS: Final = (
+    N_("is no field here"),
+    N_("is missing"),
+    N_("write a list"),
+    N_("write fields with their values"),
+    N_("write 1-63 of a-z, 0-9, dot, dash, underscore, beginning and ending with a letter or digit"),
+)
+"""The fixed words of `suanlian.model.findings`, marked for translation."""
 
 
 def problem_text(error: SuanlianError) -> str:
@@ -23,14 +83,30 @@ def problem_text(error: SuanlianError) -> str:
 
 
 def _lines(error: SuanlianError) -> Iterator[str]:
-    yield _("Refused ({code}): {wrong}").format(code=error.code, wrong=error.wrong)
+    meaning = "" if _is_understood(error.wrong) else _(MEANINGS.get(error.code, ""))
+    yield _("Refused ({code}): {wrong}").format(code=error.code, wrong=meaning or error.wrong)
+    if meaning:
+        yield "  " + _("in detail: {wrong}").format(wrong=error.wrong)
     for fault in error.faults[:_MAX_FAULTS]:
         if fault.wrong == error.wrong:
             yield "  " + _("where: {field}").format(field=fault.field)
         else:
-            yield f"  {fault.field}: {fault.wrong} {fault.todo}".rstrip()
+            yield "  " + _fault_line(fault)
     if error.todo:
         yield "  " + _("what to do: {todo}").format(todo=error.todo)
+
+
+def _is_understood(text: str) -> bool:
+    """Whether it is in the language in force; a name that it quotes does not count."""
+    return language() == DEFAULT or _CHINESE.search(_QUOTED.sub("", text)) is not None
+
+
+def _fault_line(fault: FieldFault) -> str:
+    wrong = _(fault.wrong) if fault.wrong in FAULTS else fault.wrong
+    match = _MEANT.match(fault.todo)
+    todo = _("Did you mean {names}?").format(names=match[1]) if match else fault.todo
+    stop = _("; ") if match else " "
+    return f"{fault.field}: {wrong}{stop}{todo}" if todo else f"{fault.field}: {wrong}"
 
 
 def usage_text(error: TyperException) -> str:

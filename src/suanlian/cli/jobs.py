@@ -6,8 +6,9 @@ import typer
 
 from suanlian.cli.arguments import JobName
 from suanlian.cli.output import AsJson, listing, plain, print_json, record, remark
-from suanlian.cli.session import job_named, open_hub
+from suanlian.cli.session import job_named, only_job_named, open_hub
 from suanlian.cli.shown import marked, resources, span, when
+from suanlian.cli.waiting import hubs_words, waits_because
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.job import Attempt, Job, JobState, Task
@@ -33,7 +34,7 @@ def _jobs(
                 (_("Tasks"), lambda job: job.tasks),
                 (_("Submitted"), lambda job: when(job.created_at)),
                 (_("Ended"), lambda job: when(job.ended_at)),
-                (_("Waits because"), lambda job: job.waiting),
+                (_("Waits because"), hubs_words),
             ],
             as_json=as_json,
         )
@@ -50,23 +51,24 @@ def _show(
     with open_hub() as hub:
         seen = hub.jobs.get(job_named(hub, job))
         tasks = list(hub.jobs.tasks(seen.id, index))
+        fields = [] if as_json else job_fields(seen, waits_because(hub, seen))
     if as_json:
         print_json({"job": plain(seen), "tasks": [plain(task) for task in tasks]})
         return
-    record(seen, job_fields(seen), as_json=False)
+    record(seen, fields, as_json=False)
     _list_attempts(tasks)
 
 
 @commands.command("cancel", cls=Command, options_metavar=OPTIONS, help=N_("Cancel a job."))
 def _cancel(job: JobName, as_json: AsJson = False) -> None:
     with open_hub() as hub:
-        canceled = hub.jobs.cancel(job_named(hub, job))
-    record(canceled, job_fields(canceled), as_json=as_json)
+        canceled = hub.jobs.cancel(only_job_named(hub, job))
+    record(canceled, job_fields(canceled, hubs_words(canceled)), as_json=as_json)
     if not as_json and canceled.canceling and canceled.ended_at is None:
         remark(_("What runs is being stopped."))
 
 
-def job_fields(job: Job) -> list[tuple[str, object]]:
+def job_fields(job: Job, reason: str) -> list[tuple[str, object]]:
     """A job, field by field, for people."""
     return [
         (_("Identifier"), job.public_id),
@@ -77,7 +79,7 @@ def job_fields(job: Job) -> list[tuple[str, object]]:
         (_("Submitted"), when(job.created_at)),
         (_("Ended"), when(job.ended_at)),
         (_("Took"), span(job.created_at, job.ended_at)),
-        (_("Waits because"), job.waiting),
+        (_("Waits because"), reason),
         (_("Asked for"), resources(job.spec.resources) if job.spec else ""),
         (_("Came by"), " -> ".join(job.path)),
     ]

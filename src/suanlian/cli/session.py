@@ -8,8 +8,9 @@ from tempfile import NamedTemporaryFile
 from typing import Final
 from uuid import UUID
 
+from suanlian.cli.output import remark
 from suanlian.cli.shown import when
-from suanlian.i18n import _
+from suanlian.i18n import _, ngettext
 from suanlian.model.base import Value
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError
 from suanlian.model.ids import SCHEME
@@ -71,16 +72,46 @@ def _kept(path: Path) -> Login | None:
 
 
 def job_named(hub: Client, text: str) -> str:
+    """The job that a person wants to read of: as `only_job_named`, but of several of exactly that name the newest.
+
+    Which one that is, and that there are others, is told on standard error.
+    """
+    if _is_id(text):
+        return text
+    same_name = _of_name(hub, text)
+    if len(same_name) <= 1:
+        return _only(same_name or _beginning(hub, text), text)
+    newest = max(same_name, key=lambda job: (job.created_at, job.id))
+    others = len(same_name) - 1
+    remark(
+        ngettext(
+            "{job}: {id} of {when} is meant, the newest; {n} other has this name.",
+            "{job}: {id} of {when} is meant, the newest; {n} others have this name.",
+            others,
+        ).format(job=text, id=newest.public_id or newest.id, when=when(newest.created_at), n=others)
+    )
+    return newest.id
+
+
+def only_job_named(hub: Client, text: str) -> str:
     """The job that a person means: a UUID, a public identifier, a name or the beginning of any, if it is the only one.
 
     Raises NotFoundError ``not_found`` for none, ConflictError ``duplicate_name`` for several.
     """
-    if _is_id(text):
-        return text
-    same_name = list(islice(hub.jobs.list(name=text), _NAMED + 1)) if text == text.lower() else []
-    found = [job for job in same_name if job.name == text] or [
-        job for job in islice(hub.jobs.list(), _SEARCHED) if _begins(job, text)
-    ]
+    return text if _is_id(text) else _only(_of_name(hub, text) or _beginning(hub, text), text)
+
+
+def _of_name(hub: Client, text: str) -> list[Job]:
+    if text != text.lower():  # no job can have such a name
+        return []
+    return [job for job in islice(hub.jobs.list(name=text), _SEARCHED) if job.name == text]
+
+
+def _beginning(hub: Client, text: str) -> list[Job]:
+    return [job for job in islice(hub.jobs.list(), _SEARCHED) if _begins(job, text)]
+
+
+def _only(found: list[Job], text: str) -> str:
     if not found:
         raise NotFoundError(
             "not_found", _("There is no job {job!r}.").format(job=text), todo=_("See yours with `suanlian jobs`.")

@@ -9,6 +9,7 @@ from suanlian.cli.jobs import job_fields
 from suanlian.cli.output import AsJson, record, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.specfile import load
+from suanlian.cli.waiting import Progress, waits_because
 from suanlian.cli.why import tell
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
@@ -50,8 +51,9 @@ def _submit(
         job = hub.jobs.submit(spec)
         if wait:
             remark(_("Submitted {job}; waiting for its end.").format(job=job.public_id or job.id))
-            job = hub.jobs.wait(job.id, timeout_s)
-    record(job, job_fields(job), as_json=as_json)
+            job = hub.jobs.wait(job.id, timeout_s, on_answer=Progress(hub))
+        fields = [] if as_json else job_fields(job, waits_because(hub, job))
+    record(job, fields, as_json=as_json)
     if wait and job.state is not JobState.COMPLETE:
         ref = job.public_id or job.id
         remark(_("What went wrong: suanlian show {job}; suanlian logs {job} --stderr").format(job=ref))

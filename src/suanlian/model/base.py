@@ -20,7 +20,7 @@ class Wire(Value):
 
 
 _TEXT_CONTROLS: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
+NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 
 
 def plain_text(text: str) -> str:
@@ -52,7 +52,7 @@ Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(plain_te
 LongText = Annotated[str, StringConstraints(max_length=2000), AfterValidator(plain_text)]
 """A paragraph that people read: at most 2,000 characters."""
 
-Name = Annotated[str, StringConstraints(pattern=_NAME_PATTERN)]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """A name that people type: 1-63 of a-z, 0-9, dot, dash and underscore, beginning and ending with a letter or digit."""
 
 Utc = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(_iso, when_used="json")]

@@ -32,6 +32,7 @@ CODES: Final[Mapping[str, str]] = {
     "hub_unavailable": "The hub did not answer in time.",
     "idempotency_conflict": "The idempotency key was used with another body.",
     "identifier_invalid": "The identifier is malformed or its check character is wrong.",
+    "input_host_unknown": "The host of an input's address does not exist.",
     "input_origin_refused": "The input's address is not one that a job may read from.",
     "internal_error": "The hub failed; the request id finds the cause in its log.",
     "job_ended": "The job has ended.",

@@ -5,7 +5,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from suanlian.model.base import Value
-from suanlian.model.errors import FieldFault, InvalidError
+from suanlian.model.errors import InvalidError
+from suanlian.model.findings import field_faults
 
 V = TypeVar("V", bound=Value)
 
@@ -15,13 +16,10 @@ def read(kind: type[V], document: object) -> V:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
+        faults = field_faults(error.errors(include_url=False), kind)
         raise InvalidError(
             "field_invalid",
-            f"{error.error_count()} fault(s) in the {kind.__name__}.",
+            f"{len(faults)} fault(s) in the {kind.__name__}.",
             todo="Mend the fields named.",
-            faults=tuple(_fault(item["loc"], item["msg"]) for item in error.errors(include_url=False)),
+            faults=faults,
         ) from error
-
-
-def _fault(place: tuple[int | str, ...], message: str) -> FieldFault:
-    return FieldFault(field=".".join(str(step) for step in place), wrong=message.removeprefix("Value error, "))

@@ -50,7 +50,7 @@ from suanlian.model.protocol import (
     UsageCall,
 )
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
-from suanlian.sdk.transport import CONNECT_TIMEOUT_S, Clock, Reply, exchange, refusal
+from suanlian.sdk.transport import CONNECT_TIMEOUT_S, Clock, Reply, UncertifiedError, exchange, refusal
 
 A = TypeVar("A", bound=Envelope)
 W = TypeVar("W", bound=Wire)
@@ -235,7 +235,7 @@ def check_envelope(answer: Envelope, connector_id: ConnectorId | None, now: date
 
 
 def _passes(error: Exception) -> bool:
-    return isinstance(error, UnavailableError) and not isinstance(error, UntrustedError)
+    return isinstance(error, UnavailableError) and not isinstance(error, (UntrustedError, UncertifiedError))
 
 
 def _most_bytes(name: str) -> int:

@@ -1,7 +1,7 @@
 """What a buyer does with jobs: estimate, submit, watch, ask why, cancel, pay. Logs and outputs: `results`."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Final
 
@@ -79,19 +79,33 @@ class Jobs(Results):
         """What the job used, segment by segment."""
         return items(self._transport, UsageSegment, f"{_path(job)}/usage")
 
-    def wait(self, job: str, timeout_s: float | None = None, *, poll_s: float = 2) -> Job:
+    def wait(
+        self,
+        job: str,
+        timeout_s: float | None = None,
+        *,
+        poll_s: float = 2,
+        on_answer: Callable[[Job], None] | None = None,
+    ) -> Job:
         """The job once it has ended, however it ended; asks again at most every ``poll_s`` seconds.
 
+        ``on_answer``: told the job after each time it was asked for, the last included.
         Raises JobNotEndedError ``state_conflict`` when it has not ended after ``timeout_s``.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         pause = min(_POLL_FIRST_S, poll_s)
-        while (seen := self.get(job)).state not in ENDED:
+        while (seen := self._asked_for(job, on_answer)).state not in ENDED:
             left = pause if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise _not_ended(seen, timeout_s or 0)
             time.sleep(min(pause, left))
             pause = min(pause * _POLL_GROWTH, poll_s)
+        return seen
+
+    def _asked_for(self, job: str, on_answer: Callable[[Job], None] | None) -> Job:
+        seen = self.get(job)
+        if on_answer is not None:
+            on_answer(seen)
         return seen
 
 

@@ -29,6 +29,7 @@ from suanlian.model.base import Value
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.sdk.address import hub_address, is_loopback
 from suanlian.sdk.problems import error_of, read_answer
+from suanlian.sdk.transport import is_uncertified
 
 V = TypeVar("V", bound=Value)
 
@@ -135,7 +136,7 @@ class Transport:
 
         def again(error: Exception) -> bool:
             if isinstance(error, TransportError):
-                return safe or isinstance(error, _NEVER_SENT)
+                return not is_uncertified(error) and (safe or isinstance(error, _NEVER_SENT))
             return safe and isinstance(error, SuanlianError) and error.transient
 
         wait = self._retry_wait_s
@@ -164,6 +165,13 @@ class Transport:
         return response
 
     def _unreachable(self, error: HTTPError) -> SuanlianError:
+        if is_uncertified(error):
+            return UnavailableError(
+                "hub_unavailable",
+                f"The certificate of {self.url} is not trusted: {error}.",
+                todo="Where the hub's certificate is self-signed or its authority an own one, "
+                "let the environment variable SSL_CERT_FILE name that certificate (PEM).",
+            )
         late = isinstance(error, TimeoutException)
         wrong = f"{self.url} did not answer within {self._timeout_s:g} s" if late else f"{self.url} cannot be reached"
         return UnavailableError(

@@ -21,6 +21,11 @@ Clock = Callable[[], datetime]
 
 CONNECT_TIMEOUT_S: Final = 10.0
 _FIRST_SERVER_ERROR: Final = 500
+_CERTIFICATE: Final = "CERTIFICATE_VERIFY_FAILED"
+
+
+class UncertifiedError(UnavailableError):
+    """The certificate at the address is not one that is trusted here: nothing was sent. It does not pass by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
 def exchange(client: httpx2.Client, request: httpx2.Request, *, max_bytes: int) -> Reply:
     """Send the request and read at most ``max_bytes`` of the answer.
 
-    Raises UnavailableError ``hub_unavailable`` when there is no whole answer, TooLargeError when it is longer.
+    Raises UnavailableError ``hub_unavailable`` when there is no whole answer, its subclass UncertifiedError when the
+    certificate is not trusted, TooLargeError when it is longer.
     """
     try:
         response = client.send(request, stream=True)
@@ -97,7 +103,19 @@ def _read(response: httpx2.Response, max_bytes: int) -> bytes:
     return bytes(parts)
 
 
+def is_uncertified(error: Exception) -> bool:
+    """Whether a call failed because the other side's certificate is not trusted."""
+    return _CERTIFICATE in str(error)
+
+
 def _unavailable(request: httpx2.Request, why: str) -> UnavailableError:
+    if _CERTIFICATE in why:
+        return UncertifiedError(
+            "hub_unavailable",
+            f"The certificate of {request.url.scheme}://{request.url.netloc.decode('ascii')} is not trusted: {why}.",
+            todo="Where the hub's certificate is self-signed or its authority an own one, "
+            "let ca_file in agent.toml name that certificate (PEM, an absolute path).",
+        )
     return UnavailableError(
         "hub_unavailable",
         f"{request.url.scheme}://{request.url.netloc.decode('ascii')} did not answer: {why}.",
