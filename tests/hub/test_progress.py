@@ -129,6 +129,19 @@ def test_several_reports_in_one_call_have_an_answer_each(world: World) -> None:
     counts_are_whole(world.hub)
 
 
+def test_one_attempt_twice_in_one_call_has_an_answer_for_each(world: World) -> None:
+    made, told = world.at(WUHU)
+    shared: dict[str, Any] = {"attempt_id": told.attempt_id, "token": told.token, "started_at": world.clock()}
+    said = [
+        AttemptReport(**shared, version=1, state=JobState.RUNNING),
+        AttemptReport(**shared, version=2, state=JobState.QUEUED),
+        AttemptReport(**shared, version=1, state=JobState.RUNNING),
+    ]
+    answer = world.connector().client.report(ReportCall(attempts=tuple(said)))
+    assert [item.verdict for item in answer.attempts] == ["taken", "refused", "known"]
+    assert states(world, made["id"]) == ["RUNNING"]
+
+
 def test_a_waiting_job_is_cancelled_at_once(world: World) -> None:
     made = world.submit(array_size=2)
     assert world.ok("buyer", "POST", f"/v1/jobs/{made['id']}/cancel")["state"] == "CANCELED"

@@ -77,19 +77,19 @@ def ran_at(unit: Unit, platform_id: str, *, before: str, limit: int) -> list[dic
 def report(unit: Unit, connector_id: str, call: ReportCall) -> tuple[ItemAnswer, ...]:
     """Take what a connector says is true. A report that comes twice, late or from another changes nothing."""
     before = platforms.find_connector(unit, connector_id)
-    # in the order of jobs and attempts, so that units of several replicas take their locks in one order
-    ordered = sorted(call.attempts, key=lambda item: item.attempt_id)
-    taken = {item.attempt_id: _take(unit, connector_id, item) for item in ordered}
+    # in the order of jobs, then attempts, so that units of several replicas take their locks in one order
+    jobs_of = {item.attempt_id: attempts.job_of(unit, item.attempt_id) for item in call.attempts}
+    ordered = sorted(enumerate(call.attempts), key=lambda pair: (jobs_of[pair[1].attempt_id] or "", pair[1].attempt_id))
+    taken = {place: _take(unit, connector_id, item, jobs_of[item.attempt_id]) for place, item in ordered}
     platforms.seen(unit, connector_id, accepting=call.accepting)
     if before is not None and bool(before["accepting"]) != call.accepting:
         unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=call.accepting)
-    return tuple(taken[item.attempt_id] for item in call.attempts)
+    return tuple(taken[place] for place in range(len(call.attempts)))
 
 
-def _take(unit: Unit, connector_id: str, item: AttemptReport) -> ItemAnswer:
-    found = attempts.find(unit, item.attempt_id)
-    if found is not None:
-        jobs.lock(unit, found["job_id"])
+def _take(unit: Unit, connector_id: str, item: AttemptReport, job_id: str | None) -> ItemAnswer:
+    if job_id is not None:
+        jobs.lock(unit, job_id)
     row = attempts.lock(unit, item.attempt_id)
     if row is None or row["connector_id"] != connector_id or row["token"] != item.token:
         return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.STALE, reason="another attempt is current")

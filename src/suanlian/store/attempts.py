@@ -27,6 +27,11 @@ def find(unit: Unit, attempt_id: str) -> Row | None:
     return unit.connection.execute(select(t.attempt).where(t.attempt.c.id == attempt_id)).mappings().one_or_none()
 
 
+def job_of(unit: Unit, attempt_id: str) -> str | None:
+    """The job that an attempt belongs to; it never changes."""
+    return unit.connection.execute(select(t.attempt.c.job_id).where(t.attempt.c.id == attempt_id)).scalar_one_or_none()
+
+
 def change(unit: Unit, attempt_id: str, values: Mapping[str, Any]) -> None:
     """Update an attempt that is locked."""
     unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(**values))
