@@ -102,7 +102,7 @@ class _Look:
         return any(place.platform_live and place.accepting and place.free.cpu for place in self._free)
 
     def _is_full_for(self, spec: JobSpec) -> bool:
-        """Whether no open place has room: then nothing can have changed for a job that was told why it waits."""
+        """Whether no open place has room; a job that was told why it waits then keeps that reason, with its time."""
         open_places = (place for place in self._free if place.platform_live and place.accepting)
         return not any(spec.resources.fits(place.free) for place in open_places)
 
