@@ -103,7 +103,12 @@ async def _caller(request: Request) -> Caller | None:
     caller = known.caller_at_once(key)
     if caller is None:
         caller = await run_in_threadpool(known.caller, key)
-    return caller.model_copy(update={"request_id": request_id(request)})
+    return caller.model_copy(update={"request_id": request_id(request), "source": source_of(request)})
+
+
+def source_of(request: Request) -> str:
+    """By which door a call came: the address of who called."""
+    return "api" if request.client is None else f"api {request.client.host}"
 
 
 def request_id(request: Request) -> str:
@@ -124,7 +129,7 @@ def who_may(caller: Caller | None, action: str) -> Caller | None:
 
 def write(hub: Hub, caller: Caller | None, work: Callable[[Unit], T]) -> T:
     """One request, one unit of work: answered after COMMIT."""
-    return hub.writer.run(work, caller=caller)
+    return hub.writer.run(work, caller=caller, source="api")
 
 
 @dataclass(frozen=True, slots=True)

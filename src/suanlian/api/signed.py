@@ -102,7 +102,7 @@ class Exchange:
             note_connector(unit, verified.keyid, verified.nonce, verified.replayable_until)
             return work(unit)
 
-        return self.hub.writer.run(unit_of_work)
+        return self.hub.writer.run(unit_of_work, source=f"connector {verified.keyid}")
 
     def answer(self, verified: VerifiedSignature, value: Wire) -> Response:
         """The signed answer."""

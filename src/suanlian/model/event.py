@@ -46,5 +46,6 @@ class Event(Value):
     actor: str
     on_behalf_of: str = ""
     request_id: str = ""
+    source: str = ""
     data: Mapping[str, JsonValue]
     at: Utc

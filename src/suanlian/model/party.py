@@ -80,6 +80,7 @@ class Caller(Value):
     project_id: ProjectId
     request_id: str = ""
     on_behalf_of: str = ""
+    source: str = ""
 
     @property
     def sees_all(self) -> bool:

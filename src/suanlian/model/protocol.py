@@ -15,6 +15,7 @@ from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
 from suanlian.model.job import JobSpec, JobState, Outcome, Path
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Inventory
+from suanlian.model.probe import ProbeCap, Purpose
 from suanlian.model.quantity import Resources
 from suanlian.model.usage import UsageBatch
 
@@ -98,6 +99,7 @@ class Instruction(Wire):
     variant: int
     granted: Resources
     entity: Name = Field(description="whose job it is; the connector re-checks the owner's policy")
+    probe: Purpose | None = Field(default=None, description="the hub's own job: it takes no more than the owner's cap")
     spec: JobSpec | None = Field(default=None, description="present when the wish is run")
 
 
@@ -172,6 +174,7 @@ class InventoryCall(Call):
 
     inventory: Inventory
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
+    probes: ProbeCap = Field(default=ProbeCap(), description="the owner's cap on the hub's own jobs")
 
 
 class InventoryAnswer(Envelope):

@@ -11,5 +11,5 @@ from suanlian.store.unit import Unit
 def list_of(unit: Unit, caller: Caller, *, after: int, limit: int, kind: str | None) -> list[Event]:
     """Events in order, from the one after ``after``."""
     rows = journal.events(unit, caller, after=after, limit=limit, kind=kind)
-    columns = ("number", "type", "subject", "actor", "on_behalf_of", "request_id", "at")
+    columns = ("number", "type", "subject", "actor", "on_behalf_of", "request_id", "source", "at")
     return [Event.model_validate({**{c: row[c] for c in columns}, "data": json.loads(row["data"])}) for row in rows]

@@ -146,6 +146,7 @@ def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
         "canceling": False,
         "waiting": None,
         "created_by": caller.principal_id,
+        "purpose": "",
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, JobId
 from suanlian.model.job import ENDED, JobSpec, JobState
+from suanlian.model.probe import Purpose
 from suanlian.model.protocol import (
     MAX_WISHES,
     AttemptReport,
@@ -58,6 +59,7 @@ def _instruction(row: Row) -> Instruction:
         variant=row["variant"],
         granted=Resources.model_validate_json(row["granted"]),
         entity=row["entity"],
+        probe=Purpose(row["purpose"]) if row["purpose"] else None,
         spec=JobSpec.model_validate_json(row["spec"]) if wish is Wish.RUN else None,
     )
 
@@ -181,6 +183,8 @@ def _move_task(unit: Unit, row: Row, item: AttemptReport, new: JobState) -> None
 def _task_state(unit: Unit, job: Row, row: Row, item: AttemptReport, new: JobState) -> JobState:
     if new not in (JobState.SYSTEM_ERROR, JobState.PREEMPTED):
         return new  # every other end is the task's own: there is nothing to count
+    if job["purpose"]:
+        return JobState.SYSTEM_ERROR  # a probe asks about this place alone: it is tried nowhere else
     ended = [
         JobState(other["state"])
         for other in attempts.with_places(unit, row["job_id"], [row["idx"]])

@@ -88,11 +88,12 @@ def rate(unit: Unit, limit: int) -> int:
     rows, absurd = usage.unrated(unit, limit), list[str]()
     for row in rows:
         segment = UsageSegment.model_validate_json(row["body"])
-        lines = charge_lines(segment, _offer(unit, row))
+        # without an offer nothing was sold: the hub's own probes, and what runs for its owner
+        lines = charge_lines(segment, _offer(unit, row)) if row["offer_id"] else ()
         if any(line.cost > MAX_CHARGE for line in lines):
             # it is not charged and told in the event: one absurd price must not keep all others from being rated
             absurd.append(f"{segment.attempt_id}/{segment.sequence}")
-        else:
+        elif lines:
             usage.add_charges(unit, _charge_rows(unit, row, segment, lines))
         usage.mark_rated(unit, segment.attempt_id, segment.sequence)
     if rows:
@@ -158,6 +159,8 @@ def correct(unit: Unit, caller: Caller, ref: str, correction: UsageCorrection) -
     row |= {"corrected_s": correction.corrected_s, "reason": correction.reason, "written_at": unit.now}
     usage.add_correction(unit, {**row, "written_by": caller.principal_id})
     known = _rating_row(unit, attempt)
+    if not known["offer_id"]:
+        raise InvalidError("field_invalid", "Nothing was charged for it.", todo="There is nothing to correct.")
     lines = _difference(segment, before, correction, _offer(unit, known))
     usage.add_charges(unit, _charge_rows(unit, known, segment, lines, str(row["id"])))
     unit.record(

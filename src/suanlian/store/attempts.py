@@ -41,7 +41,7 @@ def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Se
     """What changed for a connector since ``revision``, with job and places; from 0: all not to be forgotten."""
     share, flavor = t.published.alias("share"), t.published.alias("flavor")
     query = (
-        select(t.attempt, t.job.c.public_id, t.job.c.spec, t.entity.c.name.label("entity"))
+        select(t.attempt, t.job.c.public_id, t.job.c.spec, t.job.c.purpose, t.entity.c.name.label("entity"))
         .add_columns(share.c.name.label("share"), flavor.c.name.label("flavor"))
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
@@ -93,11 +93,12 @@ def of_platform(unit: Unit, platform_id: str, *, before: str, limit: int) -> Seq
 
 
 def made_between(unit: Unit, start: datetime, end: datetime) -> Sequence[Row]:
-    """Attempts that were alive at some moment of a window, with their job's spec."""
+    """Attempts of ordinary work that were alive at some moment of a window, with their job's spec."""
     query = (
         select(t.attempt, t.job.c.spec.label("spec"))
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
         .where(t.attempt.c.created_at < end, (t.attempt.c.ended_at.is_(None)) | (t.attempt.c.ended_at > start))
+        .where(t.job.c.purpose == "")
         .order_by(t.attempt.c.id)
     )
     return unit.connection.execute(query).mappings().all()

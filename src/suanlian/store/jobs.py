@@ -51,7 +51,7 @@ class Wanted:
 
 def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> Sequence[Row]:
     """Newest first."""
-    query = select(t.job).where(_visible(caller))
+    query = select(t.job).where(_visible(caller), t.job.c.purpose == "")
     if wanted.cursor:
         query = query.where(t.job.c.id < wanted.cursor)
     if wanted.state is not None:
@@ -64,7 +64,7 @@ def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> Sequen
 def count_by_state(unit: Unit, start: datetime, end: datetime) -> dict[str, int]:
     """How many jobs that were alive at some moment of [start, end) are in each state now."""
     alive = (t.job.c.created_at < end) & or_(t.job.c.ended_at.is_(None), t.job.c.ended_at > start)
-    query = select(t.job.c.state, func.count()).where(alive).group_by(t.job.c.state)
+    query = select(t.job.c.state, func.count()).where(alive, t.job.c.purpose == "").group_by(t.job.c.state)
     return {str(state): int(count) for state, count in unit.connection.execute(query)}
 
 
@@ -88,7 +88,7 @@ def queued(unit: Unit, *, after: str, limit: int) -> Sequence[Row]:
     query = (
         select(t.job, t.entity.c.name.label("entity"))
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
-        .where(t.job.c.queued > 0, t.job.c.id > after)
+        .where(t.job.c.queued > 0, t.job.c.id > after, t.job.c.purpose == "")
         .order_by(t.job.c.id)
         .limit(limit)
     )

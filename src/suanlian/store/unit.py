@@ -25,6 +25,8 @@ class Unit:
     connection: Connection
     now: datetime
     caller: Caller | None = None
+    source: str = ""
+    """By which door it came, where no caller says so: ``connector ID``, ``worker NAME``, ``command``."""
     woken: list[str] = field(default_factory=list)
 
     @property
@@ -47,6 +49,7 @@ class Unit:
         caller = self.caller
         actor = caller.principal_id if caller else "hub"
         on_behalf_of, request_id = (caller.on_behalf_of, caller.request_id) if caller else ("", "")
+        source = caller.source if caller and caller.source else self.source
         rows = [
             {
                 "type": kind.value,
@@ -55,6 +58,7 @@ class Unit:
                 "actor": actor,
                 "on_behalf_of": on_behalf_of,
                 "request_id": request_id,
+                "source": source,
                 "data": json.dumps(data, default=str) if data else "{}",
                 "at": self.now,
             }

@@ -37,6 +37,7 @@ class _Asked:
     work: Callable[[Unit], Any]
     caller: Caller | None
     answer: Future[Any]
+    source: str = ""
     result: Any = None
     failure: Exception | None = None
 
@@ -63,12 +64,12 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Unit], T], *, caller: Caller | None = None) -> "Future[T]":
-        """Queue a unit of work; the future is resolved after COMMIT.
+    def submit(self, work: Callable[[Unit], T], *, caller: Caller | None = None, source: str = "") -> "Future[T]":
+        """Queue a unit of work; the future is resolved after COMMIT. ``source``: by which door it came.
 
         Raises UnavailableError when too many wait, or when the writer has ended.
         """
-        asked = _Asked(work, caller, Future())
+        asked = _Asked(work, caller, Future(), source)
         if not self._thread.is_alive():
             raise _ending()
         try:
@@ -78,9 +79,9 @@ class Writer:
             raise UnavailableError("hub_unavailable", wrong, todo="Try again in a moment.") from error
         return asked.answer
 
-    def run(self, work: Callable[[Unit], T], *, caller: Caller | None = None) -> T:
+    def run(self, work: Callable[[Unit], T], *, caller: Caller | None = None, source: str = "") -> T:
         """Queue a unit of work and wait until it is durable; raises what it raised, UnavailableError after a minute."""
-        answer = self.submit(work, caller=caller)
+        answer = self.submit(work, caller=caller, source=source)
         try:
             return answer.result(timeout=_ANSWER_S)
         except TimeoutError as error:
@@ -154,7 +155,7 @@ class Writer:
         with self._store.writing.begin() as connection:
             for asked in group:
                 asked.result = asked.failure = None
-                unit = Unit(connection, self._clock(), asked.caller)
+                unit = Unit(connection, self._clock(), asked.caller, asked.source)
                 savepoint = connection.begin_nested()
                 try:
                     asked.result = asked.work(unit)

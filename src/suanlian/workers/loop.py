@@ -94,6 +94,7 @@ class Worker(ABC):
         def guarded(unit: Unit) -> T:
             if not nodes.holds_lease(unit, self.name, token):
                 raise LeaseLostError(self.name)
+            unit.source = f"worker {self.name}"
             return work(unit)
 
         return guarded

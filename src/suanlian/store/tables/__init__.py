@@ -1,0 +1,51 @@
+"""The tables, one file a subject. Rows only: what they mean stands in ``model``, what may happen to them in ``rules``.
+
+Owned rows carry account and project. Published things are append-only versions. The capacity book keeps history.
+"""
+
+from suanlian.store.tables.base import metadata
+from suanlian.store.tables.files import log_chunk, object_, output
+from suanlian.store.tables.journal import event, idempotency, report_received, report_sent
+from suanlian.store.tables.node import delegation, lease, node, own_prefix, uplink
+from suanlian.store.tables.onboarding import capability, conformance_run
+from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
+from suanlian.store.tables.platforms import connector, nonce, platform, published
+from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
+from suanlian.store.tables.work import assignment, attempt, capacity, job, task
+
+__all__ = [
+    "account",
+    "api_key",
+    "assignment",
+    "attempt",
+    "capability",
+    "capacity",
+    "charge",
+    "conformance_run",
+    "connector",
+    "delegation",
+    "entity",
+    "event",
+    "idempotency",
+    "job",
+    "lease",
+    "log_chunk",
+    "metadata",
+    "node",
+    "nonce",
+    "object_",
+    "one_time",
+    "output",
+    "own_prefix",
+    "platform",
+    "principal",
+    "project",
+    "published",
+    "report_received",
+    "report_sent",
+    "task",
+    "uplink",
+    "usage_batch",
+    "usage_correction",
+    "usage_segment",
+]

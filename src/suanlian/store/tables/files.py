@@ -1,0 +1,40 @@
+"""Bytes that the hub keeps: logs, uploaded objects, outputs."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
+
+from suanlian.store.columns import Id, Label, Line, Moment
+from suanlian.store.tables.base import metadata
+
+log_chunk = Table(
+    "log_chunk",
+    metadata,
+    Column("attempt_id", Id, nullable=False),
+    Column("stream", Label, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("attempt_id", "stream", "start"),
+)
+
+object_ = Table(
+    "object",
+    metadata,
+    Column("account_id", Id, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("stored_at", Moment, nullable=False),
+    PrimaryKeyConstraint("account_id", "sha256"),
+)
+
+output = Table(
+    "output",
+    metadata,
+    Column("attempt_id", Id, nullable=False),
+    Column("path", Line, nullable=False),
+    Column("account_id", Id, nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("attempt_id", "path"),
+)

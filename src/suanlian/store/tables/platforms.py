@@ -1,0 +1,64 @@
+"""Platforms, connectors, nonces of their calls, and what they published, version by version."""
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, PrimaryKeyConstraint, Table, UniqueConstraint
+
+from suanlian.store.columns import Document, Id, Label, Line, Moment
+from suanlian.store.tables.base import metadata
+
+platform = Table(
+    "platform",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Label, nullable=False, unique=True),
+    Column("entity_id", ForeignKey("entity.id"), nullable=False),
+    Column("name", Label, nullable=False, unique=True),
+    Column("title", Line, nullable=False),
+    Column("title_zh", Line, nullable=False),
+    Column("kind", Label, nullable=False),
+    Column("label", Label),
+    Column("state", Label, nullable=False),
+    Column("applied_at", Moment, nullable=False),
+    Column("approved_at", Moment),
+    Column("live_at", Moment),
+)
+
+connector = Table(
+    "connector",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("platform_id", ForeignKey("platform.id"), nullable=False, index=True),
+    Column("name", Label, nullable=False),
+    Column("public_key", Line, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("accepting", Boolean, nullable=False),
+    Column("enrolled_at", Moment, nullable=False),
+    Column("seen_at", Moment),
+    UniqueConstraint("platform_id", "name"),
+)
+
+nonce = Table(
+    "nonce",
+    metadata,
+    Column("key_id", Line, nullable=False),
+    Column("nonce", Label, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    PrimaryKeyConstraint("key_id", "nonce"),
+)
+
+published = Table(
+    "published",
+    metadata,
+    Column("id", Id, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("subject", Label, nullable=False),
+    Column("public_id", Label, nullable=False),
+    Column("platform_id", ForeignKey("platform.id"), nullable=False),
+    Column("connector_id", Id),
+    Column("name", Label, nullable=False),
+    Column("valid_from", Moment, nullable=False),
+    Column("written_at", Moment, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("body", Document, nullable=False),
+    PrimaryKeyConstraint("id", "version"),
+    UniqueConstraint("platform_id", "subject", "name", "version"),
+)

@@ -1,0 +1,126 @@
+"""Jobs, tasks, attempts, assignments, and the capacity book."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from suanlian.store.columns import Document, Id, Label, Moment
+from suanlian.store.tables.base import BIG_SERIAL, metadata
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("public_id", Label, nullable=False),
+    Column("account_id", Id, nullable=False),
+    Column("project_id", Id, nullable=False),
+    Column("entity_id", Id, nullable=False),
+    Column("name", Label, nullable=False),
+    Column("state", Label, nullable=False),
+    Column("tasks", Integer, nullable=False),
+    Column("queued", Integer, nullable=False),
+    Column("tally", Document, nullable=False),
+    Column("spec", Document, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("origin", Label, nullable=False),
+    Column("delegated_buyer", Label, nullable=False),
+    Column("path", Document, nullable=False),
+    Column("canceling", Boolean, nullable=False),
+    Column("waiting", Document),
+    Column("created_by", Id, nullable=False),
+    # empty for ordinary work; else what the hub itself wants to find out by it (model/probe.Purpose)
+    Column("purpose", Label, nullable=False, server_default=text("''")),
+    Index("ix_job_account", "account_id", "id"),
+)
+
+Index("ix_job_queued", job.c.id, sqlite_where=job.c.queued > 0, postgresql_where=job.c.queued > 0)
+
+task = Table(
+    "task",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("state", Label, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("attempt_id", Id),
+    Column("queued_at", Moment, nullable=False),
+    PrimaryKeyConstraint("job_id", "idx"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("job_id", Id, nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("account_id", Id, nullable=False),
+    Column("platform_id", ForeignKey("platform.id"), nullable=False, index=True),
+    Column("connector_id", ForeignKey("connector.id"), nullable=False),
+    Column("share_id", Id, nullable=False),
+    Column("flavor_id", Id, nullable=False),
+    Column("variant", Integer, nullable=False),
+    Column("state", Label, nullable=False),
+    Column("wish", Label, nullable=False),
+    Column("wish_version", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("report_version", BigInteger, nullable=False),
+    Column("granted", Document, nullable=False),
+    Column("simulated", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("queued_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    Column("outcome", Document, nullable=False),
+    UniqueConstraint("job_id", "idx", "number"),
+    Index("ix_attempt_connector", "connector_id", "revision"),
+    Index("ix_attempt_created", "created_at"),
+)
+
+Index(
+    "ix_attempt_live",
+    attempt.c.platform_id,
+    sqlite_where=attempt.c.ended_at.is_(None),
+    postgresql_where=attempt.c.ended_at.is_(None),
+)
+
+assignment = Table(
+    "assignment",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("attempt_id", ForeignKey("attempt.id"), nullable=False, unique=True),
+    Column("share_id", Id, nullable=False),
+    # none where nothing is charged: probes, and level run
+    Column("offer_id", Id),
+    Column("offer_version", Integer),
+    Column("body", Document, nullable=False),
+)
+
+capacity = Table(
+    "capacity",
+    metadata,
+    Column("id", BIG_SERIAL, primary_key=True, autoincrement=True),
+    Column("share_id", Id, nullable=False),
+    Column("kind", Label, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("start_at", Moment, nullable=False),
+    Column("end_at", Moment),
+    Column("holder_kind", Label, nullable=False),
+    Column("holder_id", Id, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("written_at", Moment, nullable=False),
+    UniqueConstraint("holder_kind", "holder_id", "share_id", "kind", "token"),
+    Index("ix_capacity_share", "share_id", "end_at"),
+    Index("ix_capacity_end", "end_at"),
+)
