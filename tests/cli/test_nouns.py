@@ -15,6 +15,8 @@ from suanlian.testing.people_samples import (
     ENTITY,
     EVENT,
     FLAVOR,
+    KEY,
+    ME,
     MINTED,
     NODE,
     OFFER,
@@ -42,6 +44,7 @@ LISTS = [
     ("capacity", "/v1/capacity", CAPACITY, "cpu 3 core, memory 1536 MiB", "Free", "空闲"),
     ("events", "/v1/events", EVENT, "job.ended", "Actor", "操作者"),
     ("entity list", "/v1/entities", ENTITY, "Anhui Compute", "Since", "登记于"),
+    ("keys", "/v1/keys", KEY, "nightly", "Scopes", "权限范围"),
     ("platform connectors wuhu", "/v1/platforms/wuhu/connectors", CONNECTOR, "first", "Revision", "修订号"),
 ]
 ACTS = [
@@ -59,6 +62,8 @@ ACTS = [
         "API key",
         "API 密钥",
     ),
+    ("whoami", "GET /v1/me", ME, "nightly", "Holds until", "有效至"),
+    ("key add --scope jobs --expires 30d", "POST /v1/keys", MINTED, "sl_abc_def", "API key", "API 密钥"),
     ("key revoke abc", "POST /v1/keys/abc/revoke", {}, "abc", "revoked", "吊销"),
     ("node", "GET /v1/node", NODE, "CN.YRD", "Public key", "公钥"),
     (f"resolve {IDENTIFIER}", f"GET /v1/identifiers/{IDENTIFIER}", resolution(), "wuhu", "Issued by", "签发者"),
@@ -182,3 +187,15 @@ def test_a_demonstration_that_is_not_installed_says_how_to_install_it() -> None:
     with pytest.raises(NotFoundError) as absent:
         started("run", group="suanlian.no-such-group")
     assert "suanlian[demo]" in absent.value.todo
+
+
+def test_a_key_is_asked_for_as_it_was_said(suanlian: Suanlian, logged_in: PeopleHub) -> None:
+    logged_in.says("POST /v1/keys", MINTED)
+    assert (
+        suanlian("key", "add", "--scope", "jobs", "--scope", "read", "--expires", "30d", "--label", "nightly")[0] == 0
+    )
+    assert logged_in.asked[0].document() == {"label": "nightly", "scopes": ["read", "jobs"], "valid_days": 30}
+    code, _out, err = suanlian("key", "add", "--expires", "soon")
+    assert code == 1
+    assert "90d" in err
+    assert len(logged_in.asked) == 1

@@ -11,8 +11,9 @@ from fastapi.routing import APIRoute
 from suanlian.api.deps import May
 from suanlian.api.signed import Signed
 from suanlian.model.job import JobState
+from suanlian.model.party import Role
 from suanlian.model.protocol import LogCall, OutputCall
-from suanlian.rules.access import ACTIONS, Door
+from suanlian.rules.access import ACTIONS, Access, Door
 from tests.hub.world import World, job, offer, segment
 
 SECRET = "swordfish"
@@ -36,7 +37,9 @@ TABLE = {
     "POST /v1/entities": OPERATOR,
     "GET /v1/entities": WATCHERS,
     "POST /v1/principals": OPERATOR,
-    "POST /v1/keys/{prefix}/revoke": "404 403 403 403 403 403 401",
+    "GET /v1/keys": ALL,
+    "POST /v1/keys": ALL,
+    "POST /v1/keys/{prefix}/revoke": "404 404 404 404 404 404 401",
     "POST /v1/platforms": "403 403 200 200 403 403 401",
     "GET /v1/platforms": ALL,
     "GET /v1/platforms/{ref}": ALL,
@@ -136,6 +139,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
         "/v1/entities": {"name": f"new-{who}"},
+        "/v1/keys": {"scopes": ["read"]},
         "/v1/principals": {"name": f"new-{who}", "role": "buyer", "entity": "lab"},
         "/v1/platforms": {"name": f"new-{who}"},
         "/v1/platforms/{ref}/suspend": {"why": "test"},
@@ -187,6 +191,29 @@ def test_each_role_at_each_route(world: World, done: dict[str, Any]) -> None:
     assert not wrong
 
 
+GRANTED = {"operator": Role.OPERATOR, "supervisor": Role.SUPERVISOR, "provider": Role.PROVIDER, "buyer": Role.BUYER}
+FOREIGN_TO = {"provider2": Role.PROVIDER, "buyer2": Role.BUYER}
+
+
+def test_the_table_says_what_the_policy_says(world: World) -> None:
+    """Role x action x relation of ``rules/access.py``, held against the expected statuses above."""
+    for route in api_routes(world.hub.app):
+        rule = ACTIONS[policies(route)[0].action]
+        for method in route.methods or ():
+            row = dict(zip(WHO, TABLE[f"{method} {route.path}"].split(), strict=True))
+            if rule.door is not Door.KEY:
+                continue
+            assert row["nobody"] == "401", route.path
+            for who, role in GRANTED.items():
+                denied = rule.grants.get(role, Access.DENIED) is Access.DENIED
+                assert (row[who] == "403") == denied, (route.path, who)
+            for who, role in FOREIGN_TO.items():
+                access = rule.grants.get(role, Access.DENIED)
+                assert (row[who] == "403") == (access is Access.DENIED), (route.path, who)
+                if access is Access.OWN and "{ref}" in route.path:
+                    assert row[who] == "404", (route.path, who)
+
+
 def test_a_job_is_resolved_only_for_who_may_see_it(world: World, done: dict[str, Any]) -> None:
     path = f"/v1/identifiers/{done['public_id']}"
     assert [world.person(who).get(path).status_code for who in WHO] == [200, 200, 404, 404, 200, 404, 404]
@@ -214,6 +241,71 @@ def test_a_foreign_job_answers_as_one_that_is_not_there(world: World, done: dict
         there, nowhere = person.post(f"/v1/jobs/{foreign}/cancel"), person.post(f"/v1/jobs/{absent}/cancel")
         assert there.status_code == 404
         assert there.text.replace(foreign, "X") == nowhere.text.replace(absent, "X")
+
+
+def everything(world: World, who: str) -> dict[str, str]:
+    """All that somebody can read without knowing an id of another's, in the words of the hub."""
+    person = world.person(who)
+    paths = [route.removeprefix("GET ") for route in TABLE if route.startswith("GET ") and "{" not in route]
+    seen = {path: person.get(path).text for path in paths}
+    estimate = person.post("/v1/jobs:estimate", job(name="mine"))
+    seen["estimate"] = estimate.text.replace(estimate.json()["at"], "NOW")
+    seen["platform"] = person.get("/v1/platforms/wuhu-cluster").text
+    seen["attempts"] = person.get("/v1/platforms/wuhu-cluster/attempts").text
+    seen["name"] = person.get("/v1/jobs", name="secret-plan").text
+    seen["cursor"] = person.get("/v1/jobs", cursor="ffffffff").text
+    seen["object"] = person.post("/v1/jobs", job(inputs=[{"path": "a", "object": True, "sha256": "0" * 64}])).text
+    return seen
+
+
+def test_what_a_buyer_does_changes_nothing_of_what_another_reads(world: World) -> None:
+    """Held against each other before, and after a job of another buyer ran here: not a count, price or name differs."""
+    before = everything(world, "buyer2")
+    made, told = world.at("wuhu-cluster", name="secret-plan")
+    connector, started = world.connector(), world.clock()
+    connector.report(told, JobState.RUNNING, started_at=started)
+    assert made["id"] not in str(everything(world, "buyer2"))
+    assert "secret-plan" not in str(everything(world, "buyer2"))
+    world.clock.advance(36)
+    connector.use(segment(told, started, 36))
+    connector.report(told, JobState.COMPLETE, started_at=started)
+    world.hub.settle()
+    world.clock.advance(5)
+    after = everything(world, "buyer2")
+    assert {path: text for path, text in after.items() if text != before[path]} == {}
+
+
+def test_only_capacity_tells_that_another_job_runs_and_not_whose(world: World) -> None:
+    before = everything(world, "buyer2")
+    _made, told = world.at("wuhu-cluster", name="secret-plan")
+    world.connector().report(told, JobState.RUNNING, started_at=world.clock())
+    world.clock.advance(5)
+    now = everything(world, "buyer2")
+    assert {path for path in now if now[path] != before[path]} <= {"/v1/capacity", "estimate"}
+    assert world.template.keys["buyer"] not in str(now)
+    assert "lab" not in now["/v1/capacity"] + now["estimate"]
+
+
+def test_an_id_of_anothers_job_as_a_cursor_or_name_tells_nothing(world: World, done: dict[str, Any]) -> None:
+    person = world.person("buyer2")
+    absent = "01990000-0000-7000-8000-000000000000"
+    for name in ("cursor", "name"):
+        assert person.get("/v1/jobs", **{name: done["id"]}).text == person.get("/v1/jobs", **{name: absent}).text
+    for path in ("/v1/identifiers/{}", "/v1/keys/{}/revoke"):
+        send = person.get if "identifiers" in path else person.post
+        there, nowhere = send(path.format(done["public_id"])), send(path.format(done["public_id"][:-1] + "0"))
+        assert there.status_code in (404, 422)
+        assert nowhere.status_code in (404, 422)
+
+
+def test_anothers_key_is_as_one_that_is_not_there(world: World) -> None:
+    prefix = world.template.keys["buyer"].split("_")[1]
+    foreign, absent = world.person("buyer2").post(f"/v1/keys/{prefix}/revoke"), "aaaaaaaa"
+    nowhere = world.person("buyer2").post(f"/v1/keys/{absent}/revoke")
+    assert foreign.status_code == nowhere.status_code == 404
+    assert foreign.text.replace(prefix, "X") == nowhere.text.replace(absent, "X")
+    assert world.person("buyer").get("/v1/me").status_code == 200
+    assert world.person("operator").post(f"/v1/keys/{prefix}/revoke").status_code == 204
 
 
 def test_lists_hold_nothing_of_another_buyer(world: World, done: dict[str, Any]) -> None:

@@ -36,6 +36,62 @@ def test_a_revoked_key_opens_nothing_and_its_owner_may_have_another(world: World
     assert world.hub.person(new).get("/v1/me").json()["name"] == "buyer"
 
 
+def own_key(world: World, scopes: list[str], who: str = "buyer", **more: object) -> str:
+    key: str = world.ok(who, "POST", "/v1/keys", {"scopes": scopes, **more})["key"]
+    return key
+
+
+def test_a_holder_lists_mints_and_revokes_keys_of_their_own(world: World) -> None:
+    key = own_key(world, ["read", "jobs"], label="nightly", valid_days=30)
+    person = world.hub.person(key)
+    mine = person.get("/v1/me").json()
+    assert (mine["name"], mine["entity"]) == ("buyer", "lab")
+    assert mine["key"]["scopes"] == ["read", "jobs"]
+    listed = {row["prefix"]: row for row in world.ok("buyer", "GET", "/v1/keys")["items"]}
+    assert listed[key.split("_")[1]]["label"] == "nightly"
+    assert key not in str(listed)
+    assert len(listed) == 2
+    assert len(world.ok("buyer2", "GET", "/v1/keys")["items"]) == 1
+    world.ok("buyer", "POST", f"/v1/keys/{key.split('_')[1]}/revoke")
+    refused(person.get("/v1/me"), 401, "unauthenticated")
+
+
+def test_a_key_opens_what_its_scopes_name_and_nothing_else(world: World) -> None:
+    reads = world.hub.person(own_key(world, ["read"]))
+    assert reads.get("/v1/jobs").status_code == 200
+    before = world.hub.rows()
+    told = refused(reads.post("/v1/jobs", job()), 403, "scope_missing")
+    assert told["detail"] == "This key has the scope read; job.submit needs jobs."
+    refused(reads.post("/v1/keys", {}), 403, "scope_missing")
+    assert world.hub.rows() == before
+    works = world.hub.person(own_key(world, ["jobs"]))
+    assert works.post("/v1/jobs", job()).status_code == 200
+    assert works.get("/v1/offers").status_code == 200
+    refused(works.get("/v1/keys"), 403, "scope_missing")
+    runs = world.hub.person(own_key(world, ["jobs"], who="operator"))
+    refused(runs.post("/v1/entities", {"name": "x"}), 403, "scope_missing")
+    # the role is asked first: a scope takes away and never adds
+    refused(world.hub.person(own_key(world, ["admin"])).post("/v1/entities", {"name": "x"}), 403, "forbidden")
+
+
+def test_a_key_hands_on_no_more_than_it_has(world: World) -> None:
+    person = world.hub.person(own_key(world, ["keys", "read"]))
+    before = world.hub.rows()
+    for scopes in (["all"], ["jobs"], ["read", "admin"]):
+        refused(person.post("/v1/keys", {"scopes": scopes}), 403, "scope_missing")
+    assert world.hub.rows() == before
+    assert person.post("/v1/keys", {"scopes": ["read"]}).status_code == 200
+    refused(person.post("/v1/keys", {"scopes": []}), 422, "field_invalid", "scopes")
+    refused(person.post("/v1/keys", {"scopes": ["root"]}), 422, "field_invalid")
+    refused(person.post("/v1/keys", {"valid_days": 4000}), 422, "field_invalid", "valid_days")
+
+
+def test_a_job_is_not_resolved_by_a_key_that_may_not_read_jobs(world: World) -> None:
+    made = world.submit()
+    person = world.hub.person(own_key(world, ["keys"]))
+    refused(person.get(f"/v1/identifiers/{made['public_id']}"), 404, "not_found")
+
+
 def test_a_key_expires(world: World) -> None:
     new = {"name": "temp", "role": "buyer", "entity": "lab", "valid_days": 1}
     person = world.hub.person(world.ok("operator", "POST", "/v1/principals", new)["key"])

@@ -16,7 +16,8 @@ from suanlian.api.known import Known
 from suanlian.model.errors import ForbiddenError, UnauthenticatedError
 from suanlian.model.ids import new_id
 from suanlian.model.party import Caller
-from suanlian.rules.access import ACTIONS, Access, Door, allowed
+from suanlian.rules.access import ACTIONS, Access, Door, allowed, reaches_all
+from suanlian.rules.scopes import needed, opens
 from suanlian.services.once import kept_answer, once
 from suanlian.services.ports import Clock, Node, Secrets
 from suanlian.store.engine import Store
@@ -81,7 +82,7 @@ class May:
     action: str
 
     async def __call__(self, request: Request) -> Caller | None:
-        """The caller, when the policy lets them do this. Raises UnauthenticatedError, ForbiddenError."""
+        """The caller, when policy and key let them do this. Raises UnauthenticatedError, ForbiddenError."""
         caller = await _caller(request)
         if ACTIONS[self.action].door is Door.KEY and caller is None:
             todo = "Send 'Authorization: Bearer sl_...'."
@@ -90,7 +91,15 @@ class May:
             role = "somebody without a key" if caller is None else caller.role.value
             wrong = f"The role {role} may not do this ({self.action})."
             raise ForbiddenError("forbidden", wrong, todo="Use the key of the right role, or ask the hub's operator.")
-        return caller
+        return caller if caller is None else self._within(caller)
+
+    def _within(self, caller: Caller) -> Caller:
+        """The caller as the policy lets them do this: within the key's scopes, as far as the action reaches."""
+        if ACTIONS[self.action].door is Door.KEY and not opens(caller.scopes, self.action):
+            has, needs = ", ".join(sorted(caller.scopes)), needed(self.action)
+            wrong = f"This key has the scope {has}; {self.action} needs {needs}."
+            raise ForbiddenError("scope_missing", wrong, todo=f"Mint a key for it: suanlian key add --scope {needs}")
+        return caller.model_copy(update={"sees_all": reaches_all(caller, self.action)})
 
 
 async def _caller(request: Request) -> Caller | None:
@@ -124,7 +133,9 @@ def may(action: str) -> Callable[[Request], Caller]:
 
 def who_may(caller: Caller | None, action: str) -> Caller | None:
     """The caller where the policy lets them do ``action`` too; for what is decided in the middle of a route."""
-    return None if allowed(caller, action) is Access.DENIED else caller
+    if caller is None or allowed(caller, action) is Access.DENIED or not opens(caller.scopes, action):
+        return None
+    return caller.model_copy(update={"sees_all": reaches_all(caller, action)})
 
 
 def write(hub: Hub, caller: Caller | None, work: Callable[[Unit], T]) -> T:

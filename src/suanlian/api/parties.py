@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from suanlian.api.deps import MAX_LIMIT, May, TheHub, TheRetry, may, write
 from suanlian.api.listing import Listing, listed
 from suanlian.model.base import Name, Value
-from suanlian.model.party import Caller, Entity, MintedKey, NewEntity, NewPrincipal, Principal
+from suanlian.model.party import Caller, Entity, KeyAbout, Me, MintedKey, NewEntity, NewKey, NewPrincipal
 from suanlian.services import parties
 
 router = APIRouter(prefix="/v1", tags=["parties"])
@@ -27,10 +27,28 @@ def claim(hub: TheHub, body: Claim) -> MintedKey:
 
 
 @router.get("/me")
-def me(hub: TheHub, caller: Annotated[Caller, Depends(may("me.read"))]) -> Principal:
-    """Who the key belongs to."""
+def me(hub: TheHub, caller: Annotated[Caller, Depends(may("me.read"))]) -> Me:
+    """Who the key belongs to, and what it opens until when."""
     with hub.reading(caller) as unit:
-        return parties.principal_of(unit, caller.principal_id)
+        return parties.me(unit, caller)
+
+
+@router.get("/keys")
+def list_keys(
+    hub: TheHub,
+    caller: Annotated[Caller, Depends(may("key.list"))],
+    cursor: str = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
+) -> Listing[KeyAbout]:
+    """The caller's own keys, without their texts."""
+    with hub.reading(caller) as unit:
+        return listed(parties.keys_of(unit, caller, after=cursor, limit=limit + 1), limit, lambda key: key.prefix)
+
+
+@router.post("/keys")
+def mint_key(hub: TheHub, body: NewKey, caller: Annotated[Caller, Depends(may("key.mint"))]) -> MintedKey:
+    """A further key of the caller's own, with fewer scopes if they like; its text is shown this once."""
+    return write(hub, caller, lambda unit: parties.mint_own(unit, hub.secrets, caller, body))
 
 
 @router.post("/entities")
@@ -69,5 +87,5 @@ def register_principal(
 
 @router.post("/keys/{prefix}/revoke", status_code=204)
 def revoke_key(hub: TheHub, prefix: str, caller: Annotated[Caller, Depends(may("key.revoke"))]) -> None:
-    """From now on the key opens nothing."""
-    write(hub, caller, lambda unit: parties.revoke_key(unit, prefix))
+    """From now on the key opens nothing: one of the caller's own, or any for the operator."""
+    write(hub, caller, lambda unit: parties.revoke_key(unit, caller, prefix))

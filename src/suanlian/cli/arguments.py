@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from suanlian.i18n.help import N_
+from suanlian.model.party import Scope
 
 JobName = Annotated[
     str,
@@ -14,4 +15,12 @@ Index = Annotated[int, typer.Option("--index", metavar="N", min=0, help=N_("Whic
 PlatformName = Annotated[str, typer.Argument(metavar="PLATFORM", help=N_("The platform's name or identifier."))]
 OfPlatform = Annotated[
     str | None, typer.Option("--platform", metavar="PLATFORM", help=N_("Only of this platform, by name."))
+]
+ScopeOptions = Annotated[
+    list[Scope] | None,
+    typer.Option(
+        "--scope",
+        metavar="SCOPE",
+        help=N_("What the key opens: all, read, jobs, platforms, keys, admin; may be repeated, all if left out."),
+    ),
 ]

@@ -57,6 +57,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "quota_exceeded": N_("The account's quota is used up."),
     "report_stale": N_("The report names an attempt, token or version that is no longer current."),
     "route_unknown": N_("The hub has no such route or method."),
+    "scope_missing": N_("The key has not the scope that this needs."),
     "signature_expired": N_("The signature's time is over or lies ahead."),
     "signature_invalid": N_("The signature does not fit."),
     "signature_missing": N_("The call must be signed."),

@@ -1,10 +1,11 @@
-"""Entities, principals and keys: what the operator does to let people in and out."""
+"""Entities and principals: what the operator does to let people in."""
 
 from typing import Annotated
 
 import typer
 
-from suanlian.cli.output import AsJson, listing, print_json, record, remark, say
+from suanlian.cli.arguments import ScopeOptions
+from suanlian.cli.output import AsJson, listing, record, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when
 from suanlian.i18n import _
@@ -13,11 +14,10 @@ from suanlian.model.party import NewEntity, NewPrincipal, Role
 from suanlian.model.reading import read
 
 commands = nouns()
-_entity, _principal, _key = nouns(), nouns(), nouns()
+_entity, _principal = nouns(), nouns()
 for _noun, _name, _help in (
     (_entity, "entity", N_("Legal persons: add, list.")),
     (_principal, "principal", N_("Those who call: add.")),
-    (_key, "key", N_("API keys: revoke.")),
 ):
     commands.add_typer(
         _noun,
@@ -60,14 +60,17 @@ def _entities(as_json: AsJson = False) -> None:
 @_principal.command(
     "add", cls=Command, options_metavar=OPTIONS, help=N_("Let somebody in and get their API key (operator).")
 )
-def _add_principal(
+def _add_principal(  # noqa: PLR0913, PLR0917 - a command has as many options as people need
     name: Annotated[str, typer.Argument(metavar="NAME", help=N_("Their name here."))],
     role: Annotated[Role, typer.Option("--role", metavar="ROLE", help=N_("operator, supervisor, provider or buyer."))],
     entity: Annotated[str, typer.Option("--entity", metavar="NAME", help=N_("The legal person that they act for."))],
     valid_days: Annotated[int, typer.Option("--days", metavar="N", help=N_("How many days the key holds."))] = 365,
+    scopes: ScopeOptions = None,
     as_json: AsJson = False,
 ) -> None:
-    asked = {"name": name, "role": role, "entity": entity, "valid_days": valid_days}
+    asked: dict[str, object] = {"name": name, "role": role, "entity": entity, "valid_days": valid_days}
+    if scopes:
+        asked["scopes"] = tuple(scopes)
     with open_hub() as hub:
         minted = hub.parties.add_principal(read(NewPrincipal, asked))
     fields = [
@@ -84,21 +87,3 @@ def _add_principal(
 @_principal.callback()
 def _principals() -> None:
     """Keep `add` a command below `principal`, though it is the only one."""
-
-
-@_key.callback()
-def _keys() -> None:
-    """Keep `revoke` a command below `key`, though it is the only one."""
-
-
-@_key.command("revoke", cls=Command, options_metavar=OPTIONS, help=N_("Make a key worthless at once (operator)."))
-def _revoke(
-    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help=N_("The public part at the key's beginning."))],
-    as_json: AsJson = False,
-) -> None:
-    with open_hub() as hub:
-        hub.parties.revoke_key(prefix)
-    if as_json:
-        print_json({"prefix": prefix, "revoked": True})
-    else:
-        say(_("The key {prefix} is revoked.").format(prefix=prefix))

@@ -53,6 +53,7 @@ CODES: Final[Mapping[str, str]] = {
     "quota_exceeded": "The account's quota is used up.",
     "report_stale": "The report names an attempt, token or version that is no longer current.",
     "route_unknown": "The hub has no such route or method.",
+    "scope_missing": "The key has not the scope that this needs.",
     "signature_expired": "The signature's time is over or lies ahead.",
     "signature_invalid": "The signature does not fit.",
     "signature_missing": "The call must be signed.",

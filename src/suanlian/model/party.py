@@ -1,11 +1,18 @@
 """Who takes part: entities (legal persons), their accounts and projects, the principals that call, and their roles."""
 
 from enum import StrEnum
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field
 
-from suanlian.model.base import Name, Text, Utc, Value
+from suanlian.model.base import Name, Text, Utc, Value, Wire
 from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
+
+MAX_KEY_DAYS: Final = 3650
+
+
+def _in_order(scopes: "tuple[Scope, ...]") -> "tuple[Scope, ...]":
+    return tuple(scope for scope in Scope if scope in scopes)
 
 
 class Role(StrEnum):
@@ -15,6 +22,21 @@ class Role(StrEnum):
     SUPERVISOR = "supervisor"
     PROVIDER = "provider"
     BUYER = "buyer"
+
+
+class Scope(StrEnum):
+    """A named set of actions that a key opens; the actions of each are data in ``rules/scopes.py``."""
+
+    ALL = "all"
+    READ = "read"
+    JOBS = "jobs"
+    PLATFORMS = "platforms"
+    KEYS = "keys"
+    ADMIN = "admin"
+
+
+Scopes = Annotated[tuple[Scope, ...], Field(min_length=1, max_length=len(Scope)), AfterValidator(_in_order)]
+"""One or more scopes, each once, in the order of ``Scope``."""
 
 
 class Entity(Value):
@@ -57,7 +79,27 @@ class NewPrincipal(Value):
     name: Name
     role: Role
     entity: Name = Field(description="name of the entity; its account is made when it has none")
-    valid_days: int = Field(default=365, ge=1, le=3650)
+    valid_days: int = Field(default=365, ge=1, le=MAX_KEY_DAYS)
+    scopes: Scopes = (Scope.ALL,)
+
+
+class NewKey(Value):
+    """What somebody states to mint a further key of their own."""
+
+    label: Text = Field(default="", description="what it is for, as lists show it")
+    scopes: Scopes = (Scope.ALL,)
+    valid_days: int = Field(default=90, ge=1, le=MAX_KEY_DAYS)
+
+
+class KeyAbout(Wire):
+    """An API key as its holder sees it; never its text."""
+
+    prefix: str
+    label: Text = ""
+    scopes: Scopes
+    created_at: Utc
+    expires_at: Utc
+    revoked_at: Utc | None = None
 
 
 class Principal(Value):
@@ -68,6 +110,15 @@ class Principal(Value):
     role: Role
     entity_id: EntityId
     account_id: AccountId
+
+
+class Me(Principal):
+    """Who calls, for which entity, and with which key."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    entity: str = ""
+    key: KeyAbout | None = None
 
 
 class Caller(Value):
@@ -81,11 +132,10 @@ class Caller(Value):
     request_id: str = ""
     on_behalf_of: str = ""
     source: str = ""
-
-    @property
-    def sees_all(self) -> bool:
-        """Whether metadata of every account is open to this caller."""
-        return self.role in (Role.OPERATOR, Role.SUPERVISOR)
+    key_prefix: str = ""
+    scopes: frozenset[Scope] = frozenset()
+    sees_all: bool = False
+    """Whether what is asked for reaches what belongs to others. The policy says so, action by action, at the door."""
 
 
 class MintedKey(Value):
@@ -94,3 +144,4 @@ class MintedKey(Value):
     principal: Principal
     key: str
     expires_at: Utc
+    scopes: Scopes = (Scope.ALL,)

@@ -1,7 +1,8 @@
-"""Who may do what? The policy is data: one row an action, deny where nothing is granted.
+"""Who may do what, with whose things? The policy is data: role x action x relation, deny where nothing is granted.
 
 The supervisor reads metadata of all and does nothing; the operator runs the hub and sees metadata of jobs; a provider
 sees its own platform; a buyer sees its own account. Inputs, logs and outputs are open to their owner alone.
+``ACTIONS`` grants a role an access, ``REACH`` says what that access opens of one's own and of what is another's.
 """
 
 from collections.abc import Mapping
@@ -20,7 +21,34 @@ class Access(StrEnum):
     """Of everybody's, but no inputs, environment, command, log or output; the spec is left out of the answer."""
     OWN = "own"
     """Things of the caller's own account (a buyer) or of its entity's own platforms (a provider)."""
+    PUBLIC = "public"
+    """What every role is told alike: the catalogue. It opens no row that has an owner."""
     DENIED = "denied"
+
+
+class Relation(StrEnum):
+    """Whose a thing is, seen from the caller."""
+
+    OWN = "own"
+    FOREIGN = "foreign"
+
+
+class Sight(StrEnum):
+    """What of a thing is open. Where it is nothing, the answer is the same as if the thing did not exist."""
+
+    ALL = "all"
+    METADATA = "metadata"
+    NOTHING = "nothing"
+
+
+REACH: Final[Mapping[Access, Mapping[Relation, Sight]]] = {
+    Access.FULL: {Relation.OWN: Sight.ALL, Relation.FOREIGN: Sight.ALL},
+    Access.METADATA: {Relation.OWN: Sight.METADATA, Relation.FOREIGN: Sight.METADATA},
+    Access.OWN: {Relation.OWN: Sight.ALL, Relation.FOREIGN: Sight.NOTHING},
+    Access.PUBLIC: {Relation.OWN: Sight.ALL, Relation.FOREIGN: Sight.NOTHING},
+    Access.DENIED: {Relation.OWN: Sight.NOTHING, Relation.FOREIGN: Sight.NOTHING},
+}
+"""What an access opens, by whose the thing is."""
 
 
 class Door(StrEnum):
@@ -43,7 +71,8 @@ class Rule:
 
 _OPERATOR: Final = {Role.OPERATOR: Access.FULL}
 _WATCHERS: Final = {Role.OPERATOR: Access.METADATA, Role.SUPERVISOR: Access.METADATA}
-_ALL: Final = dict.fromkeys(Role, Access.FULL)
+_ALL: Final = dict.fromkeys(Role, Access.PUBLIC)
+_EACH_OWN: Final = dict.fromkeys(Role, Access.OWN)
 _BUYER: Final = {Role.BUYER: Access.OWN}
 _PROVIDER: Final = {Role.PROVIDER: Access.OWN}
 
@@ -54,11 +83,14 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "identifier.resolve": Rule(reads=True, door=Door.OPEN),
     # the same route, once it turns out that the identifier names a job
     "identifier.resolve-job": Rule(reads=True, grants={**_BUYER, **_WATCHERS}),
-    "me.read": Rule(reads=True, grants=_ALL),
+    "me.read": Rule(reads=True, grants=_EACH_OWN),
     "entity.register": Rule(reads=False, grants=_OPERATOR),
     "entity.list": Rule(reads=True, grants={**_OPERATOR, Role.SUPERVISOR: Access.METADATA}),
     "principal.register": Rule(reads=False, grants=_OPERATOR),
-    "key.revoke": Rule(reads=False, grants=_OPERATOR),
+    "key.list": Rule(reads=True, grants=_EACH_OWN),
+    "key.mint": Rule(reads=False, grants=_EACH_OWN),
+    # everybody gives up keys of their own; the operator takes away anybody's
+    "key.revoke": Rule(reads=False, grants={**_EACH_OWN, **_OPERATOR}),
     "platform.apply": Rule(reads=False, grants=_PROVIDER),
     "platform.approve": Rule(reads=False, grants=_OPERATOR),
     "platform.suspend": Rule(reads=False, grants=_OPERATOR),
@@ -115,3 +147,13 @@ def allowed(caller: Caller | None, action: str) -> Access:
     if caller is None or rule.door is Door.CONNECTOR:
         return Access.DENIED
     return rule.grants.get(caller.role, Access.DENIED)
+
+
+def sight(caller: Caller | None, action: str, relation: Relation) -> Sight:
+    """What ``action`` opens to ``caller`` of a thing that is their own or another's. Raises KeyError as ``allowed``."""
+    return REACH[allowed(caller, action)][relation]
+
+
+def reaches_all(caller: Caller | None, action: str) -> bool:
+    """Whether ``action`` opens to ``caller`` what belongs to others, in all or in its metadata."""
+    return sight(caller, action, Relation.FOREIGN) is not Sight.NOTHING

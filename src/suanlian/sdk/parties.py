@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from suanlian.model.base import Name, Value
-from suanlian.model.party import Entity, MintedKey, NewEntity, NewPrincipal, Principal
+from suanlian.model.party import Entity, KeyAbout, Me, MintedKey, NewEntity, NewKey, NewPrincipal
 from suanlian.sdk.paging import items, part
 from suanlian.sdk.people import Call, Transport
 
@@ -19,9 +19,17 @@ class Parties:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def me(self) -> Principal:
-        """Who calls. Raises UnauthenticatedError."""
-        return self._transport.read(Principal, "/v1/me")
+    def me(self) -> Me:
+        """Who calls, and with which key. Raises UnauthenticatedError."""
+        return self._transport.read(Me, "/v1/me")
+
+    def keys(self) -> Iterator[KeyAbout]:
+        """Every key of the caller's own."""
+        return items(self._transport, KeyAbout, "/v1/keys")
+
+    def add_key(self, key: NewKey) -> MintedKey:
+        """A further key of the caller's own; it is shown this once. Raises ForbiddenError ``scope_missing``."""
+        return self._transport.act(MintedKey, "/v1/keys", key.model_dump_json().encode(), repeatable=False)
 
     def claim(self, link: str, name: str = "operator") -> MintedKey:
         """Become the first operator by the one-time link. Raises ``link_invalid`` when it is used or over."""
@@ -42,5 +50,5 @@ class Parties:
         return self._transport.act(MintedKey, "/v1/principals", content, repeatable=False)
 
     def revoke_key(self, prefix: str) -> None:
-        """Make the key with this prefix worthless at once (operator). A second time is no error."""
+        """Make an own key worthless at once, or anybody's (operator). Raises NotFoundError the second time."""
         self._transport.send(Call("POST", f"/v1/keys/{part(prefix)}/revoke", content=b"{}"))

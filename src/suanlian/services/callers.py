@@ -8,7 +8,7 @@ from suanlian.crypto.apikeys import TokenKind, matches, split
 from suanlian.crypto.errors import TokenError
 from suanlian.model.errors import UnauthenticatedError
 from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
-from suanlian.model.party import Caller, Role
+from suanlian.model.party import Caller, Role, Scope
 from suanlian.services.ports import Secrets
 from suanlian.store import parties, platforms
 from suanlian.store.unit import Row, Unit
@@ -42,6 +42,8 @@ def caller_of(unit: Unit, key: str, secrets: Secrets) -> KnownCaller:
         entity_id=EntityId(row["entity_id"]),
         account_id=AccountId(row["account_id"]),
         project_id=ProjectId(row["project_id"]),
+        key_prefix=row["prefix"],
+        scopes=frozenset(Scope(name) for name in row["scopes"].split()),
     )
     return KnownCaller(caller, row["expires_at"])
 

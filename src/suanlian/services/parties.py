@@ -8,7 +8,19 @@ from suanlian.crypto.errors import TokenError
 from suanlian.model.errors import ConflictError, ForbiddenError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import AccountId, EntityId, Kind, PrincipalId, new_id, public_id
-from suanlian.model.party import Entity, MintedKey, NewEntity, NewPrincipal, Principal, Role
+from suanlian.model.party import (
+    Caller,
+    Entity,
+    KeyAbout,
+    Me,
+    MintedKey,
+    NewEntity,
+    NewKey,
+    NewPrincipal,
+    Principal,
+    Role,
+)
+from suanlian.rules.scopes import covers
 from suanlian.services.ports import Node, Secrets
 from suanlian.store import parties
 from suanlian.store.unit import Row, Unit
@@ -80,7 +92,7 @@ def register_principal(unit: Unit, secrets: Secrets, new: NewPrincipal) -> Minte
     if row["role"] != new.role.value:
         wrong = f"{new.name!r} of {new.entity!r} has the role {row['role']}."
         raise ConflictError("duplicate_name", wrong, todo="Choose another name for another role.", field="role")
-    return _mint(unit, secrets, row, new.valid_days)
+    return _mint(unit, secrets, row, NewKey(scopes=new.scopes, valid_days=new.valid_days))
 
 
 def _add_principal(unit: Unit, entity: Row, new: NewPrincipal) -> Row:
@@ -100,13 +112,37 @@ def _add_principal(unit: Unit, entity: Row, new: NewPrincipal) -> Row:
     return row
 
 
-def _mint(unit: Unit, secrets: Secrets, principal: Row, valid_days: int) -> MintedKey:
+def _mint(unit: Unit, secrets: Secrets, principal: Row, new: NewKey) -> MintedKey:
     token = mint(TokenKind.API_KEY, secrets.random_bytes)
-    expires_at = unit.now + timedelta(days=valid_days)
+    expires_at = unit.now + timedelta(days=new.valid_days)
     row = {"prefix": token.prefix, "hash": keyed_hash(token.text, secrets.pepper), "principal_id": principal["id"]}
-    parties.add_key(unit, {**row, "created_at": unit.now, "expires_at": expires_at})
-    unit.record(EventType.KEY_MINTED, principal["id"], prefix=token.prefix)
-    return MintedKey(principal=_principal(principal), key=token.text, expires_at=expires_at)
+    row |= {"created_at": unit.now, "expires_at": expires_at, "label": new.label, "scopes": " ".join(new.scopes)}
+    parties.add_key(unit, row)
+    unit.record(
+        EventType.KEY_MINTED, principal["id"], prefix=token.prefix, scopes=list(new.scopes), expires_at=expires_at
+    )
+    return MintedKey(principal=_principal(principal), key=token.text, expires_at=expires_at, scopes=new.scopes)
+
+
+def mint_own(unit: Unit, secrets: Secrets, caller: Caller, new: NewKey) -> MintedKey:
+    """A further key for the caller, which opens no more than the one that they call with. Raises ForbiddenError."""
+    if not covers(caller.scopes, new.scopes):
+        wrong = f"This key has {', '.join(sorted(caller.scopes))}; it cannot hand on {', '.join(new.scopes)}."
+        raise ForbiddenError("scope_missing", wrong, todo="Ask for fewer scopes, or use a key that has them.")
+    principal = parties.find_principal(unit, caller.principal_id)
+    if principal is None:
+        raise NotFoundError("not_found", "There is no such principal.")
+    return _mint(unit, secrets, principal, new)
+
+
+def keys_of(unit: Unit, caller: Caller, *, after: str, limit: int) -> list[KeyAbout]:
+    """The caller's own keys; those that no longer open anything too."""
+    return [_about(row) for row in parties.keys_of(unit, caller.principal_id, after=after, limit=limit)]
+
+
+def _about(row: Row) -> KeyAbout:
+    columns = ("prefix", "label", "created_at", "expires_at", "revoked_at")
+    return KeyAbout.model_validate({**{c: row[c] for c in columns}, "scopes": tuple(row["scopes"].split())})
 
 
 def _principal(row: Row) -> Principal:
@@ -119,12 +155,13 @@ def _principal(row: Row) -> Principal:
     )
 
 
-def principal_of(unit: Unit, principal_id: str) -> Principal:
-    """Who a caller is. Raises NotFoundError."""
-    row = parties.find_principal(unit, principal_id)
-    if row is None:
+def me(unit: Unit, caller: Caller) -> Me:
+    """Who a caller is, for which entity, with which key. Raises NotFoundError."""
+    row, key = parties.find_principal(unit, caller.principal_id), parties.find_key(unit, caller.key_prefix)
+    entity = None if row is None else parties.entity_of(unit, row["entity_id"])
+    if row is None or entity is None or key is None:
         raise NotFoundError("not_found", "There is no such principal.")
-    return _principal(row)
+    return Me(**_principal(row).model_dump(), entity=entity["name"], key=_about(key))
 
 
 def list_entities(unit: Unit, *, after: str, limit: int) -> list[Entity]:
@@ -132,11 +169,11 @@ def list_entities(unit: Unit, *, after: str, limit: int) -> list[Entity]:
     return [Entity.model_validate(dict(row)) for row in parties.list_entities(unit, after=after, limit=limit)]
 
 
-def revoke_key(unit: Unit, prefix: str) -> None:
-    """From now on the key opens nothing. Raises NotFoundError when it is not there or revoked already."""
-    if not parties.revoke_key(unit, prefix):
-        wrong = f"There is no valid key with the prefix {prefix!r}."
-        raise NotFoundError(
-            "not_found", wrong, todo="The prefix is the part of the key between the first two underscores."
-        )
+def revoke_key(unit: Unit, caller: Caller, prefix: str) -> None:
+    """From now on the key opens nothing. Raises NotFoundError when the caller has no valid key of this prefix."""
+    whose = None if caller.sees_all else caller.principal_id
+    if not parties.revoke_key(unit, prefix, principal_id=whose):
+        wrong = f"There is no valid key with the prefix {prefix[:80]!r} that you may revoke."
+        todo = "suanlian keys lists yours; the prefix is the part of the key between the first two underscores."
+        raise NotFoundError("not_found", wrong, todo=todo)
     unit.record(EventType.KEY_REVOKED, prefix)

@@ -8,7 +8,7 @@ from suanlian.crypto.errors import TokenError
 from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import ConnectorId, HubId, Kind, PlatformId, new_id, public_id
-from suanlian.model.party import Caller, Role
+from suanlian.model.party import Caller
 from suanlian.model.platform import PLATFORM_TRANSITIONS, Connector, NewPlatform, Platform, PlatformKind, PlatformState
 from suanlian.model.protocol import EnrolAnswer, EnrolCall, Wish
 from suanlian.services.ports import Node, Secrets
@@ -217,6 +217,6 @@ def connectors(unit: Unit, caller: Caller, ref: str) -> list[Connector]:
 def owned(unit: Unit, caller: Caller, ref: str) -> Row:
     """The platform's row when it is the caller's own, or the caller sees all. Raises NotFoundError for others."""
     row = find(unit, ref)
-    if row["entity_id"] != caller.entity_id and caller.role not in (Role.OPERATOR, Role.SUPERVISOR):
+    if row["entity_id"] != caller.entity_id and not caller.sees_all:
         raise NotFoundError("not_found", f"You own no platform {ref[:80]!r}.", todo="suanlian platforms lists all.")
     return row

@@ -92,9 +92,17 @@ def find_key(unit: Unit, prefix: str) -> Row | None:
     return unit.connection.execute(query).mappings().one_or_none()
 
 
-def revoke_key(unit: Unit, prefix: str) -> bool:
-    """Whether it was there and not yet revoked."""
+def keys_of(unit: Unit, principal_id: str, *, after: str = "", limit: int | None = None) -> Sequence[Row]:
+    """A principal's own keys, in the order of their prefixes."""
+    query = select(t.api_key).where(t.api_key.c.principal_id == principal_id, t.api_key.c.prefix > after)
+    return unit.connection.execute(query.order_by(t.api_key.c.prefix).limit(limit)).mappings().all()
+
+
+def revoke_key(unit: Unit, prefix: str, *, principal_id: str | None = None) -> bool:
+    """Whether it was there and not yet revoked; only among a principal's own keys where one is named."""
     which = (t.api_key.c.prefix == prefix) & t.api_key.c.revoked_at.is_(None)
+    if principal_id is not None:
+        which &= t.api_key.c.principal_id == principal_id
     return unit.connection.execute(update(t.api_key).where(which).values(revoked_at=unit.now)).rowcount == 1
 
 

@@ -182,6 +182,15 @@ CONNECTOR: Final[Document] = {
     "enrolled_at": MOMENT,
 }
 PRINCIPAL: Final[Document] = {"id": "x", "name": "ling", "role": "buyer", "entity_id": "e", "account_id": "a"}
+KEY: Final[Document] = {
+    "prefix": "abc",
+    "label": "nightly",
+    "scopes": ["read", "jobs"],
+    "created_at": LATER,
+    "expires_at": LATER,
+    "revoked_at": None,
+}
+ME: Final[Document] = {**PRINCIPAL, "entity": "anhui", "key": KEY}
 MINTED: Final[Document] = {"principal": PRINCIPAL, "key": "sl_abc_def", "expires_at": LATER}
 ENTITY: Final[Document] = {
     "id": "e",

@@ -1,6 +1,6 @@
 """Entities, accounts, projects, principals, their keys and one-time tokens."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Table, UniqueConstraint, text
 
 from suanlian.store.columns import Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
@@ -55,6 +55,9 @@ api_key = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("revoked_at", Moment),
+    # what its holder calls it, and what it opens: names of model/party.Scope between spaces
+    Column("label", Line, nullable=False, server_default=text("''")),
+    Column("scopes", Line, nullable=False, server_default=text("'all'")),
 )
 
 one_time = Table(
