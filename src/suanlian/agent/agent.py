@@ -12,6 +12,7 @@ from suanlian.agent.logs import STREAMS, send_piece
 from suanlian.agent.moves import SLOW, make
 from suanlian.agent.outbox import Outbox
 from suanlian.agent.policy import House
+from suanlian.agent.probes import architecture_of, offered, written
 from suanlian.agent.reconcile import Move, decide, observed
 from suanlian.agent.row import Row, Step
 from suanlian.drivers.contract import DriverError, Lists, NativeId
@@ -57,6 +58,8 @@ class Agent:
             note_inventory(desk.ledger, found_here=str(error))
             raise
         note_inventory(desk.ledger, found_here="")
+        flavors = offered(inventory.flavors, architecture_of(desk.driver))
+        inventory = inventory.model_copy(update={"flavors": flavors})
         desk.house[:] = [House(desk.config.policy, inventory, status)]
 
     def publish(self) -> bool:
@@ -67,7 +70,9 @@ class Agent:
         desk = self.desk
         if not desk.house:
             return False
-        call = InventoryCall(inventory=desk.house[-1].inventory, offers=desk.config.offers)
+        call = InventoryCall(
+            inventory=desk.house[-1].inventory, offers=desk.config.offers, probes=desk.config.policy.probes
+        )
         if call == self._published:
             return False
         try:
@@ -89,7 +94,9 @@ class Agent:
         """Ask what should be true, and journal it; returns how many attempts it changed."""
         desk = self.desk
         answer = desk.hub.poll(PollCall(revision=desk.ledger.revision(), wait_s=wait_s))
-        changed = desk.ledger.take(answer, desk.clock())
+        architecture, cap = architecture_of(desk.driver), desk.config.policy.probes
+        told = tuple(written(said, architecture, cap) for said in answer.instructions)
+        changed = desk.ledger.take(answer.model_copy(update={"instructions": told}), desk.clock())
         if answer.more:
             return changed + self.poll(0)
         self._polled = True

@@ -12,6 +12,7 @@ from suanlian.model.base import Name, Text, Value
 from suanlian.model.errors import FieldFault, InvalidError
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Flavor, Share, Site
+from suanlian.model.probe import ProbeCap
 from suanlian.model.protocol import MAX_POLL_S
 from suanlian.sdk.address import hub_address
 
@@ -72,6 +73,7 @@ class Policy(Value):
         default=(), description="scheme://host:port of inputs that may be read though they are not public addresses"
     )
     paused: bool = Field(default=False, description="begin paused; `pause` and `resume` override it")
+    probes: ProbeCap = Field(default=ProbeCap(), description="what the hub's own small jobs may take here")
     max_input_mib: int = Field(default=1024, ge=1, le=1024 * 1024, description="longest input that is fetched by URL")
 
 

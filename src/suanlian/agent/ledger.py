@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS segments (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS segments_unbatched ON segments (attempt_id) WHERE batch IS NULL;
 CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, body TEXT NOT NULL, answered INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS probes (attempt_id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS flags (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 
@@ -124,6 +125,17 @@ class Ledger:
                 )
         return after
 
+    def probes_since(self, moment: datetime) -> list[AttemptId]:
+        """The hub's own small jobs that were let in from then on."""
+        with self._lock:
+            found = self._db.execute("SELECT attempt_id FROM probes WHERE at >= ? ORDER BY at", (moment.isoformat(),))
+            return [AttemptId(attempt_id) for (attempt_id,) in found]
+
+    def count_probe(self, attempt_id: AttemptId, now: datetime) -> None:
+        """Count a probe that is let in; the same one is counted once."""
+        with self._unit() as db:
+            db.execute("INSERT OR IGNORE INTO probes (attempt_id, at) VALUES (?, ?)", (attempt_id, now.isoformat()))
+
     def revision(self) -> int:
         """From where to ask next; 0 at the beginning."""
         return int(self.flag("revision") or 0)
@@ -201,6 +213,7 @@ class Ledger:
                 (Step.FORGOTTEN, old),
             )
             db.execute("DELETE FROM attempts WHERE step = ? AND changed_at < ?", (Step.FORGOTTEN, old))
+            db.execute("DELETE FROM probes WHERE at < ?", (old,))
             # the highest number stays, or the next batch would take a number that was used
             db.execute(
                 "DELETE FROM batches WHERE answered = 1 AND number < (SELECT max(number) FROM batches)"

@@ -1,11 +1,12 @@
 """How is each move made? One short function a move: look, do, journal. Each may be repeated after a crash."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from suanlian.agent import policy
+from suanlian.agent import policy, probes
 from suanlian.agent.collect import collect_and_close
 from suanlian.agent.desk import STALE, Desk, coded, log
 from suanlian.agent.fetch import HostUnknownError
@@ -17,6 +18,7 @@ from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.job import JobState
 from suanlian.model.protocol import Instruction
 
+_DAY: Final = timedelta(days=1)
 MAX_STAGE_TRIES: Final = 6
 """Together about half a minute; then the platform says that it cannot have the inputs."""
 MAX_HOST_TRIES: Final = 3
@@ -31,10 +33,23 @@ def admit(desk: Desk, row: Row) -> None:
         return
     others = [other for other in desk.ledger.rows() if other.attempt_id != row.attempt_id]
     refusal = policy.admit(said, desk.house[-1], others)
+    over = _over_cap(desk, said, others) if refusal is None and said.probe is not None else None
     if refusal is not None:
         desk.close(row, refusal.state, refusal.reason)
+    elif over is not None:
+        desk.close(row, JobState.PREEMPTED, over)
     else:
         desk.change(row, lambda was: was.with_(step=Step.STAGING))
+
+
+def _over_cap(desk: Desk, said: Instruction, others: Sequence[Row]) -> str | None:
+    """Why the owner's cap on probes does not let it in; what it lets in is counted, durably, before it is admitted."""
+    now = desk.clock()
+    made = [found for found in desk.ledger.probes_since(now - _DAY) if found != said.attempt_id]
+    over = probes.over_cap(said, desk.house[-1].policy.probes, others, len(made))
+    if over is None:
+        desk.ledger.count_probe(said.attempt_id, now)
+    return over
 
 
 def lay_out(desk: Desk, row: Row) -> None:

@@ -11,6 +11,7 @@ from suanlian.agent.row import HOLDING, Row
 from suanlian.drivers.contract import DriverStatus
 from suanlian.model.job import JobState, Variant
 from suanlian.model.platform import Flavor, Inventory, Share
+from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Instruction
 from suanlian.model.quantity import Resources, shown, total
 
@@ -54,6 +55,8 @@ def _unready(house: House) -> Refusal | None:
 
 def _unwelcome(said: Instruction, house: House) -> Refusal | None:
     policy = house.policy
+    if said.probe is not None:
+        return None  # the owner's cap says what these may take, and they run nothing but our own program
     if said.entity == policy.own_entity:
         return None
     if ANYBODY not in policy.entities and said.entity not in policy.entities:
@@ -67,6 +70,8 @@ def _senseless(said: Instruction, flavor: Flavor) -> Refusal | None:
     if said.spec is None or said.variant not in range(len(said.spec.variants)):
         return _never(f"the instruction names variant {said.variant}, which the job does not have")
     variant = said.spec.variants[said.variant]
+    if (said.probe is not None) is not (variant.environment == PROBE_ENVIRONMENT):
+        return _never(f"the environment {PROBE_ENVIRONMENT!r} is for the hub's own probes, and they have no other")
     if not _runs(variant, flavor):
         software = variant.environment or variant.image
         return _never(f"flavor {flavor.name!r} does not run {software!r} for {variant.architecture.value}")

@@ -7,6 +7,7 @@ from typing import Final
 from suanlian.model.base import LongText, Name, Utc, Value
 from suanlian.model.ids import AttemptId, JobId
 from suanlian.model.job import JobState, Outcome
+from suanlian.model.probe import Purpose
 from suanlian.model.protocol import Instruction, Wish
 from suanlian.model.quantity import Resources
 
@@ -47,6 +48,7 @@ class Row(Value):
     granted: Resources
     wish: Wish
     wish_version: int
+    probe: Purpose | None = None
     step: Step = Step.RECEIVED
     native_id: str | None = None
     state: JobState = JobState.INITIALIZING
@@ -105,6 +107,7 @@ def first_row(said: Instruction) -> Row:
         granted=said.granted,
         wish=said.wish,
         wish_version=said.version,
+        probe=said.probe,
         step=begun,
     )
 

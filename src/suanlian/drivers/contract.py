@@ -13,6 +13,7 @@ from typing import NewType, Protocol, runtime_checkable
 
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
+from suanlian.model.performance import Architecture
 from suanlian.model.platform import Flavor
 from suanlian.model.quantity import Resources
 
@@ -158,4 +159,13 @@ class Lists(Protocol):
 
     def known(self) -> Iterator[tuple[NativeId, AttemptId]]:
         """Every native job of ours that the engine still knows, ended or not."""
+        ...
+
+
+@runtime_checkable
+class Probes(Protocol):
+    """The hub's own small jobs can run here: the driver offers the environment ``suanlian-probe`` by itself."""
+
+    def probe_architecture(self) -> Architecture | None:
+        """Of which architecture that environment is; None when it is not there. Flavors of another do not offer it."""
         ...

@@ -27,6 +27,7 @@ CODES: Final[Mapping[str, str]] = {
     "digest_mismatch": "The body does not have the digest that was signed.",
     "duplicate_name": "The name is taken.",
     "engine_failed": "The platform's engine refused or failed.",
+    "environment_reserved": "The environment is for the hub's own probes.",
     "field_invalid": "A field has a value that cannot be meant.",
     "forbidden": "The caller's role may not do this.",
     "hub_unavailable": "The hub did not answer in time.",

@@ -1,13 +1,22 @@
-"""The hub's own small jobs, by which it finds out for itself what a platform can do, and the owner's cap on them."""
+"""The hub's own small jobs, by which it finds out for itself what a platform can do, and the owner's cap on them.
 
+A probe is told by values, never by a command: the connector writes the command itself (``probe_spec``), so that no hub
+can get a platform to run anything else as a probe.
+"""
+
+import math
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from suanlian.model.base import Value
+from suanlian.model.job import JobSpec, Variant
 from suanlian.model.money import Amount
+from suanlian.model.performance import Architecture
+from suanlian.model.platform import NamedEnvironment
+from suanlian.model.quantity import Resources
 
 PROBE_ENVIRONMENT: Final = "suanlian-probe"
 """The environment in which probes run; a connector offers it to probes alone, and no submitted job may name it."""
@@ -30,3 +39,57 @@ class ProbeCap(Value):
     cpu: Annotated[Amount, Field(ge=0, le=10_000)] = Decimal(1)
     seconds: int = Field(default=60, ge=0, le=3600)
     per_day: int = Field(default=200, ge=0, le=100_000)
+
+
+class Tick(Value):
+    """Lines in even intervals: ``begin TOKEN``, ``tick 1`` ... ``tick N``. No two processes say the same."""
+
+    program: Literal["tick"] = "tick"
+    lines: int = Field(default=10, ge=0, le=10_000)
+    interval_ms: int = Field(default=100, ge=0, le=60_000)
+    outputs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def seconds(self) -> int:
+        """How long it takes at most, rounded up; the interpreter's start comes on top."""
+        return math.ceil(self.lines * self.interval_ms / 1000)
+
+
+class Hold(Value):
+    """Keeps so much memory in use for so long, and says ``held`` at its end."""
+
+    program: Literal["hold"] = "hold"
+    hold_ms: int = Field(default=1000, ge=0, le=3_600_000)
+    memory_mib: int = Field(default=0, ge=0, le=16_777_216)
+    outputs: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def seconds(self) -> int:
+        """How long it takes at most, rounded up."""
+        return math.ceil(self.hold_ms / 1000)
+
+
+ProbeTask = Annotated[Tick | Hold, Field(discriminator="program")]
+"""What a probe does: one of the programs of ``suanlian.probe`` with its values."""
+
+PROBE_TASK: Final[TypeAdapter[Tick | Hold]] = TypeAdapter(ProbeTask)
+"""Reads and writes a ``ProbeTask``."""
+
+
+def probe_spec(task: Tick | Hold, granted: Resources, architecture: Architecture, wall_time_s: int) -> JobSpec:
+    """The job that a probe is, written from its values alone."""
+    command = (task.program, task.model_dump_json())
+    return JobSpec(
+        name=f"probe-{task.program}",
+        resources=granted,
+        variants=(Variant(architecture=architecture, environment=PROBE_ENVIRONMENT, command=command),),
+        wall_time_s=max(1, wall_time_s),
+        outputs=task.outputs,
+        attempts=1,
+    )
+
+
+def probe_environment(architecture: Architecture) -> NamedEnvironment:
+    """The environment of probes as a flavor declares it."""
+    description = "the hub's own small jobs, within the owner's cap"
+    return NamedEnvironment(name=PROBE_ENVIRONMENT, architecture=architecture, description=description)

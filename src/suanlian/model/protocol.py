@@ -15,7 +15,7 @@ from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
 from suanlian.model.job import JobSpec, JobState, Outcome, Path
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Inventory
-from suanlian.model.probe import ProbeCap, Purpose
+from suanlian.model.probe import ProbeCap, ProbeTask, Purpose
 from suanlian.model.quantity import Resources
 from suanlian.model.usage import UsageBatch
 
@@ -100,6 +100,7 @@ class Instruction(Wire):
     granted: Resources
     entity: Name = Field(description="whose job it is; the connector re-checks the owner's policy")
     probe: Purpose | None = Field(default=None, description="the hub's own job: it takes no more than the owner's cap")
+    task: ProbeTask | None = Field(default=None, description="what a probe does; the connector writes the job of it")
     spec: JobSpec | None = Field(default=None, description="present when the wish is run")
 
 

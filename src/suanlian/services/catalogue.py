@@ -1,5 +1,6 @@
 """What platforms publish: inventories and offers as append-only versions, and the places that placement compares."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -48,6 +49,8 @@ def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
     }
     rows = _changes(unit, node, connector, wanted)
     published.add(unit, rows)
+    facts = {"probe_cap": call.probes.model_dump_json(), "inventory_digest": inventory_digest(call)}
+    platforms.change_connector(unit, connector["id"], facts)
     if connector["platform_state"] == PlatformState.APPROVED:
         values = {"state": PlatformState.LIVE.value, "live_at": unit.now}
         platforms.change(unit, connector["platform_id"], PlatformState.APPROVED.value, values)
@@ -55,6 +58,11 @@ def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
     if rows:
         unit.record(EventType.INVENTORY_CHANGED, connector["platform_id"], versions=len(rows))
     return len(rows)
+
+
+def inventory_digest(call: InventoryCall) -> str:
+    """What a connector published, in a word: what was found out about it holds until this changes. Prices apart."""
+    return hashlib.sha256(call.inventory.model_dump_json().encode()).hexdigest()
 
 
 def _offers_fit(offers: Sequence[NewOffer], shares: set[str]) -> None:

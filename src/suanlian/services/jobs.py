@@ -15,6 +15,7 @@ from suanlian.model.party import Caller
 from suanlian.model.place import Place
 from suanlian.model.placement import Assignment, Explanation
 from suanlian.model.platform import Flavor, Share
+from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Wish
 from suanlian.rules.addresses import refused_address
 from suanlian.rules.feasibility import too_large
@@ -59,11 +60,20 @@ def check_all(specs: Sequence[JobSpec], checks: Checks) -> None:
         for number, item in enumerate(spec.inputs):
             if item.url is not None:
                 _check_url(item.url, f"inputs.{number}.url", checks.input_origins)
+        _check_environments(spec)
         asked = (spec.resources, spec.wants, spec.variants)
         if checks.places and asked not in fitting:
             _check_names(spec, checks)
             _check_size(spec, checks.places)
             fitting.add(asked)
+
+
+def _check_environments(spec: JobSpec) -> None:
+    for number, variant in enumerate(spec.variants):
+        if variant.environment == PROBE_ENVIRONMENT:
+            wrong = f"The environment {PROBE_ENVIRONMENT!r} is for the hub's own probes."
+            field = f"variants.{number}.environment"
+            raise InvalidError("environment_reserved", wrong, todo="suanlian flavors lists the others.", field=field)
 
 
 def _check_size(spec: JobSpec, places: Sequence[Place]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from suanlian.store import tables as t
+from suanlian.store.jobs import ordinary
 from suanlian.store.unit import Row, Unit
 
 
@@ -41,7 +42,9 @@ def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Se
     """What changed for a connector since ``revision``, with job and places; from 0: all not to be forgotten."""
     share, flavor = t.published.alias("share"), t.published.alias("flavor")
     query = (
-        select(t.attempt, t.job.c.public_id, t.job.c.spec, t.job.c.purpose, t.entity.c.name.label("entity"))
+        select(
+            t.attempt, t.job.c.public_id, t.job.c.spec, t.job.c.purpose, t.job.c.probe, t.entity.c.name.label("entity")
+        )
         .add_columns(share.c.name.label("share"), flavor.c.name.label("flavor"))
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
@@ -85,8 +88,9 @@ def unstarted_at(unit: Unit, platform_id: str) -> Sequence[Row]:
 
 
 def of_platform(unit: Unit, platform_id: str, *, before: str, limit: int) -> Sequence[Row]:
-    """What ran on a platform, newest first."""
-    query = select(t.attempt).where(t.attempt.c.platform_id == platform_id)
+    """What ran on a platform, newest first; probes apart."""
+    query = select(t.attempt).join(t.job, t.job.c.id == t.attempt.c.job_id)
+    query = query.where(t.attempt.c.platform_id == platform_id, ordinary())
     if before:
         query = query.where(t.attempt.c.id < before)
     return unit.connection.execute(query.order_by(t.attempt.c.id.desc()).limit(limit)).mappings().all()
@@ -98,7 +102,7 @@ def made_between(unit: Unit, start: datetime, end: datetime) -> Sequence[Row]:
         select(t.attempt, t.job.c.spec.label("spec"))
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
         .where(t.attempt.c.created_at < end, (t.attempt.c.ended_at.is_(None)) | (t.attempt.c.ended_at > start))
-        .where(t.job.c.purpose == "")
+        .where(ordinary())
         .order_by(t.attempt.c.id)
     )
     return unit.connection.execute(query).mappings().all()

@@ -19,6 +19,11 @@ def _visible(caller: Caller) -> ColumnElement[bool]:
     return true() if caller.sees_all else t.job.c.account_id == caller.account_id
 
 
+def ordinary() -> ColumnElement[bool]:
+    """What people submitted: lists, totals and reports are of these alone, never of the hub's own probes."""
+    return t.job.c.purpose == ""
+
+
 def add_many(unit: Unit, jobs: Sequence[Row], tasks: Sequence[Row]) -> None:
     """Insert jobs with all their tasks."""
     insert_rows(unit.connection, t.job, jobs)
@@ -51,7 +56,7 @@ class Wanted:
 
 def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> Sequence[Row]:
     """Newest first."""
-    query = select(t.job).where(_visible(caller), t.job.c.purpose == "")
+    query = select(t.job).where(_visible(caller), ordinary())
     if wanted.cursor:
         query = query.where(t.job.c.id < wanted.cursor)
     if wanted.state is not None:
@@ -64,7 +69,7 @@ def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> Sequen
 def count_by_state(unit: Unit, start: datetime, end: datetime) -> dict[str, int]:
     """How many jobs that were alive at some moment of [start, end) are in each state now."""
     alive = (t.job.c.created_at < end) & or_(t.job.c.ended_at.is_(None), t.job.c.ended_at > start)
-    query = select(t.job.c.state, func.count()).where(alive, t.job.c.purpose == "").group_by(t.job.c.state)
+    query = select(t.job.c.state, func.count()).where(alive, ordinary()).group_by(t.job.c.state)
     return {str(state): int(count) for state, count in unit.connection.execute(query)}
 
 
@@ -88,7 +93,7 @@ def queued(unit: Unit, *, after: str, limit: int) -> Sequence[Row]:
     query = (
         select(t.job, t.entity.c.name.label("entity"))
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
-        .where(t.job.c.queued > 0, t.job.c.id > after, t.job.c.purpose == "")
+        .where(t.job.c.queued > 0, t.job.c.id > after, ordinary())
         .order_by(t.job.c.id)
         .limit(limit)
     )

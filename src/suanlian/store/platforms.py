@@ -72,6 +72,12 @@ def all_connectors(unit: Unit) -> Sequence[Row]:
     return unit.connection.execute(select(t.connector).order_by(t.connector.c.id)).mappings().all()
 
 
+def change_connector(unit: Unit, connector_id: str, values: Mapping[str, Any]) -> None:
+    """Update a connector where something differs; what is as it was locks no row."""
+    differs = or_(*(t.connector.c[name].is_distinct_from(value) for name, value in values.items()))
+    unit.connection.execute(update(t.connector).where(t.connector.c.id == connector_id, differs).values(**values))
+
+
 def next_revision(unit: Unit, connector_id: str) -> int:
     """Bump the connector's counter under its row lock: what commits later has the higher number."""
     bumped = (

@@ -52,3 +52,15 @@ def all_versions(unit: Unit) -> Sequence[Row]:
     """Every version of everything, oldest first."""
     query = select(t.published).order_by(t.published.c.id, t.published.c.version)
     return unit.connection.execute(query).mappings().all()
+
+
+def shares_of(unit: Unit, connector_id: str) -> Sequence[Row]:
+    """What a connector publishes now as shares, in the order of names."""
+    newest = _newest(at=unit.now).subquery()
+    query = (
+        select(t.published)
+        .join(newest, and_(t.published.c.id == newest.c.id, t.published.c.version == newest.c.version))
+        .where(t.published.c.connector_id == connector_id, t.published.c.subject == "share")
+        .where(t.published.c.withdrawn.is_(False))
+    )
+    return unit.connection.execute(query.order_by(t.published.c.name)).mappings().all()

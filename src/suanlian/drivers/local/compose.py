@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 from suanlian.drivers.contract import DriverError, EnvironmentSetup, Work
-from suanlian.drivers.local import sandbox
+from suanlian.drivers.local import probing, sandbox
 from suanlian.drivers.local.keeper import leftover, record
 from suanlian.drivers.local.keeper.spec import Bounded, Spec
 from suanlian.drivers.local.machine import Machine
 from suanlian.drivers.local.options import LocalOptions
+from suanlian.model.probe import PROBE_ENVIRONMENT
 
 _SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin")
 
@@ -19,6 +20,8 @@ def setup_of(work: Work, options: LocalOptions) -> EnvironmentSetup:
         raise DriverError(f"this machine runs no images (wanted {work.image}): use a platform with a container engine")
     if work.environment is None:
         return EnvironmentSetup()
+    if work.environment == PROBE_ENVIRONMENT:  # ours alone: what the owner wrote under this name counts for nothing
+        return probing.setup()
     if (setup := options.environments.get(work.environment)) is None:
         known = ", ".join(sorted(options.environments)) or "none"
         raise DriverError(f"this machine has no environment {work.environment!r}; it has: {known}")

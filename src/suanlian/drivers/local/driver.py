@@ -24,13 +24,14 @@ from suanlian.drivers.contract import (
     Observation,
     Work,
 )
-from suanlian.drivers.local import machine, parse
+from suanlian.drivers.local import machine, parse, probing
 from suanlian.drivers.local.compose import compose, slot_locks
 from suanlian.drivers.local.keeper import leftover, processes, record, tree, verdict
 from suanlian.drivers.local.keeper.spec import Spec
 from suanlian.drivers.local.options import LocalOptions
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
+from suanlian.model.performance import Architecture
 from suanlian.model.platform import Flavor
 
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -46,7 +47,7 @@ __all__ = ["EnvironmentSetup", "LocalDriver", "LocalOptions"]
 
 
 class LocalDriver:
-    """One machine, one root directory. Capabilities: Streams, Stages, Lists.
+    """One machine, one root directory. Capabilities: Streams, Stages, Lists, Probes.
 
     Keepers must outlive the agent: a service ends only the agent's own process (systemd: KillMode=process). Without
     sandbox, control groups and an own user a job that wipes its environment and daemonises outlives a keeper that is
@@ -252,6 +253,10 @@ class LocalDriver:
         for entry in sorted(self._jobs.iterdir()):
             if _NAME.match(entry.name):
                 yield NativeId(entry.name), AttemptId(entry.name)
+
+    def probe_architecture(self) -> Architecture | None:
+        """This machine's own; None where the probes' program is not installed beside this file."""
+        return probing.architecture()
 
     def _known(self, native_id: str) -> Path | None:
         job = self._jobs / native_id if _NAME.match(native_id) else None

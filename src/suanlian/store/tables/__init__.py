@@ -7,7 +7,7 @@ from suanlian.store.tables.base import metadata
 from suanlian.store.tables.files import log_chunk, object_, output
 from suanlian.store.tables.journal import event, idempotency, report_received, report_sent
 from suanlian.store.tables.node import delegation, lease, node, own_prefix, uplink
-from suanlian.store.tables.onboarding import capability, conformance_run
+from suanlian.store.tables.onboarding import capability, conformance_run, staged_answer
 from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
 from suanlian.store.tables.platforms import connector, nonce, platform, published
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
@@ -43,6 +43,7 @@ __all__ = [
     "published",
     "report_received",
     "report_sent",
+    "staged_answer",
     "task",
     "uplink",
     "usage_batch",

@@ -1,6 +1,6 @@
 """What the hub found out about platforms for itself: conformance runs, and capabilities by how they are known."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, text
 
 from suanlian.store.columns import Document, Exact, Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
@@ -11,6 +11,9 @@ conformance_run = Table(
     Column("id", Id, primary_key=True),
     Column("platform_id", ForeignKey("platform.id"), nullable=False),
     Column("connector_id", ForeignKey("connector.id"), nullable=False),
+    # what it holds for: the connector's key and the digest of what it published
+    Column("public_key", Line, nullable=False, server_default=text("''")),
+    Column("inventory_digest", Label, nullable=False, server_default=text("''")),
     Column("asked_by", Label, nullable=False),
     Column("asked_at", Moment, nullable=False),
     Column("started_at", Moment),
@@ -19,6 +22,32 @@ conformance_run = Table(
     Column("passed", Boolean),
     Column("report", Document, nullable=False),
     Index("ix_conformance_run_connector", "connector_id", "asked_at"),
+)
+
+Index(
+    "ix_conformance_run_open",
+    conformance_run.c.asked_at,
+    sqlite_where=conformance_run.c.ended_at.is_(None),
+    postgresql_where=conformance_run.c.ended_at.is_(None),
+)
+
+# answers to a connector's polls that a conformance run puts in the way of the true ones, each told once
+staged_answer = Table(
+    "staged_answer",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("connector_id", ForeignKey("connector.id"), nullable=False),
+    Column("run_id", ForeignKey("conformance_run.id"), nullable=False),
+    # the version that the answer says it speaks; none: the right one
+    Column("protocol", Integer),
+    # instructions that stand in it besides the true ones
+    Column("instructions", Document, nullable=False),
+    Column("staged_at", Moment, nullable=False),
+    Column("told_at", Moment),
+    # up to which revision the answer told, and from which the connector asked next
+    Column("told_revision", BigInteger),
+    Column("asked_revision", BigInteger),
+    Index("ix_staged_answer_connector", "connector_id", "staged_at"),
 )
 
 capability = Table(

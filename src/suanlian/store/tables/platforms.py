@@ -33,6 +33,9 @@ connector = Table(
     Column("accepting", Boolean, nullable=False),
     Column("enrolled_at", Moment, nullable=False),
     Column("seen_at", Moment),
+    # what its owner lets probes take (model/probe.ProbeCap), and the digest of what it published last; none before
+    Column("probe_cap", Document),
+    Column("inventory_digest", Label),
     UniqueConstraint("platform_id", "name"),
 )
 

@@ -40,7 +40,18 @@ job = Table(
     Column("created_by", Id, nullable=False),
     # empty for ordinary work; else what the hub itself wants to find out by it (model/probe.Purpose)
     Column("purpose", Label, nullable=False, server_default=text("''")),
+    # what a probe does, by values (model/probe.ProbeTask); none for ordinary work
+    Column("probe", Document),
     Index("ix_job_account", "account_id", "id"),
+)
+
+# created_by of a probe is the run that it belongs to
+Index(
+    "ix_job_probe",
+    job.c.purpose,
+    job.c.created_by,
+    sqlite_where=job.c.purpose != "",
+    postgresql_where=job.c.purpose != "",
 )
 
 Index("ix_job_queued", job.c.id, sqlite_where=job.c.queued > 0, postgresql_where=job.c.queued > 0)

@@ -1,0 +1,231 @@
+"""The hub's own small jobs: where they may go, what they take, how they end, and that nobody's lists show them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import pytest
+
+from suanlian.model.errors import ConflictError
+from suanlian.model.ids import AttemptId, new_id
+from suanlian.model.job import JobState, Outcome
+from suanlian.model.platform import Inventory
+from suanlian.model.probe import PROBE_ENVIRONMENT, Hold, ProbeCap, Purpose, Tick, probe_environment
+from suanlian.model.protocol import Instruction, InventoryCall, OutputCall, Verdict, Wish
+from suanlian.model.quantity import Resources
+from suanlian.services import probes
+from suanlian.services.probes import Ask, Spot
+from suanlian.store import attempts, jobs, journal
+from suanlian.store.unit import Unit
+from suanlian.testing.hub import SignedConnector
+from tests.hub.laws import all_laws, never_over_committed
+from tests.hub.world import World, inventory, job, offer, segment
+
+T = TypeVar("T")
+WUHU = "wuhu-cluster"
+SMALL = Resources.of({"cpu": 200, "memory": 64})
+LISTS = ("/v1/jobs", f"/v1/platforms/{WUHU}/attempts", "/v1/charges")
+
+
+def offering() -> Inventory:
+    """The inventory of these tests with the environment of probes."""
+    made = inventory()
+    flavors = tuple(
+        flavor.model_copy(update={"environments": (*flavor.environments, probe_environment(flavor.architecture))})
+        for flavor in made.flavors
+    )
+    return made.model_copy(update={"flavors": flavors})
+
+
+def write(world: World, work: Callable[[Unit], T]) -> T:
+    return world.hub.running.hub.writer.run(work)
+
+
+def read(world: World, work: Callable[[Unit], T]) -> T:
+    with world.hub.running.hub.reading() as unit:
+        return work(unit)
+
+
+@pytest.fixture
+def connector(world: World) -> SignedConnector:
+    found = world.connector(WUHU)
+    found.publish(offering(), offer())
+    return found
+
+
+def spot(world: World) -> Spot:
+    (found,) = read(world, lambda unit: probes.spots(unit, world.connector(WUHU).id))
+    return found
+
+
+def started(world: World, *, run: str = "", **changes: Any) -> AttemptId:  # noqa: ANN401 - fields of Ask
+    ask = replace(Ask(spot(world), Purpose.SUPPLY, run or new_id(), Tick(), SMALL), **changes)
+    made = write(world, lambda unit: probes.start(unit, world.hub.running.hub.node, ask))
+    assert made is not None
+    return made
+
+
+def told(connector: SignedConnector, attempt: AttemptId) -> Instruction:
+    return next(said for said in connector.poll().instructions if said.attempt_id == attempt)
+
+
+def test_a_spot_is_a_share_that_offers_probes(world: World, connector: SignedConnector) -> None:
+    found = spot(world)
+    assert (found.share.name, found.free, found.cap) == ("s1", found.share.capacity, ProbeCap())
+    cap = ProbeCap(seconds=7, per_day=3)
+    connector.client.inventory(InventoryCall(inventory=offering(), offers=(offer(),), probes=cap))
+    assert spot(world).cap == cap
+    connector.publish(inventory(), offer())
+    assert read(world, lambda unit: probes.spots(unit, connector.id)) == ()
+
+
+def test_a_probe_runs_to_its_end_takes_its_room_and_costs_nothing(world: World, connector: SignedConnector) -> None:
+    task = Tick(lines=3, interval_ms=5)
+    attempt = started(world, task=task)
+    said = told(connector, attempt)
+    assert (said.wish, said.probe, said.task, said.granted) == (Wish.RUN, Purpose.SUPPLY, task, SMALL)
+    assert said.entity == world.hub.running.hub.node.name
+    assert spot(world).free == spot(world).share.capacity.minus(SMALL)
+    began = world.clock()
+    connector.report(said, JobState.RUNNING, started_at=began)
+    world.clock.advance(2)
+    connector.report(said, JobState.COMPLETE, started_at=began, outcome=Outcome(exit_code=0))
+    assert connector.use(segment(said, began, 2, granted=SMALL.model_dump(), final=True))[0].verdict is Verdict.TAKEN
+    seen = read(world, lambda unit: probes.look(unit, attempt))
+    assert (seen.state, seen.started_at, seen.ended_at) == (JobState.COMPLETE, began, began + timedelta(seconds=2))
+    assert [part.final for part in seen.segments] == [True]
+    assert spot(world).free == spot(world).share.capacity
+    world.hub.settle()
+    assert world.hub.rows()["charge"] == 0
+    all_laws(world.hub)
+
+
+def test_a_probe_goes_to_a_platform_that_is_not_live(world: World, connector: SignedConnector) -> None:
+    world.ok("operator", "POST", f"/v1/platforms/{WUHU}/suspend", {"why": "a test"})
+    assert told(connector, started(world)).wish is Wish.RUN
+
+
+def test_only_the_probe_that_is_to_be_refused_takes_more_than_there_is(
+    world: World, connector: SignedConnector
+) -> None:
+    much = Resources.of({"cpu": 200, "memory": spot(world).share.capacity.memory + 1})
+    ask = Ask(spot(world), Purpose.CONFORMANCE, new_id(), Tick(), much)
+    node = world.hub.running.hub.node
+    assert write(world, lambda unit: probes.start(unit, node, ask)) is None
+    before = world.hub.rows()["capacity"]
+    attempt = started(world, granted=much, overcommit=True)
+    assert told(connector, attempt).granted == much
+    # the one attempt that holds nothing: it is to be refused
+    assert world.hub.rows()["capacity"] == before
+    never_over_committed(world.hub)
+
+
+def test_a_probe_that_is_given_back_is_tried_nowhere_else(world: World, connector: SignedConnector) -> None:
+    attempt = started(world)
+    connector.report(told(connector, attempt), JobState.PREEMPTED, outcome=Outcome(reason="probe_cap: no"))
+    world.hub.settle()
+    seen = read(world, lambda unit: probes.look(unit, attempt))
+    assert (seen.state, seen.outcome.reason) == (JobState.PREEMPTED, "probe_cap: no")
+    assert world.hub.rows()["attempt"] == 1
+    all_laws(world.hub)
+
+
+def test_a_probe_is_cancelled_once(world: World, connector: SignedConnector) -> None:
+    run = new_id()
+    attempt = started(world, run=run)
+    assert read(world, lambda unit: probes.still_open(unit, Purpose.SUPPLY, run)) == [attempt]
+    assert write(world, lambda unit: probes.cancel(unit, attempt))
+    assert not write(world, lambda unit: probes.cancel(unit, attempt))
+    said = told(connector, attempt)
+    assert (said.wish, said.version, said.spec) == (Wish.CANCEL, 2, None)
+    connector.report(said, JobState.CANCELED)
+    assert read(world, lambda unit: probes.still_open(unit, Purpose.SUPPLY, run)) == []
+    assert not write(world, lambda unit: probes.cancel(unit, attempt))
+    all_laws(world.hub)
+
+
+def test_the_same_instruction_is_told_again(world: World, connector: SignedConnector) -> None:
+    attempt = started(world)
+    first = connector.poll()
+    write(world, lambda unit: probes.tell_again(unit, attempt))
+    again = connector.poll(first.revision)
+    assert [said.attempt_id for said in again.instructions] == [attempt]
+    assert again.instructions == tuple(said for said in first.instructions if said.attempt_id == attempt)
+
+
+def test_what_a_probe_brought_is_discarded_and_ordinary_outputs_stay(world: World, connector: SignedConnector) -> None:
+    made, said = world.at(WUHU, outputs=["out.txt"])
+    probe = told(connector, started(world))
+    for each in (said, probe):
+        body = {"attempt_id": each.attempt_id, "token": each.token, "path": "out.txt", "data": "YWJj"}
+        digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        connector.client.output(OutputCall.model_validate({**body, "sha256": digest}))
+    assert read(world, lambda unit: probes.output(unit, probe.attempt_id, "out.txt")) == b"abc"
+    assert write(world, lambda unit: probes.discard(unit, probe.attempt_id)) == 3
+    assert read(world, lambda unit: probes.output(unit, probe.attempt_id, "out.txt")) is None
+    with pytest.raises(ConflictError):
+        write(world, lambda unit: probes.discard(unit, said.attempt_id))
+    assert read(world, lambda unit: probes.output(unit, said.attempt_id, "out.txt")) == b"abc"
+    assert made["id"]
+
+
+def test_nobodys_list_and_no_report_shows_a_probe(world: World, connector: SignedConnector) -> None:
+    report = "/v1/supervision/report"
+    since = (world.clock() - timedelta(hours=1)).isoformat()
+    world.clock.advance(1)
+
+    def shown() -> list[object]:
+        lists = [world.ok(who, "GET", path)["items"] for who in ("operator", "supervisor") for path in LISTS]
+        told = world.person("operator").get(report, since=since).json()
+        return [*lists, world.ok("provider", "GET", LISTS[1])["items"], told["platforms"], told["jobs"]]
+
+    made, ordinary = world.at(WUHU)
+    before = shown()
+    probe = told(connector, started(world))
+    assert shown() == before
+    began = world.clock()
+    connector.report(probe, JobState.RUNNING, started_at=began)
+    connector.report(probe, JobState.COMPLETE, started_at=began)
+    assert shown() == before
+
+    def ids(unit: Unit) -> tuple[set[str], dict[str, int], set[str]]:
+        alive = attempts.made_between(unit, world.clock() - timedelta(hours=1), world.clock() + timedelta(hours=1))
+        counts = jobs.count_by_state(unit, world.clock() - timedelta(hours=1), world.clock() + timedelta(hours=1))
+        waiting = {row["id"] for row in jobs.queued(unit, after="", limit=10)}
+        return {row["id"] for row in alive}, counts, waiting
+
+    assert read(world, ids) == ({ordinary.attempt_id}, {"QUEUED": 1}, set())
+    assert made["id"]
+
+
+def test_a_buyers_journal_passes_no_probe(world: World, connector: SignedConnector) -> None:
+    started(world)
+    assert connector.id
+    buyer = world.hub.running.hub.known.caller(world.template.keys["buyer"])
+    assert read(world, lambda unit: journal.events(unit, buyer, after=0, limit=100)) == []
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_no_submitted_job_may_name_the_environment_of_probes(
+    world: World, connector: SignedConnector, place: int
+) -> None:
+    del connector
+    variants = [*job()["variants"], *job()["variants"]]
+    variants[place] = {**variants[place], "environment": PROBE_ENVIRONMENT}
+    before = world.hub.rows()
+    answer = world.person("buyer").post("/v1/jobs", job(variants=variants))
+    assert (answer.status_code, answer.json()["code"]) == (422, "environment_reserved")
+    assert answer.json()["faults"][0]["field"] == f"variants.{place}.environment"
+    assert world.hub.rows() == before
+
+
+def test_a_hub_that_nobody_operates_starts_no_probe(new_world: World) -> None:
+    made = inventory()
+    node = new_world.hub.running.hub.node
+    nowhere = Spot(
+        "p", "c", "s", "f", made.shares[0], made.flavors[0], made.flavors[0].architecture, SMALL, ProbeCap(), ()
+    )
+    ask = Ask(nowhere, Purpose.SUPPLY, new_id(), Hold(), SMALL)
+    with pytest.raises(ConflictError):
+        write(new_world, lambda unit: probes.start(unit, node, ask))
