@@ -13,17 +13,19 @@ from typing import Final
 from fastapi import FastAPI
 
 from suanlian import __version__
-from suanlian.api import catalogue, connector, errors, files, jobs, node, parties, platforms, supervision
+from suanlian.api import catalogue, connector, errors, files, jobs, node, parties, platforms, sites, supervision
 from suanlian.api.deps import Bounds
 from suanlian.api.deps import Hub as Hub  # noqa: PLC0414 - commands know the hub by this room alone
 from suanlian.api.known import Known
 from suanlian.api.limits import Limits
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.errors import ConflictError
+from suanlian.model.levels import HubRules, LevelRules
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.sdk.transport import open_client
 from suanlian.services import nodes
+from suanlian.services.jobs import Terms
 from suanlian.services.ports import Clock, Node, Secrets
 from suanlian.settings import HubSettings
 from suanlian.store import nodes as node_rows
@@ -128,9 +130,9 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
     """Put a hub together; its tables are there and it was initialised. Nothing runs yet but the writer."""
     store = open_store(database_url(settings))
     wakeups, tokens = Wakeups(), make_secrets(settings.hub_home)
-    bounds = Bounds(settings.account_bytes, frozenset(settings.input_origins))
+    bounds = Bounds(settings.account_bytes, frozenset(settings.input_origins), _hub_rules(settings))
     tools = Tools(store, wakeups, clock)
-    known = Known(tools.reading, clock, tokens, bounds.input_origins)
+    known = Known(tools.reading, clock, tokens, Terms(bounds.input_origins, bounds.data))
 
     def committed(topics: list[str]) -> None:
         known.forget(topics)
@@ -150,7 +152,14 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         known=known,
     )
     uplink = Uplink(tools, writer, lambda row: HubAbove(row, keypair, clock))
-    return Running(hub, (Placer(tools, writer), Rater(tools, writer), uplink, Sweeper(tools, writer)))
+    return Running(
+        hub, (Placer(tools, writer, bounds.data.levels), Rater(tools, writer), uplink, Sweeper(tools, writer))
+    )
+
+
+def _hub_rules(settings: HubSettings) -> HubRules:
+    levels = LevelRules(grades=settings.level_grades)
+    return HubRules(levels=levels, region=settings.hub_region, grade=settings.hub_protection)
 
 
 def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:
@@ -169,7 +178,7 @@ def make_app(running: Running) -> FastAPI:
 
     app = FastAPI(title="Suanlian hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.hub = running.hub
-    for room in (node, parties, platforms, catalogue, jobs, files, supervision, connector):
+    for room in (node, parties, platforms, sites, catalogue, jobs, files, supervision, connector):
         app.include_router(room.router)
     errors.install(app)
     app.add_middleware(Limits)

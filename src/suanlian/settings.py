@@ -3,10 +3,14 @@
 Everything else that an agent or a hub needs stands in a file of its home directory, where it can be read and kept.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from suanlian.model.base import Region
+from suanlian.model.levels import Level, ProtectionGrade
 
 
 class _Settings(BaseSettings):
@@ -58,3 +62,10 @@ class HubSettings(_Settings):
     input_origins: tuple[str, ...] = ()
     """``SUANLIAN_INPUT_ORIGINS``: a JSON list of origins (``https://host:port``) that job inputs may come from although
     their address is not public."""
+    hub_region: Region | None = None
+    """``SUANLIAN_HUB_REGION``: where the hub's store lies, a GB/T 2260 code of six digits; unset: within no region."""
+    hub_protection: ProtectionGrade = 0
+    """``SUANLIAN_HUB_PROTECTION``: the hub's own protection grade, 1 to 4; unset: none, so public data only."""
+    level_grades: Mapping[Level, ProtectionGrade] = Field(default_factory=dict)
+    """``SUANLIAN_LEVEL_GRADES``: a JSON object, such as ``{"2": 1}``: the protection grade that a data level needs;
+    what is left out needs the grade of its own number, and level 1 none."""

@@ -25,6 +25,7 @@ from suanlian.testing.people_samples import LATER, UUID, charge, explanation, jo
 
 from .conftest import Suanlian
 
+WANTS = {"green_min": "0", "data_level": 1, "protection_min": 0, "residency": []}
 OTHER = "019a0000-0000-7000-8000-000000000002"
 SPEC_YAML = """
 name: pi
@@ -58,7 +59,7 @@ def test_a_yaml_file_becomes_a_job(suanlian: Suanlian, logged_in: PeopleHub, fil
     assert public_id(Kind.JOB) in out
     document = sent(logged_in)
     assert document["resources"] == {"cpu": "0.25", "memory": "128MiB", "disk": "0MiB", "accelerator": "0"}
-    assert document["wants"] == {"platform": "wuhu", "green_min": "0"}
+    assert document["wants"] == {**WANTS, "platform": "wuhu"}
     assert document["inputs"] == [{"path": "pi.py", "content": "print(3)\n", "object": False}]
 
 
@@ -238,6 +239,7 @@ def test_an_estimate_uploads_nothing(suanlian: Suanlian, logged_in: PeopleHub, f
     assert code == 0
     assert "wuhu" in out
     assert "estimate" in err
+    assert "Data level: 1 (public)" in err
     assert [asked.path for asked in logged_in.asked] == ["/v1/jobs:estimate"]
 
 

@@ -48,6 +48,8 @@ TABLE = {
     "POST /v1/platforms/{ref}/resume": OPERATOR,
     "GET /v1/platforms/{ref}/connectors": PLATFORM,
     "GET /v1/platforms/{ref}/attempts": PLATFORM,
+    "POST /v1/platforms/{ref}/sites/{site}/checks": OPERATOR,
+    "GET /v1/platforms/{ref}/checks": ALL,
     "POST /v1/platforms/{ref}/offers": "403 403 200 404 403 403 401",
     "GET /v1/sites": ALL,
     "GET /v1/flavors": ALL,
@@ -90,6 +92,8 @@ TABLE = {
     },
 }
 """Each route's status for each of WHO; the platform is the provider's, the job the buyer's."""
+
+SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -135,7 +139,9 @@ def done(world: World) -> dict[str, Any]:
 def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     method, path = route.split(" ")
     ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
-    filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["platform"], prefix="aaaaaaaa", index=0)
+    filled = path.replace("{path:path}", "o").format(
+        ref=ref, identifier=done["platform"], prefix="aaaaaaaa", index=0, site="main"
+    )
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
         "/v1/entities": {"name": f"new-{who}"},
@@ -143,6 +149,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/principals": {"name": f"new-{who}", "role": "buyer", "entity": "lab"},
         "/v1/platforms": {"name": f"new-{who}"},
         "/v1/platforms/{ref}/suspend": {"why": "test"},
+        "/v1/platforms/{ref}/sites/{site}/checks": SITE_CHECK,
         "/v1/platforms/{ref}/offers": offer("0.2").model_dump(mode="json"),
         "/v1/jobs": job(),
         "/v1/jobs:batch": {"jobs": [job()]},

@@ -68,6 +68,13 @@ def test_a_place_without_fault_passes() -> None:
             (Filter.LATENCY, "<= 5 ms", "8 ms (simulated)"),
         ),
         (place(site=NEAR), wanting(green_min="0.8"), (Filter.GREEN, ">= 80%", "30%")),
+        (place(), wanting(data_level=2), (Filter.DATA_LEVEL, "level 2: protection grade >= 2", "protection grade 0")),
+        (
+            place(site=NEAR.model_copy(update={"protection_grade": 3})),
+            wanting(protection_min=3),
+            (Filter.PROTECTION, "protection grade >= 3", "protection grade 0 (3 claimed, not checked)"),
+        ),
+        (place(), wanting(residency=["31", "32"]), (Filter.RESIDENCY, "31, 32", "340200 (claimed, not checked)")),
         (place(offer=None), None, (Filter.PRICED, "offer", "none")),
         (place(offer=offer(memory="1")), None, (Filter.PRICED, "cpu", "none")),
         (place(), wanting(max_cost="0.02"), (Filter.MAX_COST, "<= 0.02 CNY", "0.025 CNY")),

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from suanlian.model.base import Name, Text, Value
 from suanlian.model.errors import FieldFault, InvalidError
+from suanlian.model.levels import Level, LevelRules, ProtectionGrade
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.probe import ProbeCap
@@ -73,8 +74,16 @@ class Policy(Value):
         default=(), description="scheme://host:port of inputs that may be read though they are not public addresses"
     )
     paused: bool = Field(default=False, description="begin paused; `pause` and `resume` override it")
+    level_grades: Mapping[Level, ProtectionGrade] = Field(
+        default_factory=dict, description="the protection grade that a data level needs here; else its own number"
+    )
     probes: ProbeCap = Field(default=ProbeCap(), description="what the hub's own small jobs may take here")
     max_input_mib: int = Field(default=1024, ge=1, le=1024 * 1024, description="longest input that is fetched by URL")
+
+    @model_validator(mode="after")
+    def _levels_rise(self) -> Self:
+        LevelRules(grades=self.level_grades)
+        return self
 
 
 class SentBounds(Value):

@@ -10,6 +10,7 @@ from suanlian.agent import policy, probes
 from suanlian.agent.collect import collect_and_close
 from suanlian.agent.desk import STALE, Desk, coded, log
 from suanlian.agent.fetch import HostUnknownError
+from suanlian.agent.levels import misplaced
 from suanlian.agent.reconcile import Move, given_up, staged
 from suanlian.agent.row import Row, Step
 from suanlian.agent.stage import stage
@@ -32,7 +33,8 @@ def admit(desk: Desk, row: Row) -> None:
         desk.close(row, JobState.SYSTEM_ERROR, "field_invalid: the instruction to run it brought no job")
         return
     others = [other for other in desk.ledger.rows() if other.attempt_id != row.attempt_id]
-    refusal = policy.admit(said, desk.house[-1], others)
+    house = desk.house[-1]
+    refusal = misplaced(said, house, desk.clock()) or policy.admit(said, house, others)
     over = _over_cap(desk, said, others) if refusal is None and said.probe is not None else None
     if refusal is not None:
         desk.close(row, refusal.state, refusal.reason)
@@ -67,6 +69,11 @@ def lay_out(desk: Desk, row: Row) -> None:
         return
     except OSError as error:
         desk.close(row, JobState.PREEMPTED, f"engine_failed: the inputs cannot be laid out here: {error}")
+        return
+    unfit = misplaced(said, desk.house[-1], desk.clock())
+    if unfit is not None:  # what was checked may have run out meanwhile
+        desk.close(row, unfit.state, unfit.reason)
+        shutil.rmtree(_folder(desk, row), ignore_errors=True)
         return
     paused = desk.paused
     after = desk.change(row, lambda was: staged(was, paused=paused))

@@ -15,6 +15,7 @@ from suanlian.api.faults import invalid
 from suanlian.api.known import Known
 from suanlian.model.errors import ForbiddenError, UnauthenticatedError
 from suanlian.model.ids import new_id
+from suanlian.model.levels import HubRules
 from suanlian.model.party import Caller
 from suanlian.rules.access import ACTIONS, Access, Door, allowed, reaches_all
 from suanlian.rules.scopes import needed, opens
@@ -35,10 +36,11 @@ _MAX_KEY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the operator bounds: bytes an account may hold here, origins that inputs may come from besides."""
+    """What the operator bounds: bytes an account may hold here, origins of inputs besides, which data may lie here."""
 
     account_bytes: int
     input_origins: frozenset[str]
+    data: HubRules
 
 
 @dataclass(slots=True)

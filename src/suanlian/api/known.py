@@ -14,7 +14,7 @@ from suanlian.model.event import EventType
 from suanlian.model.party import Caller
 from suanlian.services.callers import caller_of
 from suanlian.services.catalogue import places
-from suanlian.services.jobs import Checks
+from suanlian.services.jobs import Checks, Terms
 from suanlian.services.ports import Clock, Secrets
 from suanlian.store.unit import Unit
 
@@ -32,12 +32,12 @@ Reading = Callable[[], AbstractContextManager[Unit]]
 class Known:
     """The values of a moment ago, by themselves fresh again; safe to use from several threads."""
 
-    def __init__(self, reading: Reading, clock: Clock, secrets: Secrets, input_origins: frozenset[str]) -> None:
+    def __init__(self, reading: Reading, clock: Clock, secrets: Secrets, terms: Terms) -> None:
         """Nothing is known yet."""
         self._reading = reading
         self._clock = clock
         self._secrets = secrets
-        self._origins = input_origins
+        self._terms = terms
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._callers: dict[bytes, tuple[datetime, Caller]] = {}
@@ -72,7 +72,7 @@ class Known:
             return kept[1]  # another thread has just looked
         until = self._clock() + PLACES_AGE
         with self._reading() as unit:
-            found = Checks.of(places(unit), self._origins)
+            found = Checks.of(places(unit), self._terms)
         self._checks = (until, found)
         return found
 

@@ -23,6 +23,7 @@ def _sites(platform: OfPlatform = None, as_json: AsJson = False) -> None:
                 (_("West"), lambda site: yes_no(site.body.west)),
                 (_("Green, contracted"), lambda site: f"{site.body.green_share:%}"),
                 (_("Grid g CO2/kWh"), lambda site: site.body.grid_g_co2_per_kwh),
+                (_("Protection grade, claimed"), lambda site: site.body.protection_grade or ""),
                 ("PUE", lambda site: site.body.pue),
                 (_("Latency, one way"), lambda site: _latencies(site.body)),
                 (_("Version"), lambda site: site.version),

@@ -7,7 +7,7 @@ import typer
 from suanlian.cli.arguments import JobName
 from suanlian.cli.output import AsJson, listing, plain, print_json, record, remark
 from suanlian.cli.session import job_named, only_job_named, open_hub
-from suanlian.cli.shown import marked, resources, span, when
+from suanlian.cli.shown import data_level, marked, resources, span, when
 from suanlian.cli.waiting import hubs_words, waits_because
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
@@ -81,6 +81,8 @@ def job_fields(job: Job, reason: str) -> list[tuple[str, object]]:
         (_("Took"), span(job.created_at, job.ended_at)),
         (_("Waits because"), reason),
         (_("Asked for"), resources(job.spec.resources) if job.spec else ""),
+        (_("Data level"), data_level(job.spec.wants.data_level) if job.spec else ""),
+        (_("Stays within"), ", ".join(job.spec.wants.residency) if job.spec else ""),
         (_("Came by"), " -> ".join(job.path)),
     ]
 

@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "platforms": ("platforms", N_("List platforms.")),
     "platform": ("platforms", N_("One platform: show, apply, approve, suspend, resume, connectors.")),
     "sites": ("catalogue", N_("List the places of platforms.")),
+    "site": ("sites", N_("One place of a platform: check, checks.")),
     "flavors": ("catalogue", N_("List the kinds of nodes.")),
     "shares": ("catalogue", N_("List the slices of platforms.")),
     "offers": ("offers", N_("List prices.")),

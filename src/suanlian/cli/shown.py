@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from suanlian.i18n import _
+from suanlian.model.levels import DataLevel
 from suanlian.model.money import Money
 from suanlian.model.quantity import Resources, shown
 
@@ -31,6 +32,17 @@ def resources(amount: Resources) -> str:
 def marked(simulated: bool) -> str:
     """Says it when something is simulated, else nothing."""
     return _("simulated") if simulated else ""
+
+
+def data_level(level: int) -> str:
+    """The level with its name."""
+    names = {
+        DataLevel.PUBLIC: _("public"),
+        DataLevel.INTERNAL: _("internal"),
+        DataLevel.SENSITIVE: _("sensitive"),
+        DataLevel.REGULATED: _("regulated"),
+    }
+    return f"{level} ({names[DataLevel(level)]})"
 
 
 def yes_no(answer: bool) -> str:

@@ -8,6 +8,7 @@ import typer
 from suanlian.cli.jobs import job_fields
 from suanlian.cli.output import AsJson, record, remark
 from suanlian.cli.session import open_hub
+from suanlian.cli.shown import data_level
 from suanlian.cli.specfile import load
 from suanlian.cli.waiting import Progress, waits_because
 from suanlian.cli.why import tell
@@ -69,7 +70,9 @@ def _submit(
 def _estimate(file: SpecFile, settings: Settings = None, as_json: AsJson = False) -> None:
     with open_hub() as hub:
         # nothing is uploaded: an estimate needs only the digests
-        explanation = hub.jobs.estimate(load(file, settings or [], len))
+        spec = load(file, settings or [], len)
+        explanation = hub.jobs.estimate(spec)
     if not as_json:
+        remark(_("Data level: {level}").format(level=data_level(spec.wants.data_level)))
         remark(_("An estimate for one task, as things stand now:"))
     tell(explanation, as_json=as_json)

@@ -215,6 +215,8 @@ _PHRASES: Final[Mapping[str, Callable[[], str]]] = {
     "GiB memory": lambda: _("GiB memory"),
     "GiB disk": lambda: _("GiB disk"),
     "GiB-hour": lambda: _("GiB-hour"),
+    "protection grade": lambda: _("protection grade"),
+    "claimed, not checked": lambda: _("claimed, not checked"),
 }
 
 _WORDS: Final[Mapping[str, Callable[[], str]]] = {
@@ -227,6 +229,7 @@ _WORDS: Final[Mapping[str, Callable[[], str]]] = {
     "none": lambda: _("none"),
     "unknown": lambda: _("unknown"),
     "offer": lambda: _("offer"),
+    "level": lambda: _("level"),
     "core-hour": lambda: _("core-hour"),
     "card-hour": lambda: _("card-hour"),
 }
@@ -245,6 +248,9 @@ _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.SHARE_SIZE: lambda: _("wanted {wanted}, the share has {had}"),
     Filter.LATENCY: lambda: _("wanted latency {wanted}, has {had}"),
     Filter.GREEN: lambda: _("wanted green power {wanted}, has {had}"),
+    Filter.DATA_LEVEL: lambda: _("wanted {wanted} for its data, has {had}"),
+    Filter.PROTECTION: lambda: _("wanted {wanted}, has {had}"),
+    Filter.RESIDENCY: lambda: _("wanted to stay within region {wanted}, this is {had}"),
     Filter.PRICED: lambda: _("no price: wanted {wanted}, has {had}"),
     Filter.MAX_COST: lambda: _("wanted cost {wanted}, estimated {had}"),
     Filter.ELSEWHERE: lambda: _("an earlier attempt failed there"),
@@ -265,6 +271,9 @@ _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.SHARE_SIZE: lambda: _("the job asked for at most {had} or the share grew"),
     Filter.LATENCY: lambda: _("the job allowed more latency or the site published a shorter one"),
     Filter.GREEN: lambda: _("the job asked for less green power or the site contracted more"),
+    Filter.DATA_LEVEL: lambda: _("an operator checked {wanted} there"),
+    Filter.PROTECTION: lambda: _("an operator checked {wanted} there"),
+    Filter.RESIDENCY: lambda: _("the job's data might lie there"),
     Filter.PRICED: lambda: _("the owner published an offer with the price"),
     Filter.MAX_COST: lambda: _("max_cost were at least {had}"),
     Filter.ELSEWHERE: lambda: _("no earlier attempt had failed there"),

@@ -20,6 +20,7 @@ class EventType(StrEnum):
     PLATFORM_SUSPENDED = "platform.suspended"
     CONNECTOR_ENROLLED = "connector.enrolled"
     CONNECTOR_ACCEPTING = "connector.accepting"
+    SITE_CHECKED = "site.checked"
     INVENTORY_CHANGED = "inventory.changed"
     OFFER_PUBLISHED = "offer.published"
     JOB_SUBMITTED = "job.submitted"

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from suanlian.model.base import LongText, Name, Region, Sha256, Text, Utc, Value, plain_text
 from suanlian.model.ids import AccountId, AttemptId, JobId, ProjectId
+from suanlian.model.levels import LOWEST, Level, ProtectionGrade, RegionPrefix
 from suanlian.model.money import Amount
 from suanlian.model.performance import Architecture
 from suanlian.model.platform import Fraction
@@ -160,6 +161,11 @@ class Wants(Value):
     )
     green_min: Fraction = Decimal(0)
     max_cost: Annotated[Amount, Field(gt=0)] | None = Field(default=None, description="per task, estimated, CNY")
+    data_level: Level = Field(default=LOWEST, description="1 public, 2 internal, 3 sensitive, 4 regulated")
+    residency: tuple[RegionPrefix, ...] = Field(
+        default=(), max_length=64, description="GB/T 2260 codes or beginnings of codes: its data stays within these"
+    )
+    protection_min: ProtectionGrade = Field(default=0, description="the least protection grade, whatever the level")
 
     @model_validator(mode="after")
     def _latency_to_somewhere(self) -> Self:

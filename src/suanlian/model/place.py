@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from suanlian.model.ids import ShareId
 from suanlian.model.job import JobSpec
+from suanlian.model.levels import USUAL_LEVELS, LevelRules, SiteCheck
 from suanlian.model.offer import NewOffer
 from suanlian.model.performance import Grade
 from suanlian.model.platform import Flavor, Share, Site
@@ -31,6 +32,8 @@ class Place:
     offer: NewOffer | None
     versions: tuple[VersionRef, ...]
     free: Resources
+    check: SiteCheck | None = None
+    """What an operator found of where the site lies and how well it is protected; it may have run out."""
 
     @property
     def simulated(self) -> bool:
@@ -40,8 +43,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One task that looks for a place: its spec, whose it is, and the shares at fault in earlier attempts."""
+    """One task that looks for a place: its spec, whose it is, shares at fault in earlier attempts, rules of levels."""
 
     spec: JobSpec
     entity: str
     avoid: frozenset[ShareId] = frozenset()
+    levels: LevelRules = USUAL_LEVELS

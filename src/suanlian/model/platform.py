@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from suanlian.model.base import LongText, Name, Region, Text, Utc, Value
 from suanlian.model.ids import ConnectorId, EntityId, PlatformId
+from suanlian.model.levels import ProtectionGrade
 from suanlian.model.money import Amount
 from suanlian.model.performance import Architecture, ComputeClass, Grade, Performance
 from suanlian.model.quantity import Resources
@@ -92,6 +93,7 @@ class Site(Value):
     green_share: Fraction = Field(default=Decimal(0), description="contracted green power, apart from the grid factor")
     grid_g_co2_per_kwh: Annotated[Amount, Field(ge=0, le=5000)] | None = None
     pue: Annotated[Amount, Field(ge=1, le=5)] | None = None
+    protection_grade: ProtectionGrade = Field(default=0, description="claimed; counts as far as an operator checked it")
     latencies: tuple[Latency, ...] = Field(default=(), max_length=400)
 
 

@@ -13,6 +13,7 @@ from pydantic import Field, PlainSerializer, StringConstraints
 from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Wire
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
 from suanlian.model.job import JobSpec, JobState, Outcome, Path
+from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Inventory
 from suanlian.model.probe import ProbeCap, ProbeTask, Purpose
@@ -100,6 +101,7 @@ class Instruction(Wire):
     granted: Resources
     entity: Name = Field(description="whose job it is; the connector re-checks the owner's policy")
     probe: Purpose | None = Field(default=None, description="the hub's own job: it takes no more than the owner's cap")
+    relied: Footing | None = Field(default=None, description="what the hub knew of the site; for data levels")
     task: ProbeTask | None = Field(default=None, description="what a probe does; the connector writes the job of it")
     spec: JobSpec | None = Field(default=None, description="present when the wish is run")
 

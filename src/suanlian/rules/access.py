@@ -98,6 +98,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "platform.list": Rule(reads=True, grants=_ALL),
     "platform.read": Rule(reads=True, grants=_ALL),
     "platform.connectors": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
+    "site.check": Rule(reads=False, grants=_OPERATOR),
+    "site.checks": Rule(reads=True, grants=_ALL),
     "platform.attempts": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
     "offer.publish": Rule(reads=False, grants=_PROVIDER),
     "offer.list": Rule(reads=True, grants=_ALL),

@@ -10,12 +10,14 @@ from decimal import Decimal
 from typing import Final
 
 from suanlian.model.job import JobSpec, Variant
+from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
 from suanlian.model.performance import Grade
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import FailedFilter, Filter
 from suanlian.model.platform import Latency, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
+from suanlian.rules.levels import footing, level_grade, lies_within
 from suanlian.rules.pricing import expected_rent, plain, unpriced
 
 IMAGE_ENVIRONMENT: Final = "image"
@@ -32,6 +34,11 @@ class Question:
     place: Place
     variant: Variant
     now: datetime
+
+    @property
+    def footing(self) -> Footing:
+        """What is known, by a check that holds, of the place's site."""
+        return footing(self.place.site, self.place.check, self.now)
 
     @property
     def offer(self) -> NewOffer | None:
@@ -186,6 +193,31 @@ def _green(q: Question) -> Miss:
     return None if had >= wanted else (f">= {_percent(wanted)}", _percent(had))
 
 
+def _data_level(q: Question) -> Miss:
+    needed = level_grade(q.demand.spec.wants, q.demand.levels)
+    return _graded(q, needed, f"level {q.demand.spec.wants.data_level}: ")
+
+
+def _protection(q: Question) -> Miss:
+    return _graded(q, q.demand.spec.wants.protection_min, "")
+
+
+def _graded(q: Question, needed: int, before: str) -> Miss:
+    had, claimed = q.footing.grade, q.place.site.protection_grade
+    if had >= needed:
+        return None
+    note = f" ({claimed} claimed, not checked)" if claimed > had else ""
+    return f"{before}protection grade >= {needed}", f"protection grade {had}{note}"
+
+
+def _residency(q: Question) -> Miss:
+    allowed, found = q.demand.spec.wants.residency, q.footing.region
+    if lies_within(found, allowed):
+        return None
+    region = q.place.site.region
+    return ", ".join(allowed), found or f"{region} (claimed, not checked)"
+
+
 def _percent(fraction: Decimal) -> str:
     return f"{plain(fraction * 100)}%"
 
@@ -231,6 +263,9 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.SHARE_SIZE: _share_size,
     Filter.LATENCY: _latency,
     Filter.GREEN: _green,
+    Filter.DATA_LEVEL: _data_level,
+    Filter.PROTECTION: _protection,
+    Filter.RESIDENCY: _residency,
     Filter.PRICED: _priced,
     Filter.MAX_COST: _max_cost,
     Filter.ELSEWHERE: _elsewhere,

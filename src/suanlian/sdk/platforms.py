@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from suanlian.model.base import LongText, Value
+from suanlian.model.levels import NewSiteCheck, SiteCheck
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Connector, NewPlatform, Platform
 from suanlian.model.version import Published
@@ -52,6 +53,14 @@ class Platforms:
     def attempts(self, platform: str) -> Iterator[Plain]:
         """What runs on it, as metadata (its provider)."""
         return plain_items(self._transport, f"{_path(platform)}/attempts")
+
+    def check_site(self, platform: str, site: str, found: NewSiteCheck) -> SiteCheck:
+        """Note what was found at a site: its claims count as far as this says (operator)."""
+        return self._transport.create(SiteCheck, f"{_path(platform)}/sites/{part(site)}/checks", found)
+
+    def site_checks(self, platform: str) -> Iterator[SiteCheck]:
+        """The checks of its sites, newest first; of each site the first one counts."""
+        return items(self._transport, SiteCheck, f"{_path(platform)}/checks")
 
     def publish_offer(self, platform: str, offer: NewOffer) -> Published[NewOffer]:
         """Put a price on a share: a new version when the offer's name is there already."""

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import Kind, new_id, public_id
-from suanlian.model.job import ENDED, Attempt, Job, JobSpec, JobState, Task
+from suanlian.model.job import ENDED, Attempt, Job, JobSpec, JobState, Task, Wants
+from suanlian.model.levels import HubRules
 from suanlian.model.party import Caller
 from suanlian.model.place import Place
 from suanlian.model.placement import Assignment, Explanation
@@ -19,6 +20,7 @@ from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Wish
 from suanlian.rules.addresses import refused_address
 from suanlian.rules.feasibility import too_large
+from suanlian.rules.levels import hub_is_outside, hub_is_too_low
 from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.services.ports import Node
 from suanlian.store import attempts, files, jobs, platforms
@@ -29,21 +31,29 @@ _UNASSIGNED: Final = "it has not been looked at yet"
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the operator says of submissions: origins that inputs may come from besides, which data may lie here."""
+
+    input_origins: frozenset[str]
+    data: HubRules
+
+
+@dataclass(frozen=True, slots=True)
 class Checks:
-    """What a submission is checked against: the places and names there are, origins that inputs may come from."""
+    """What a submission is checked against: the places and names there are, and the operator's terms."""
 
     places: tuple[Place, ...]
-    input_origins: frozenset[str]
+    terms: Terms
     platforms: frozenset[str]
     flavors: frozenset[str]
     environments: frozenset[str]
 
     @classmethod
-    def of(cls, places: tuple[Place, ...], input_origins: frozenset[str]) -> "Checks":
+    def of(cls, places: tuple[Place, ...], terms: Terms) -> "Checks":
         """Look the names up once."""
         return cls(
             places,
-            input_origins,
+            terms,
             platforms=frozenset(place.platform for place in places),
             flavors=frozenset(place.flavor.name for place in places),
             environments=frozenset(e.name for place in places for e in place.flavor.environments),
@@ -57,15 +67,29 @@ def check_all(specs: Sequence[JobSpec], checks: Checks) -> None:
     """
     fitting: set[object] = set()
     for spec in specs:
+        _check_level(spec.wants, checks.terms.data)
         for number, item in enumerate(spec.inputs):
             if item.url is not None:
-                _check_url(item.url, f"inputs.{number}.url", checks.input_origins)
+                _check_url(item.url, f"inputs.{number}.url", checks.terms.input_origins)
         _check_environments(spec)
         asked = (spec.resources, spec.wants, spec.variants)
         if checks.places and asked not in fitting:
             _check_names(spec, checks)
             _check_size(spec, checks.places)
             fitting.add(asked)
+
+
+def _check_level(wants: Wants, hub: HubRules) -> None:
+    """The hub itself keeps inputs, logs and outputs: a job whose data may not lie here is refused."""
+    if hub_is_outside(wants, hub):
+        where = "is set to no region" if hub.region is None else f"lies in {hub.region}"
+        wrong = f"Inputs, logs and outputs lie at this hub, which {where}: outside of {', '.join(wants.residency)}."
+        todo = "Submit to a hub within these regions, or allow the hub's region too."
+        raise InvalidError("residency_excludes_hub", wrong, todo=todo, field="wants.residency")
+    if needed := hub_is_too_low(wants, hub):
+        wrong = f"Inputs, logs and outputs lie at this hub, whose protection grade is {hub.grade}; {needed} is needed."
+        todo = "Submit to a hub that is protected well enough, or lower the data level where the data allows it."
+        raise InvalidError("protection_excludes_hub", wrong, todo=todo, field="wants.data_level")
 
 
 def _check_environments(spec: JobSpec) -> None:

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from suanlian.i18n.reasons import reason_line
 from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
 from suanlian.model.job import JobSpec, JobState
+from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
 from suanlian.model.party import Caller
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Assignment, Candidate, Explanation
@@ -17,10 +18,11 @@ from suanlian.model.protocol import Wish
 from suanlian.model.quantity import ResourceKind
 from suanlian.model.version import Subject
 from suanlian.rules.capacity import Hold, admit
+from suanlian.rules.levels import footing, is_bound, unfit_at
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
 from suanlian.store import attempts, capacity, jobs, parties, platforms, published
-from suanlian.store.places import Places
+from suanlian.store.places import Places, site_now
 from suanlian.store.unit import Row, Unit
 
 _TASKS_PER_JOB: Final = 64
@@ -38,6 +40,7 @@ class Placed:
     connector_id: str
     flavor_id: str
     explanation: Explanation
+    levels: LevelRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,12 @@ class Round:
     last: str
 
 
-def decide(unit: Unit, *, after: str, limit: int) -> Round:
+def decide(unit: Unit, *, after: str, limit: int, levels: LevelRules = USUAL_LEVELS) -> Round:
     """Look at up to ``limit`` waiting jobs, oldest first; those that fit pass those that do not. Writes nothing."""
     rows = jobs.queued(unit, after=after, limit=limit) if platforms.any_live(unit) else []
     if not rows:
         return Round((), "")
-    look = _Look(unit)
+    look = _Look(unit, levels)
     decisions = tuple(decision for row in rows for decision in look.decide(row))
     return Round(decisions, rows[-1]["id"] if len(rows) == limit else "")
 
@@ -70,8 +73,9 @@ def decide(unit: Unit, *, after: str, limit: int) -> Round:
 class _Look:
     """One look at the places: what it gives away it no longer has. Equal questions are answered once."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, levels: LevelRules) -> None:
         self._unit = unit
+        self._levels = levels
         self._places = Places(unit)
         self._free = list(self._places.all())
         self._known: dict[object, Explanation] = {}
@@ -88,10 +92,10 @@ class _Look:
         decisions: list[Placed | Waits] = []
         for task in waiting:
             avoid = failed_at.get(task["idx"], frozenset())
-            explanation = self._explain(Demand(spec, row["entity"], avoid))
+            explanation = self._explain(Demand(spec, row["entity"], avoid, self._levels))
             if explanation.won is None and avoid:
                 # A place that failed is better than none, as long as the job has attempts left.
-                explanation = self._explain(Demand(spec, row["entity"]))
+                explanation = self._explain(Demand(spec, row["entity"], levels=self._levels))
             if explanation.won is None:
                 return decisions + _waits(row, explanation)
             decisions.append(self._give(task, spec, explanation, explanation.won))
@@ -126,6 +130,7 @@ class _Look:
             connector_id=self._places.connector_of(won.share_id),
             flavor_id=self._places.flavor_id(won.share_id),
             explanation=explanation,
+            levels=self._levels,
         )
 
     def _failed_at(self, job_id: str, indices: Sequence[int]) -> dict[int, frozenset[ShareId]]:
@@ -137,11 +142,11 @@ class _Look:
         return failed
 
 
-def estimate(unit: Unit, caller: Caller, spec: JobSpec) -> Explanation:
+def estimate(unit: Unit, caller: Caller, spec: JobSpec, levels: LevelRules) -> Explanation:
     """Where a task would go now and what it would cost, with every candidate; places nothing."""
     row = parties.entity_of(unit, caller.entity_id)
     entity = "" if row is None else str(row["name"])
-    return explain(Demand(spec, entity), Places(unit).all(), now=unit.now)
+    return explain(Demand(spec, entity, levels=levels), Places(unit).all(), now=unit.now)
 
 
 def _waits(row: Row, explanation: Explanation) -> list[Placed | Waits]:
@@ -171,6 +176,9 @@ def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
     if not _is_live(unit, decision.place.platform):
         return False
     spec = JobSpec.model_validate_json(row["spec"])
+    relied = _relied(unit, decision, spec)
+    if relied is not None and unfit_at(relied, spec.wants, decision.levels):
+        return False
     attempt_id = AttemptId(new_id())
     taking = capacity.Taking(
         share_id=decision.place.share_id,
@@ -183,13 +191,24 @@ def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
     )
     if not capacity.change(unit, taking, lambda rows: _too_much(unit, taking, rows)):
         return False
-    attempts.add(unit, _attempt_row(unit, row, decision, attempt_id), _assignment_row(decision, spec, attempt_id))
+    attempt = _attempt_row(unit, row, decision, attempt_id)
+    attempt["relied"] = None if relied is None else relied.model_dump_json()
+    attempts.add(unit, attempt, _assignment_row(decision, spec, attempt_id))
     jobs.change_task(unit, row["id"], decision.index, {"attempt_id": attempt_id, "attempts": decision.number})
     progress = Progress(parse_tally(row["tally"]), row["queued"]).wait(-1)
     jobs.change(unit, row["id"], {**progress.columns(unit.now), "waiting": None})
     place = {"platform": decision.place.platform, "share": decision.place.share.name, "index": decision.index}
     unit.record(EventType.ATTEMPT_PLACED, attempt_id, account_id=row["account_id"], job=row["id"], **place)
     return True
+
+
+def _relied(unit: Unit, decision: Placed, spec: JobSpec) -> Footing | None:
+    """What is known of the site now: a check may have run out, or a site moved, since the decision."""
+    if not is_bound(spec.wants, decision.levels):
+        return None
+    platform = platforms.find(unit, decision.place.platform)
+    found = None if platform is None else site_now(unit, platform, decision.place.site.name)
+    return Footing() if found is None else footing(*found, unit.now)
 
 
 def _too_much(unit: Unit, taking: capacity.Taking, rows: Sequence[Row]) -> Sequence[ResourceKind]:
@@ -202,7 +221,7 @@ def _too_much(unit: Unit, taking: capacity.Taking, rows: Sequence[Row]) -> Seque
     return admit(has, holds, taking.amount, taking.start, taking.end)
 
 
-def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) -> Row:
+def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) -> dict[str, Any]:
     task = jobs.task(unit, row["id"], decision.index)
     won = decision.explanation.won
     return {

@@ -7,6 +7,7 @@ from typing import Any, Final
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, JobId
 from suanlian.model.job import ENDED, JobSpec, JobState
+from suanlian.model.levels import Footing
 from suanlian.model.probe import PROBE_TASK, Purpose
 from suanlian.model.protocol import (
     MAX_WISHES,
@@ -60,6 +61,7 @@ def _instruction(row: Row) -> Instruction:
         granted=Resources.model_validate_json(row["granted"]),
         entity=row["entity"],
         probe=Purpose(row["purpose"]) if row["purpose"] else None,
+        relied=Footing.model_validate_json(row["relied"]) if row["relied"] else None,
         task=PROBE_TASK.validate_json(row["probe"]) if row["probe"] else None,
         spec=JobSpec.model_validate_json(row["spec"]) if wish is Wish.RUN else None,
     )

@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from suanlian.model.ids import FlavorId, ShareId
+from suanlian.model.levels import SiteCheck
 from suanlian.model.offer import NewOffer
 from suanlian.model.place import Place
 from suanlian.model.platform import Flavor, PlatformState, Share, Site
 from suanlian.model.version import Subject, VersionRef
-from suanlian.store import capacity, parties, platforms, published
+from suanlian.store import capacity, levels, parties, platforms, published
 from suanlian.store.unit import Row, Unit
 
 SILENT: Final = timedelta(seconds=90)
@@ -31,6 +32,7 @@ class Places:
         self.platforms = {row["id"]: row for row in platforms.list_all(unit)}
         self.entities = {row["id"]: row["name"] for row in parties.list_entities(unit)}
         self._connectors = {row["id"]: row for row in platforms.all_connectors(unit)}
+        self._checks = levels.newest_checks(unit)
         self._held = capacity.held_now(unit)
         self._now = unit.now
         self._named = {(r["platform_id"], r["subject"], r["name"]): r for r in self.rows.values()}
@@ -74,7 +76,12 @@ class Places:
             offer=None if offer is None else self.body(offer),
             versions=tuple(_ref(r) for r in (row, site, flavor, offer) if r is not None),
             free=share.capacity if held is None else share.capacity.minus(held),
+            check=self._check(platform, self.body(site)),
         )
+
+    def _check(self, platform: Row, site: Site) -> SiteCheck | None:
+        row = self._checks.get((platform["id"], site.name))
+        return None if row is None else levels.check_value(row, platform["name"])
 
     def _accepting(self, row: Row) -> bool:
         connector = self._connectors.get(row["connector_id"])
@@ -90,6 +97,17 @@ class Places:
         """The flavor of the share."""
         row = self.rows[share_id]
         return FlavorId(self._named[row["platform_id"], Subject.FLAVOR, self.body(row).flavor]["id"])
+
+
+def site_now(unit: Unit, platform: Row, site: str) -> tuple[Site, SiteCheck | None] | None:
+    """One site by its newest version, with the check that counts; None when it is published no more."""
+    rows = published.current(unit, platform_id=platform["id"], subjects=[Subject.SITE], at=unit.now)
+    found = next((row for row in rows if row["name"] == site and not row["withdrawn"]), None)
+    if found is None:
+        return None
+    row = levels.newest_checks(unit, platform_id=platform["id"], site=site).get((platform["id"], site))
+    check = None if row is None else levels.check_value(row, platform["name"])
+    return Site.model_validate_json(found["body"]), check
 
 
 def _ref(row: Row) -> VersionRef:

@@ -5,9 +5,11 @@ from functools import partial
 from typing import ClassVar, Final
 
 from suanlian.model.event import EventType
+from suanlian.model.levels import LevelRules
 from suanlian.services import placing
 from suanlian.services.placing import Placed, Waits
-from suanlian.workers.loop import Worker
+from suanlian.store.writer import Writer
+from suanlian.workers.loop import Tools, Worker
 
 _JOBS: Final = 100
 _AT_ONCE: Final = 256
@@ -28,17 +30,23 @@ class Placer(Worker):
             EventType.OFFER_PUBLISHED,
             EventType.PLATFORM_LIVE,
             EventType.CONNECTOR_ACCEPTING,
+            EventType.SITE_CHECKED,
         }
     )
     every_s: ClassVar[float] = 5.0
     pause_s: ClassVar[float] = 0.02
+
+    def __init__(self, tools: Tools, writer: Writer, levels: LevelRules) -> None:
+        """``levels``: which protection grade each data level needs."""
+        super().__init__(tools, writer)
+        self._levels = levels
 
     def step(self) -> bool:
         """Look at all waiting jobs, page by page; again at once while tasks are being placed."""
         after, placed = "", False
         while True:
             with self.tools.reading() as unit:
-                found = placing.decide(unit, after=after, limit=_JOBS)
+                found = placing.decide(unit, after=after, limit=_JOBS, levels=self._levels)
             for start in range(0, len(found.decisions), _AT_ONCE):
                 placed = self._apply(found.decisions[start : start + _AT_ONCE]) or placed
             if not found.last:

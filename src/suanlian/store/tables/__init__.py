@@ -6,6 +6,7 @@ Owned rows carry account and project. Published things are append-only versions.
 from suanlian.store.tables.base import metadata
 from suanlian.store.tables.files import log_chunk, object_, output
 from suanlian.store.tables.journal import event, idempotency, report_received, report_sent
+from suanlian.store.tables.levels import site_check
 from suanlian.store.tables.node import delegation, lease, node, own_prefix, uplink
 from suanlian.store.tables.onboarding import capability, conformance_run, staged_answer
 from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
@@ -43,6 +44,7 @@ __all__ = [
     "published",
     "report_received",
     "report_sent",
+    "site_check",
     "staged_answer",
     "task",
     "uplink",

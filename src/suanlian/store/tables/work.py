@@ -94,6 +94,8 @@ attempt = Table(
     Column("started_at", Moment),
     Column("ended_at", Moment),
     Column("outcome", Document, nullable=False),
+    # what was known of the site by a check when the attempt got its place; none where nothing was asked
+    Column("relied", Document),
     UniqueConstraint("job_id", "idx", "number"),
     Index("ix_attempt_connector", "connector_id", "revision"),
     Index("ix_attempt_created", "created_at"),
