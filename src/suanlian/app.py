@@ -13,7 +13,19 @@ from typing import Final
 from fastapi import FastAPI
 
 from suanlian import __version__
-from suanlian.api import catalogue, connector, errors, files, jobs, node, parties, platforms, sites, supervision
+from suanlian.api import (
+    capabilities,
+    catalogue,
+    connector,
+    errors,
+    files,
+    jobs,
+    node,
+    parties,
+    platforms,
+    sites,
+    supervision,
+)
 from suanlian.api.deps import Bounds
 from suanlian.api.deps import Hub as Hub  # noqa: PLC0414 - commands know the hub by this room alone
 from suanlian.api.known import Known
@@ -178,7 +190,7 @@ def make_app(running: Running) -> FastAPI:
 
     app = FastAPI(title="Suanlian hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.hub = running.hub
-    for room in (node, parties, platforms, sites, catalogue, jobs, files, supervision, connector):
+    for room in (node, parties, platforms, sites, catalogue, capabilities, jobs, files, supervision, connector):
         app.include_router(room.router)
     errors.install(app)
     app.add_middleware(Limits)

@@ -56,6 +56,7 @@ TABLE = {
     "GET /v1/shares": ALL,
     "GET /v1/offers": ALL,
     "GET /v1/capacity": ALL,
+    "GET /v1/capabilities": ALL,
     "POST /v1/objects": BUYERS,
     "POST /v1/jobs": BUYERS,
     "POST /v1/jobs:batch": BUYERS,
@@ -88,6 +89,7 @@ TABLE = {
             "outputs",
             "objects",
             "supervision",
+            "measurements",
         )
     },
 }

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Final
 
 from suanlian.agent.desk import STALE, Desk, coded, log, note_inventory
+from suanlian.agent.host import host_of
 from suanlian.agent.inventory import published
 from suanlian.agent.logs import STREAMS, send_piece
 from suanlian.agent.moves import SLOW, make
@@ -71,7 +72,10 @@ class Agent:
         if not desk.house:
             return False
         call = InventoryCall(
-            inventory=desk.house[-1].inventory, offers=desk.config.offers, probes=desk.config.policy.probes
+            inventory=desk.house[-1].inventory,
+            offers=desk.config.offers,
+            probes=desk.config.policy.probes,
+            host=host_of(desk.identity.hub_id),
         )
         if call == self._published:
             return False

@@ -21,6 +21,7 @@ from suanlian.agent.config import Home
 from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.loops import Rounds
+from suanlian.agent.measuring import install as install_measure
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.keys import PublicKey
 from suanlian.drivers.contract import DriverError
@@ -147,6 +148,9 @@ def sent_command(
     """Show what left."""
     for line in owner.sent_lines(_home(home), as_json=as_json):
         typer.echo(line)
+
+
+install_measure(app)
 
 
 def run(arguments: Sequence[str], settings: AgentSettings | None = None) -> int:

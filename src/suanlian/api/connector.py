@@ -2,19 +2,17 @@
 
 import asyncio
 import base64
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from suanlian.api.deps import RawBody
-from suanlian.api.signed import LIFE, Exchange, Signed, exchange
+from suanlian.api.signed import LIFE, Exchange, Signed, body_of, exchange, frame
 from suanlian.crypto.httpsig import VerifiedSignature
 from suanlian.model.base import Wire
 from suanlian.model.errors import SuanlianError
-from suanlian.model.ids import ConnectorId
 from suanlian.model.protocol import (
-    Call,
     DoneAnswer,
     EnrolCall,
     InventoryAnswer,
@@ -40,16 +38,7 @@ _LOOK_S = 2.0
 W = TypeVar("W", bound=Wire)
 
 
-def _body_of(kind: type[Call]) -> dict[str, Any]:
-    schema = {"schema": kind.model_json_schema(mode="serialization")}
-    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
-
-
-def _frame(ongoing: Exchange, verified: VerifiedSignature) -> dict[str, Any]:
-    return {"connector_id": ConnectorId(verified.keyid), "expires_at": ongoing.hub.clock() + LIFE}
-
-
-@router.post("/enrol", dependencies=[Depends(Signed("connector.enrol"))], openapi_extra=_body_of(EnrolCall))
+@router.post("/enrol", dependencies=[Depends(Signed("connector.enrol"))], openapi_extra=body_of(EnrolCall))
 def enrol(request: Request, body: RawBody) -> Response:
     """Enter with a join token, signed by the key that is being enrolled."""
 
@@ -61,7 +50,7 @@ def enrol(request: Request, body: RawBody) -> Response:
     return exchange(request, body, work)
 
 
-@router.post("/poll", dependencies=[Depends(Signed("connector.poll"))], openapi_extra=_body_of(PollCall))
+@router.post("/poll", dependencies=[Depends(Signed("connector.poll"))], openapi_extra=body_of(PollCall))
 async def poll(request: Request, body: RawBody) -> Response:
     """What should be true since a revision; waits for news without holding a thread."""
     ongoing = Exchange(request.app.state.hub, request, body)
@@ -93,22 +82,22 @@ async def _news(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) 
 def _wished(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) -> PollAnswer:
     with ongoing.hub.reading() as unit:
         revision, more, instructions = progress.wished(unit, verified.keyid, call.revision)
-    return PollAnswer(**_frame(ongoing, verified), revision=revision, more=more, instructions=instructions)
+    return PollAnswer(**frame(ongoing, verified), revision=revision, more=more, instructions=instructions)
 
 
-@router.post("/report", dependencies=[Depends(Signed("connector.report"))], openapi_extra=_body_of(ReportCall))
+@router.post("/report", dependencies=[Depends(Signed("connector.report"))], openapi_extra=body_of(ReportCall))
 def report(request: Request, body: RawBody) -> Response:
     """What is true of attempts."""
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(ReportCall)
         answers = ongoing.write(verified, lambda unit: progress.report(unit, verified.keyid, call))
-        return ReportAnswer(**_frame(ongoing, verified), attempts=answers)
+        return ReportAnswer(**frame(ongoing, verified), attempts=answers)
 
     return exchange(request, body, work)
 
 
-@router.post("/usage", dependencies=[Depends(Signed("connector.usage"))], openapi_extra=_body_of(UsageCall))
+@router.post("/usage", dependencies=[Depends(Signed("connector.usage"))], openapi_extra=body_of(UsageCall))
 def take_usage(request: Request, body: RawBody) -> Response:
     """A signed batch of usage segments."""
 
@@ -118,12 +107,12 @@ def take_usage(request: Request, body: RawBody) -> Response:
             row = platforms.connector(unit, verified.keyid)
         usage.check_batch(call, verified.keyid, row["public_key"])
         answers = ongoing.write(verified, lambda unit: usage.record(unit, verified.keyid, call))
-        return UsageAnswer(**_frame(ongoing, verified), segments=answers)
+        return UsageAnswer(**frame(ongoing, verified), segments=answers)
 
     return exchange(request, body, work)
 
 
-@router.post("/inventory", dependencies=[Depends(Signed("connector.inventory"))], openapi_extra=_body_of(InventoryCall))
+@router.post("/inventory", dependencies=[Depends(Signed("connector.inventory"))], openapi_extra=body_of(InventoryCall))
 def inventory(request: Request, body: RawBody) -> Response:
     """All that the platform publishes through this connector."""
 
@@ -133,49 +122,49 @@ def inventory(request: Request, body: RawBody) -> Response:
             verified,
             lambda unit: catalogue.publish(unit, node, platforms.connector(unit, verified.keyid), call),
         )
-        return InventoryAnswer(**_frame(ongoing, verified), changed=changed)
+        return InventoryAnswer(**frame(ongoing, verified), changed=changed)
 
     return exchange(request, body, work)
 
 
-@router.post("/logs", dependencies=[Depends(Signed("connector.logs"))], openapi_extra=_body_of(LogCall))
+@router.post("/logs", dependencies=[Depends(Signed("connector.logs"))], openapi_extra=body_of(LogCall))
 def logs(request: Request, body: RawBody) -> Response:
     """Bytes of an attempt's output."""
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(LogCall)
         length = ongoing.write(verified, lambda unit: files.append_log(unit, verified.keyid, call))
-        return LogAnswer(**_frame(ongoing, verified), length=length)
+        return LogAnswer(**frame(ongoing, verified), length=length)
 
     return exchange(request, body, work)
 
 
-@router.post("/outputs", dependencies=[Depends(Signed("connector.outputs"))], openapi_extra=_body_of(OutputCall))
+@router.post("/outputs", dependencies=[Depends(Signed("connector.outputs"))], openapi_extra=body_of(OutputCall))
 def outputs(request: Request, body: RawBody) -> Response:
     """One output file."""
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call, quota = ongoing.call(OutputCall), ongoing.hub.bounds.account_bytes
         ongoing.write(verified, lambda unit: files.keep_output(unit, verified.keyid, call, quota))
-        return DoneAnswer(**_frame(ongoing, verified))
+        return DoneAnswer(**frame(ongoing, verified))
 
     return exchange(request, body, work)
 
 
-@router.post("/objects", dependencies=[Depends(Signed("connector.objects"))], openapi_extra=_body_of(ObjectCall))
+@router.post("/objects", dependencies=[Depends(Signed("connector.objects"))], openapi_extra=body_of(ObjectCall))
 def objects(request: Request, body: RawBody) -> Response:
     """An uploaded input of an attempt's own job."""
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(ObjectCall)
         data = ongoing.write(verified, lambda unit: files.object_for(unit, verified.keyid, call))
-        return ObjectAnswer(**_frame(ongoing, verified), data=base64.b64encode(data).decode())
+        return ObjectAnswer(**frame(ongoing, verified), data=base64.b64encode(data).decode())
 
     return exchange(request, body, work)
 
 
 @router.post(
-    "/supervision", dependencies=[Depends(Signed("connector.supervision"))], openapi_extra=_body_of(ReportUpCall)
+    "/supervision", dependencies=[Depends(Signed("connector.supervision"))], openapi_extra=body_of(ReportUpCall)
 )
 def take_report(request: Request, body: RawBody) -> Response:
     """A supervision report from a hub below."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -23,6 +23,7 @@ from suanlian.crypto.httpsig import (
 from suanlian.crypto.keys import PublicKey
 from suanlian.model.base import Wire
 from suanlian.model.errors import CODES, InvalidError, SuanlianError, UnauthenticatedError
+from suanlian.model.ids import ConnectorId
 from suanlian.model.protocol import PROTOCOL_VERSION, Call, EnrolCall
 from suanlian.services.callers import connector_key, note_connector
 from suanlian.store.unit import Unit
@@ -140,3 +141,14 @@ def exchange(request: Request, body: bytes, work: Callable[[Exchange, VerifiedSi
         return ongoing.refuse(verified, error)
     except Exception as error:  # noqa: BLE001 - logged; the connector is told so under our signature and tries again
         return ongoing.refuse(verified, unforeseen(request, error))
+
+
+def body_of(kind: type[Call]) -> dict[str, Any]:
+    """What a route takes, for the OpenAPI document: the body itself is read raw, because its bytes are signed."""
+    schema = {"schema": kind.model_json_schema(mode="serialization")}
+    return {"requestBody": {"required": True, "content": {"application/json": schema}}}
+
+
+def frame(ongoing: Exchange, verified: VerifiedSignature) -> dict[str, Any]:
+    """What every answer carries (``model.protocol.Envelope``)."""
+    return {"connector_id": ConnectorId(verified.keyid), "expires_at": ongoing.hub.clock() + LIFE}

@@ -47,6 +47,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "offers": ("offers", N_("List prices.")),
     "offer": ("offers", N_("One offer: publish.")),
     "capacity": ("catalogue", N_("Show what each share has and what of it is held now.")),
+    "capabilities": (
+        "capabilities",
+        N_("Show how fast platforms are, by every word on it."),
+    ),
     "entity": ("parties", N_("Legal persons: add, list.")),
     "principal": ("parties", N_("Those who call: add.")),
     "whoami": ("keys", N_("Tell who you are here, with which key.")),

@@ -33,6 +33,7 @@ class EventType(StrEnum):
     USAGE_RECORDED = "usage.recorded"
     USAGE_CORRECTED = "usage.corrected"
     CHARGE_WRITTEN = "charge.written"
+    MEASUREMENT_TAKEN = "measurement.taken"
     REPORT_MADE = "report.made"
     REPORT_RECEIVED = "report.received"
     RECEIPT_RECEIVED = "receipt.received"

@@ -11,10 +11,10 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, TypeAdapter
 
-from suanlian.model.base import Value
+from suanlian.model.base import Name, Value
 from suanlian.model.job import JobSpec, Variant
 from suanlian.model.money import Amount
-from suanlian.model.performance import Architecture
+from suanlian.model.performance import Architecture, Precision
 from suanlian.model.platform import NamedEnvironment
 from suanlian.model.quantity import Resources
 
@@ -69,14 +69,31 @@ class Hold(Value):
         return math.ceil(self.hold_ms / 1000)
 
 
-ProbeTask = Annotated[Tick | Hold, Field(discriminator="program")]
+class Multiply(Value):
+    """Multiplies seeded matrices (``suanlian.probe.workload``), commits to the product, hands it in."""
+
+    program: Literal["matmul"] = "matmul"
+    seed: Annotated[str, Field(pattern=r"^[0-9a-f]{32,64}$")]
+    precision: Precision
+    n: int = Field(ge=1, le=4096)
+    segments: int = Field(ge=1, le=100_000_000)
+    threads: int = Field(default=1, ge=1, le=4096)
+    device: Name = Field(default="cpu", description="else the entry of an accelerator")
+    seconds: int = Field(default=1, ge=1, le=3600, description="how long it takes at most, rounded up")
+    outputs: ClassVar[tuple[str, ...]] = ("product",)
+
+
+AnyProbe = Tick | Hold | Multiply
+ProbeTask = Annotated[AnyProbe, Field(discriminator="program")]
 """What a probe does: one of the programs of ``suanlian.probe`` with its values."""
 
-PROBE_TASK: Final[TypeAdapter[Tick | Hold]] = TypeAdapter(ProbeTask)
+PROBE_TASK: Final[TypeAdapter[AnyProbe]] = TypeAdapter(ProbeTask)
 """Reads and writes a ``ProbeTask``."""
 
 
-def probe_spec(task: Tick | Hold, granted: Resources, architecture: Architecture, wall_time_s: int) -> JobSpec:
+def probe_spec(
+    task: Tick | Hold | Multiply, granted: Resources, architecture: Architecture, wall_time_s: int
+) -> JobSpec:
     """The job that a probe is, written from its values alone."""
     command = (task.program, task.model_dump_json())
     return JobSpec(

@@ -178,6 +178,9 @@ class InventoryCall(Call):
     inventory: Inventory
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
     probes: ProbeCap = Field(default=ProbeCap(), description="the owner's cap on the hub's own jobs")
+    host: Annotated[str, StringConstraints(pattern="^[0-9a-f]{0,64}$")] = Field(
+        default="", description="which machine, as a digest that means nothing elsewhere: probes of one take turns"
+    )
 
 
 class InventoryAnswer(Envelope):

@@ -107,6 +107,7 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "flavor.list": Rule(reads=True, grants=_ALL),
     "share.list": Rule(reads=True, grants=_ALL),
     "capacity.read": Rule(reads=True, grants=_ALL),
+    "capability.list": Rule(reads=True, grants=_ALL),
     "object.upload": Rule(reads=False, grants=_BUYER),
     "job.submit": Rule(reads=False, grants=_BUYER),
     "job.submit-batch": Rule(reads=False, grants=_BUYER),
@@ -136,6 +137,7 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "connector.logs": Rule(reads=False, door=Door.CONNECTOR),
     "connector.outputs": Rule(reads=False, door=Door.CONNECTOR),
     "connector.objects": Rule(reads=True, door=Door.CONNECTOR),
+    "connector.measurements": Rule(reads=False, door=Door.CONNECTOR),
     "connector.supervision": Rule(reads=False, door=Door.CONNECTOR),
 }
 """Every action of the HTTP interface. A route names one of these; a test finds a route that does not."""

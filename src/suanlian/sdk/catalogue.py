@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from suanlian.model.measurement import Capability
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.version import Published
@@ -35,3 +36,7 @@ class Catalogue:
     def capacity(self) -> Iterator[ShareCapacity]:
         """What each share has and what of it is held now."""
         return items(self._transport, ShareCapacity, "/v1/capacity")
+
+    def capabilities(self, platform: str | None = None) -> Iterator[Capability]:
+        """Every word on how fast they are, side by side."""
+        return items(self._transport, Capability, "/v1/capabilities", {"platform": platform})

@@ -27,6 +27,7 @@ from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.base import Wire
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import ConnectorId
+from suanlian.model.measurement import MeasurementAnswer, MeasurementCall
 from suanlian.model.node import NodeAbout
 from suanlian.model.protocol import (
     PROTOCOL_VERSION,
@@ -170,6 +171,10 @@ class ConnectorClient:
     def fetch_object(self, call: ObjectCall) -> ObjectAnswer:
         """Get an uploaded input."""
         return self._retried("objects", call, ObjectAnswer)
+
+    def measurements(self, call: MeasurementCall) -> MeasurementAnswer:
+        """Hand in what was measured here."""
+        return self._retried("measurements", call, MeasurementAnswer)
 
     def supervision(self, call: ReportUpCall) -> ReportUpAnswer:
         """Hand a supervision report to the hub above."""

@@ -50,6 +50,7 @@ def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
     rows = _changes(unit, node, connector, wanted)
     published.add(unit, rows)
     facts = {"probe_cap": call.probes.model_dump_json(), "inventory_digest": inventory_digest(call)}
+    facts |= {"host": call.host}
     platforms.change_connector(unit, connector["id"], facts)
     if connector["platform_state"] == PlatformState.APPROVED:
         values = {"state": PlatformState.LIVE.value, "live_at": unit.now}

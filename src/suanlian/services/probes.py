@@ -16,7 +16,7 @@ from suanlian.model.job import ENDED, JobSpec, JobState, Outcome
 from suanlian.model.performance import Architecture
 from suanlian.model.placement import Assignment, Explanation
 from suanlian.model.platform import Flavor, Share
-from suanlian.model.probe import PROBE_ENVIRONMENT, Hold, ProbeCap, Purpose, Tick, probe_spec
+from suanlian.model.probe import PROBE_ENVIRONMENT, AnyProbe, ProbeCap, Purpose, probe_spec
 from suanlian.model.protocol import Wish
 from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.model.usage import UsageSegment
@@ -58,7 +58,7 @@ class Ask:
     spot: Spot
     purpose: Purpose
     run_id: str
-    task: Tick | Hold
+    task: AnyProbe
     granted: Resources
     overcommit: bool = False
 

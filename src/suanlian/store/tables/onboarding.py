@@ -68,6 +68,12 @@ capability = Table(
     Column("evidence", Document, nullable=False),
     Column("source", Line, nullable=False),
     Column("at", Moment, nullable=False),
+    # what it holds for: who measured or was measured, which version of the flavor, and what was claimed then
+    Column("connector_id", Id),
+    Column("flavor_version", Integer),
+    Column("claim", Exact),
+    # of the signed measurement, so that it is known again wherever it comes from
+    Column("digest", Label, index=True),
     Index("ix_capability_flavor", "flavor_id", "metric", "precision", "grade", "at"),
     Index("ix_capability_platform", "platform_id", "at"),
 )

@@ -1,6 +1,16 @@
 """Platforms, connectors, nonces of their calls, and what they published, version by version."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from suanlian.store.columns import Document, Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
@@ -33,6 +43,8 @@ connector = Table(
     Column("accepting", Boolean, nullable=False),
     Column("enrolled_at", Moment, nullable=False),
     Column("seen_at", Moment),
+    # on which machine it says that it runs, as a digest; empty where it does not say
+    Column("host", Label, nullable=False, server_default=text("''")),
     # what its owner lets probes take (model/probe.ProbeCap), and the digest of what it published last; none before
     Column("probe_cap", Document),
     Column("inventory_digest", Label),
