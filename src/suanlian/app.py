@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from suanlian import __version__
 from suanlian.api import (
+    audit,
     capabilities,
     catalogue,
     connector,
@@ -31,6 +32,7 @@ from suanlian.api.deps import Hub as Hub  # noqa: PLC0414 - commands know the hu
 from suanlian.api.known import Known
 from suanlian.api.limits import Limits
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.errors import ConflictError
 from suanlian.model.levels import HubRules, LevelRules
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
@@ -46,11 +48,13 @@ from suanlian.store.migrate import upgrade
 from suanlian.store.unit import Row, Unit
 from suanlian.store.wakeups import Wakeups
 from suanlian.store.writer import Writer
+from suanlian.workers.audit import Auditor
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.uplink import Uplink
+from suanlian.workers.witness import Witness
 
 KEY_FILE: Final = "hub.key"
 PEPPER_FILE: Final = "pepper"
@@ -89,6 +93,11 @@ class HubAbove:
         """Send a report up; the answer is believed only if the pinned hub signed it."""
         with open_client() as http:
             return ConnectorClient(self._link, Means(http, self._clock)).supervision(call)
+
+    def send_head(self, call: AuditCall) -> AuditAnswer:
+        """Send a head of the audit log up, or ask which one is held there."""
+        with open_client() as http:
+            return ConnectorClient(self._link, Means(http, self._clock)).audit(call)
 
 
 @dataclass(slots=True)
@@ -163,9 +172,26 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         version=__version__,
         known=known,
     )
-    uplink = Uplink(tools, writer, lambda row: HubAbove(row, keypair, clock))
-    return Running(
-        hub, (Placer(tools, writer, bounds.data.levels), Rater(tools, writer), uplink, Sweeper(tools, writer))
+    return Running(hub, _workers(tools, hub))
+
+
+def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
+    """What follows from events, and from time; the audit log last, so that it sees what the others did."""
+    writer = hub.writer
+
+    def above(row: Row) -> HubAbove:
+        return HubAbove(row, hub.node.keypair, hub.clock)
+
+    def node_now() -> Node:
+        return hub.node
+
+    return (
+        Placer(tools, writer, hub.bounds.data.levels),
+        Rater(tools, writer),
+        Uplink(tools, writer, above),
+        Sweeper(tools, writer),
+        Auditor(tools, writer, node_now),
+        Witness(tools, writer, node_now, above),
     )
 
 
@@ -190,7 +216,19 @@ def make_app(running: Running) -> FastAPI:
 
     app = FastAPI(title="Suanlian hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.hub = running.hub
-    for room in (node, parties, platforms, sites, catalogue, capabilities, jobs, files, supervision, connector):
+    for room in (
+        node,
+        parties,
+        platforms,
+        sites,
+        catalogue,
+        capabilities,
+        jobs,
+        files,
+        supervision,
+        audit,
+        connector,
+    ):
         app.include_router(room.router)
     errors.install(app)
     app.add_middleware(Limits)

@@ -77,6 +77,8 @@ TABLE = {
     "POST /v1/supervision/report/send": OPERATOR,
     "GET /v1/supervision/reports": WATCHERS,
     "GET /v1/events": WATCHERS,
+    "GET /v1/audit/head": WATCHERS,
+    "GET /v1/audit/proofs/{number}": WATCHERS,
     **{
         f"POST /connector/v1/{name}": SIGNED
         for name in (
@@ -89,6 +91,7 @@ TABLE = {
             "outputs",
             "objects",
             "supervision",
+            "audit",
             "measurements",
         )
     },
@@ -142,7 +145,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     method, path = route.split(" ")
     ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
     filled = path.replace("{path:path}", "o").format(
-        ref=ref, identifier=done["platform"], prefix="aaaaaaaa", index=0, site="main"
+        ref=ref, identifier=done["platform"], prefix="aaaaaaaa", index=0, number=1, site="main"
     )
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
@@ -334,7 +337,7 @@ def test_only_its_owner_ever_reads_what_a_job_is(world: World, done: dict[str, A
     for who in ("operator", "supervisor", "provider", "buyer2", "nobody"):
         for path in paths:
             ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
-            filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["public_id"], index=0)
+            filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["public_id"], index=0, number=1)
             shown = world.person(who).get(filled).text
             assert SECRET not in shown, (who, filled)
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from suanlian.api.deps import RawBody
 from suanlian.api.signed import LIFE, Exchange, Signed, body_of, exchange, frame
 from suanlian.crypto.httpsig import VerifiedSignature
+from suanlian.model.audit import AuditCall
 from suanlian.model.base import Wire
 from suanlian.model.errors import SuanlianError
 from suanlian.model.protocol import (
@@ -30,7 +31,7 @@ from suanlian.model.protocol import (
     UsageCall,
 )
 from suanlian.model.report import ReportUpCall
-from suanlian.services import catalogue, files, platforms, progress, supervision, usage
+from suanlian.services import catalogue, files, platforms, progress, supervision, usage, witness
 from suanlian.store.wakeups import wait
 
 router = APIRouter(prefix="/connector/v1", tags=["connector"])
@@ -175,5 +176,22 @@ def take_report(request: Request, body: RawBody) -> Response:
             verified,
             lambda unit: supervision.receive(unit, node, platforms.connector(unit, verified.keyid), call),
         )
+
+    return exchange(request, body, work)
+
+
+@router.post("/audit", dependencies=[Depends(Signed("connector.audit"))], openapi_extra=body_of(AuditCall))
+def take_head(request: Request, body: RawBody) -> Response:
+    """A head of the audit log of a hub below; without one, the question which is held."""
+
+    def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
+        call, node = ongoing.call(AuditCall), ongoing.hub.node
+        found = ongoing.write(
+            verified,
+            lambda unit: witness.receive(unit, node, platforms.connector(unit, verified.keyid), call),
+        )
+        if isinstance(found, SuanlianError):
+            raise found
+        return found
 
     return exchange(request, body, work)

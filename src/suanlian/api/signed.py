@@ -20,7 +20,7 @@ from suanlian.crypto.httpsig import (
     sign_response,
     verify_request,
 )
-from suanlian.crypto.keys import PublicKey
+from suanlian.crypto.keys import PUBLIC_PREFIX, PublicKey
 from suanlian.model.base import Wire
 from suanlian.model.errors import CODES, InvalidError, SuanlianError, UnauthenticatedError
 from suanlian.model.ids import ConnectorId
@@ -103,7 +103,9 @@ class Exchange:
             note_connector(unit, verified.keyid, verified.nonce, verified.replayable_until)
             return work(unit)
 
-        return self.hub.writer.run(unit_of_work, source=f"connector {verified.keyid}")
+        # who enrols has no id yet, and a key's text is no name
+        named = "connector" if verified.keyid.startswith(PUBLIC_PREFIX) else f"connector {verified.keyid}"
+        return self.hub.writer.run(unit_of_work, source=named)
 
     def answer(self, verified: VerifiedSignature, value: Wire) -> Response:
         """The signed answer."""

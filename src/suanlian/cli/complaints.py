@@ -23,6 +23,9 @@ _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
 
 MEANINGS: Final[Mapping[str, str]] = {
     "already_done": N_("The act was done before and cannot be done again."),
+    "audit_broken": N_("The records of the audit log are not whole."),
+    "audit_forked": N_("The audit log does not continue the one that is known."),
+    "audit_truncated": N_("The audit log has fewer rows than a signed head of it covers."),
     "body_not_json": N_("The body is not JSON."),
     "body_too_large": N_("The body is larger than this route takes."),
     "checksum_mismatch": N_("The bytes do not have the checksum that was stated."),

@@ -60,6 +60,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "node": ("identifiers", N_("Show who the hub is.")),
     "report": ("supervision", N_("Reports: supervision.")),
     "events": ("supervision", N_("List what happened.")),
+    "audit": ("audit", N_("The audit log: head, prove, check.")),
     "demo": ("demo", N_("Run the demonstration: a national hub, a regional hub and five platforms with real work.")),
     "up": ("demo", N_("Start the same hubs and platforms and keep them until interrupted.")),
 }

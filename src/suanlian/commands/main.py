@@ -20,12 +20,14 @@ import uvicorn
 from typer.exceptions import TyperException
 
 from suanlian import __version__
-from suanlian.app import KEY_FILE, Running, alone, assemble, make_app, make_secrets, prepare_store
+from suanlian.app import Running, alone, assemble, make_app, make_secrets, prepare_store
+from suanlian.commands import audit
+from suanlian.commands.home import HomeOption, made_hub, settings_of
 from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
 from suanlian.crypto.errors import CryptoError
 from suanlian.i18n import _, set_language
 from suanlian.i18n.help import N_, Command, Group
-from suanlian.model.errors import InvalidError, NotFoundError, SuanlianError
+from suanlian.model.errors import InvalidError, SuanlianError
 from suanlian.services import nodes, parties
 from suanlian.settings import HubSettings
 
@@ -41,23 +43,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help=N_("One node of the interconnect."),
 )
-
-HomeOption = Annotated[
-    Path | None,
-    typer.Option("--home", help=N_("The hub's state directory; else SUANLIAN_HUB_HOME, else ./suanlian-hub.")),
-]
-
-
-def _settings(home: Path | None) -> HubSettings:
-    return HubSettings() if home is None else HubSettings(hub_home=home.absolute())
-
-
-def _made(home: Path | None) -> HubSettings:
-    settings = _settings(home)
-    if not (settings.hub_home / KEY_FILE).exists():
-        wrong = f"There is no hub in {settings.hub_home}."
-        raise NotFoundError("not_found", wrong, todo="Make one with `suanlian-hub init`, or give its --home.")
-    return settings
 
 
 @app.callback()
@@ -86,7 +71,7 @@ def init(  # noqa: PLR0913, PLR0917 - a command has as many options as people ne
     as_json: Annotated[bool, typer.Option("--json", help=N_("Print JSON."))] = False,
 ) -> None:
     """Make a hub."""
-    made = initialise(_settings(home), Wish(name, url, prefix, _above(upstream, join_token)))
+    made = initialise(settings_of(home), Wish(name, url, prefix, _above(upstream, join_token)))
     if as_json:
         typer.echo(json.dumps(_told(made)))
         return
@@ -139,7 +124,7 @@ def serve(
 ) -> None:
     """Serve."""
     _loopback_or_tls(host, tls_cert, tls_key)
-    settings = _made(home)
+    settings = made_hub(home)
     with alone(settings.hub_home):
         _serve(settings, {"host": host, "port": port, "ssl_certfile": tls_cert, "ssl_keyfile": tls_key})
 
@@ -200,7 +185,7 @@ def _loopback_or_tls(host: str, cert: Path | None, key: Path | None) -> None:
 @app.command("link", cls=Command, help=N_("Make a fresh one-time link while there is no operator yet."))
 def link(home: HomeOption = None) -> None:
     """Make a link."""
-    settings = _made(home)
+    settings = made_hub(home)
     running = assemble(settings)
     try:
         secrets = make_secrets(settings.hub_home)
@@ -217,7 +202,7 @@ def join(
     home: HomeOption = None,
 ) -> None:
     """Enter the hub above."""
-    running = assemble(_made(home))
+    running = assemble(made_hub(home))
     try:
         above = _above(upstream, join_token)
         if above is not None:
@@ -230,12 +215,15 @@ def join(
 @app.command("status", cls=Command, help=N_("Show the hub's name, prefix and uplinks."))
 def status(home: HomeOption = None) -> None:
     """Show what the hub is."""
-    running = assemble(_made(home))
+    running = assemble(made_hub(home))
     try:
         with running.hub.reading() as unit:
             typer.echo(nodes.about(unit, running.hub.node, __version__).model_dump_json(indent=2))
     finally:
         running.stop_unstarted()
+
+
+audit.install(app)
 
 
 def _run(program: Callable[..., object], arguments: Sequence[str] | None) -> int:

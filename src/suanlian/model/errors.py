@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict
 
 CODES: Final[Mapping[str, str]] = {
     "already_done": "The act was done before and cannot be done again.",
+    "audit_broken": "The records of the audit log are not whole.",
+    "audit_forked": "The audit log does not continue the one that is known.",
+    "audit_truncated": "The audit log has fewer rows than a signed head of it covers.",
     "body_not_json": "The body is not JSON.",
     "body_too_large": "The body is larger than this route takes.",
     "checksum_mismatch": "The bytes do not have the checksum that was stated.",

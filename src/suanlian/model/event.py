@@ -37,6 +37,10 @@ class EventType(StrEnum):
     REPORT_MADE = "report.made"
     REPORT_RECEIVED = "report.received"
     RECEIPT_RECEIVED = "receipt.received"
+    AUDIT_WITNESSED = "audit.witnessed"
+    AUDIT_ALARM = "audit.alarm"
+    AUDIT_RESTORED = "audit.restored"
+    CALL_REFUSED = "call.refused"
 
 
 class Event(Value):

@@ -128,6 +128,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "supervision.report": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "supervision.reports": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "supervision.send": Rule(reads=False, grants=_OPERATOR),
+    "audit.head": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
+    "audit.proof": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "event.list": Rule(reads=True, grants=_WATCHERS),
     "connector.enrol": Rule(reads=False, door=Door.CONNECTOR),
     "connector.poll": Rule(reads=True, door=Door.CONNECTOR),
@@ -139,6 +141,7 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "connector.objects": Rule(reads=True, door=Door.CONNECTOR),
     "connector.measurements": Rule(reads=False, door=Door.CONNECTOR),
     "connector.supervision": Rule(reads=False, door=Door.CONNECTOR),
+    "connector.audit": Rule(reads=False, door=Door.CONNECTOR),
 }
 """Every action of the HTTP interface. A route names one of these; a test finds a route that does not."""
 

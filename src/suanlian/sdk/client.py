@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from suanlian.sdk.audit import Audit
 from suanlian.sdk.catalogue import Catalogue
 from suanlian.sdk.identifiers import Identifiers
 from suanlian.sdk.jobs import Jobs
@@ -34,6 +35,7 @@ class Client:
         self.parties = Parties(self._transport)
         self.identifiers = Identifiers(self._transport)
         self.supervision = Supervision(self._transport)
+        self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:
         return self

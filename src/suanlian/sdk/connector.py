@@ -24,6 +24,7 @@ from suanlian.crypto.httpsig import (
     verify_response,
 )
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.base import Wire
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import ConnectorId
@@ -179,6 +180,10 @@ class ConnectorClient:
     def supervision(self, call: ReportUpCall) -> ReportUpAnswer:
         """Hand a supervision report to the hub above."""
         return self._retried("supervision", call, ReportUpAnswer)
+
+    def audit(self, call: AuditCall) -> AuditAnswer:
+        """Hand a head of the audit log to the hub above, or ask which one it holds."""
+        return self._retried("audit", call, AuditAnswer)
 
     def _retried(self, name: str, call: Call, kind: type[A]) -> A:
         return self._means.patience.caller()(_passes, self._call, name, call, kind)

@@ -147,6 +147,7 @@ def enrol(unit: Unit, node: Node, secrets: Secrets, call: EnrolCall) -> EnrolAns
         wrong = f"{platform['name']!r} has a connector named {call.name!r}."
         raise ConflictError("duplicate_name", wrong, todo="Choose another name for this connector.", field="name")
     platforms.add_connector(unit, row)
+    unit.source = f"connector {row['id']}"
     if platform["kind"] == PlatformKind.HUB:
         _delegate(unit, node, platform, call)
     unit.record(EventType.CONNECTOR_ENROLLED, row["id"], platform=platform["name"])

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from suanlian.crypto.keys import KeyPair
+from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 
 Clock = Callable[[], datetime]
@@ -41,4 +42,8 @@ class Upstream(Protocol):
 
     def send_report(self, call: ReportUpCall) -> ReportUpAnswer:
         """Send a report up; the answer's signature is checked. Raises SuanlianError, transient when worth a repeat."""
+        ...
+
+    def send_head(self, call: AuditCall) -> AuditAnswer:
+        """Send a head of the audit log up, or ask which one is held there. Raises as ``send_report``."""
         ...

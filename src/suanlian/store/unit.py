@@ -1,7 +1,7 @@
 """A unit of work: one request or one task, inside a transaction that it may share with others (see ``writer``)."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,8 @@ class Unit:
     source: str = ""
     """By which door it came, where no caller says so: ``connector ID``, ``worker NAME``, ``command``."""
     woken: list[str] = field(default_factory=list)
+    happened: list[dict[str, Any]] = field(default_factory=list)
+    """Events that are to be written at the end, see ``write_events``."""
 
     @property
     def is_sqlite(self) -> bool:
@@ -38,19 +40,34 @@ class Unit:
         """Wake who waits for ``topic`` once this unit is durable."""
         self.woken.append(topic)
 
+    @property
+    def source_now(self) -> str:
+        """By which door the act comes: the caller's where one is known."""
+        return self.caller.source if self.caller and self.caller.source else self.source
+
+    @property
+    def actor(self) -> str:
+        """Who acts: a principal, a connector by its id, a worker or a command by its name, else the hub itself."""
+        if self.caller is not None:
+            return self.caller.principal_id
+        return self.source.removeprefix("connector ") or "hub"
+
     def record(self, kind: EventType, subject: str, *, account_id: str | None = None, **data: object) -> None:
-        """Write what happened, in this very transaction, and wake who follows it."""
+        """Write what happened, in this very transaction, and wake who follows it.
+
+        Where something was changed, ``before`` and ``after`` say from what to what. Never a secret, a key, a job's
+        content or a person's data.
+        """
         self.record_many(kind, [(subject, data)], account_id=account_id)
 
     def record_many(
         self, kind: EventType, happened: Iterable[tuple[str, Mapping[str, object]]], *, account_id: str | None = None
     ) -> None:
         """Write many events of one kind."""
-        caller = self.caller
-        actor = caller.principal_id if caller else "hub"
+        caller, before = self.caller, len(self.happened)
+        actor, source = self.actor, self.source_now
         on_behalf_of, request_id = (caller.on_behalf_of, caller.request_id) if caller else ("", "")
-        source = caller.source if caller and caller.source else self.source
-        rows = [
+        self.happened += [
             {
                 "type": kind.value,
                 "subject": subject,
@@ -64,8 +81,16 @@ class Unit:
             }
             for subject, data in happened
         ]
-        if rows:
-            # numbers are given before COMMIT: one replica at a time, so that a reader's cursor never passes a gap
-            lock_name(self.connection, "events")
-            insert_rows(self.connection, tables.event, rows)
+        if len(self.happened) > before:
             self.wake(kind.value)
+
+
+def write_events(connection: Connection, happened: Sequence[Row]) -> None:
+    """Write the events of the units that share a transaction, as the last thing that it does.
+
+    Numbers are given before COMMIT: one replica at a time, so that a reader's cursor never passes a gap. Taken last,
+    the lock is never held while another one is waited for, and no longer than the COMMIT.
+    """
+    if happened:
+        lock_name(connection, "events")
+        insert_rows(connection, tables.event, happened)

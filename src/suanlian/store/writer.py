@@ -1,7 +1,8 @@
 """The one writer of a process: takes units of work, commits many together, answers after COMMIT.
 
 Each unit has a savepoint of its own, so that one which fails takes nobody with it. A unit may run twice (when the
-shared COMMIT fails it runs again alone), so it does nothing but read and write through its connection.
+shared COMMIT fails it runs again alone), so it does nothing but read and write through its connection. The events that
+the units recorded are written together before COMMIT, behind every lock that a unit took.
 """
 
 import logging
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from suanlian.model.errors import UnavailableError
 from suanlian.model.party import Caller
 from suanlian.store.engine import Store
-from suanlian.store.unit import Unit
+from suanlian.store.unit import Unit, write_events
 
 T = TypeVar("T")
 
@@ -152,6 +153,7 @@ class Writer:
 
     def _commit(self, group: list[_Asked]) -> list[str]:
         woken: list[str] = []
+        happened: list[dict[str, Any]] = []
         with self._store.writing.begin() as connection:
             for asked in group:
                 asked.result = asked.failure = None
@@ -168,6 +170,8 @@ class Writer:
                 else:
                     savepoint.commit()
                     woken.extend(unit.woken)
+                    happened.extend(unit.happened)
+            write_events(connection, happened)
         return woken
 
     def _answer(self, group: list[_Asked], woken: list[str]) -> None:

@@ -3,6 +3,7 @@
 Owned rows carry account and project. Published things are append-only versions. The capacity book keeps history.
 """
 
+from suanlian.store.tables.audit import audit_head, audit_leaf, audit_receipt, audit_witness
 from suanlian.store.tables.base import metadata
 from suanlian.store.tables.files import log_chunk, object_, output
 from suanlian.store.tables.journal import event, idempotency, report_received, report_sent
@@ -19,6 +20,10 @@ __all__ = [
     "api_key",
     "assignment",
     "attempt",
+    "audit_head",
+    "audit_leaf",
+    "audit_receipt",
+    "audit_witness",
     "capability",
     "capacity",
     "charge",
