@@ -2,6 +2,7 @@
 #   make demo    the 1+4 on this machine with real work; ends by itself
 #   make up      the same, until Ctrl-C
 #   make test    all tests, on SQLite and on a real PostgreSQL
+#   make test-engines  the tests against real engines, which it installs below .cache/ where their tools are there
 #   make check   linter, types, floors, sizes, docs, translations
 #   make bench   durable submissions through the API, as a ratio to a bare insert
 #   make locale  bring the Chinese catalogue up to date with the sources
@@ -17,7 +18,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up test check bench locale clean distclean
+.PHONY: help demo up test test-engines check bench locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -57,6 +58,10 @@ up: $(VENV)/.installed-demo
 test: $(VENV)/.installed-dev
 	@$(PY) -m pytest -p scripts.engines $(ARGS)
 
+test-engines: $(VENV)/.installed-dev
+	@$(PY) -m scripts.install_engines
+	@$(PY) -m pytest -p scripts.engines tests/engines $(ARGS)
+
 # Every check runs, so that one run shows all there is to mend; the last line counts what failed.
 check: $(VENV)/.installed-dev
 	@failed=""; \
@@ -83,4 +88,4 @@ clean:
 	@find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	@rm -rf $(VENV)
+	@rm -rf $(VENV) .cache

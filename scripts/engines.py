@@ -1,4 +1,4 @@
-"""Which engines did this test run not reach? A pytest plugin for `make test`: a skip that nobody sees is no skip.
+"""Which engines did this test run not reach? A pytest plugin of `make test` and `make test-engines`: no skip unseen.
 
 A test that needs an engine says so, `@pytest.mark.engine("slurm")`, and skips itself where the engine is not installed.
 The run ends with one line on every engine that was asked for.

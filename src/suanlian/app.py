@@ -6,9 +6,10 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
@@ -24,6 +25,7 @@ from suanlian.api import (
     node,
     parties,
     platforms,
+    sign_in,
     sites,
     supervision,
 )
@@ -33,14 +35,17 @@ from suanlian.api.known import Known
 from suanlian.api.limits import Limits
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.audit import AuditAnswer, AuditCall
-from suanlian.model.errors import ConflictError
+from suanlian.model.errors import ConflictError, InvalidError
 from suanlian.model.levels import HubRules, LevelRules
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
+from suanlian.rules.addresses import refused_address
 from suanlian.sdk.connector import ConnectorClient, Link, Means
+from suanlian.sdk.kept_provider import KeptProvider, WebClient
+from suanlian.sdk.oidc import OidcProvider, secure_address, unavailable
 from suanlian.sdk.transport import open_client
 from suanlian.services import nodes
 from suanlian.services.jobs import Terms
-from suanlian.services.ports import Clock, Node, Secrets
+from suanlian.services.ports import Clock, Node, Relying, Secrets
 from suanlian.settings import HubSettings
 from suanlian.store import nodes as node_rows
 from suanlian.store.engine import Store, open_store
@@ -98,6 +103,43 @@ class HubAbove:
         """Send a head of the audit log up, or ask which one is held there."""
         with open_client() as http:
             return ConnectorClient(self._link, Means(http, self._clock)).audit(call)
+
+
+class SigningIn:
+    """The identity provider of this hub, and what is agreed with it (``services.ports.IdentityProvider``)."""
+
+    def __init__(self, settings: HubSettings, url: str, clock: Clock) -> None:
+        """Asks nothing yet. Raises InvalidError when the settings do not belong together."""
+        issuer, client_id = settings.oidc_issuer, settings.oidc_client_id
+        if not client_id:
+            wrong = "SUANLIAN_OIDC_ISSUER is set, SUANLIAN_OIDC_CLIENT_ID is not."
+            raise InvalidError("field_invalid", wrong, todo="Set both, or neither.", field="oidc_client_id")
+        secure_address(issuer)
+        self.relying = Relying(
+            issuer=issuer,
+            client_id=client_id,
+            device_client_id=settings.oidc_device_client_id or client_id,
+            session=timedelta(minutes=settings.session_minutes),
+            sign_up=settings.oidc_sign_up,
+            return_origins=frozenset(settings.oidc_return_origins),
+        )
+        client = WebClient(client_id, f"{url}/v1/sign-in/callback", settings.oidc_client_secret_file)
+        provider = OidcProvider(issuer, check=lambda address: _check_address(address, issuer))
+        self._kept = KeptProvider(provider, client, clock)
+        self.keys, self.authorization_url, self.redeem = (
+            self._kept.keys,
+            self._kept.authorization_url,
+            self._kept.redeem,
+        )
+
+
+def _check_address(address: str, issuer: str) -> None:
+    """An address that the provider names: https, and no private one unless it is the issuer's own host."""
+    secure_address(address)
+    host = urlsplit(address).hostname or ""
+    why = None if host == urlsplit(issuer).hostname else refused_address(host)
+    if why is not None:
+        raise unavailable(f"it names {address[:200]!r}, which is {why}")
 
 
 @dataclass(slots=True)
@@ -172,6 +214,8 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         version=__version__,
         known=known,
     )
+    if settings.oidc_issuer:
+        hub.provider = SigningIn(settings, hub.node.url, clock)
     return Running(hub, _workers(tools, hub))
 
 
@@ -219,6 +263,7 @@ def make_app(running: Running) -> FastAPI:
     for room in (
         node,
         parties,
+        sign_in,
         platforms,
         sites,
         catalogue,

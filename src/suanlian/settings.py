@@ -59,6 +59,20 @@ class HubSettings(_Settings):
     """``SUANLIAN_DATABASE_URL``: ``postgresql+psycopg://...``; empty means SQLite in the home directory."""
     account_bytes: int = Field(default=4 * 1024**3, ge=1024)
     """``SUANLIAN_ACCOUNT_BYTES``: how many bytes of inputs and outputs the hub keeps for one account."""
+    oidc_issuer: str = ""
+    """``SUANLIAN_OIDC_ISSUER``: the issuer by which people sign in; empty: by API keys alone."""
+    oidc_client_id: str = ""
+    """``SUANLIAN_OIDC_CLIENT_ID``: our name there, for sign-ins by browser."""
+    oidc_client_secret_file: Path | None = None
+    """``SUANLIAN_OIDC_CLIENT_SECRET_FILE``: the file of our secret there; none: a public client, PKCE alone."""
+    oidc_device_client_id: str = ""
+    """``SUANLIAN_OIDC_DEVICE_CLIENT_ID``: the command line's name there; empty: the same."""
+    oidc_sign_up: bool = True
+    """``SUANLIAN_OIDC_SIGN_UP``: whether somebody whom nobody invited comes in as a person of their own."""
+    oidc_return_origins: tuple[str, ...] = ()
+    """``SUANLIAN_OIDC_RETURN_ORIGINS``: a JSON list of origins that a sign-in may end at, besides loopback."""
+    session_minutes: int = Field(default=60, ge=1, le=1440)
+    """``SUANLIAN_SESSION_MINUTES``: for how long a sign-in holds before it is renewed."""
     input_origins: tuple[str, ...] = ()
     """``SUANLIAN_INPUT_ORIGINS``: a JSON list of origins (``https://host:port``) that job inputs may come from although
     their address is not public."""

@@ -9,6 +9,7 @@ from suanlian.rules.scopes import SUBJECTS, covers, needed, opens
 
 PRIVATE = ("job.log", "job.outputs", "job.output")
 OPEN = {"health.read", "node.read", "operator.claim", "identifier.resolve"}
+OPEN |= {"session.open", "session.begin", "session.return", "session.redeem"}
 
 
 def caller(role: Role) -> Caller:
@@ -33,8 +34,8 @@ def test_no_key_opens_the_connectors_door(role: Role, action: str) -> None:
 
 
 @pytest.mark.parametrize("action", [name for name in ACTIONS if name not in OPEN])
-def test_the_supervisor_does_nothing_but_keep_its_own_keys(action: str) -> None:
-    if action.startswith("key."):
+def test_the_supervisor_does_nothing_but_keep_its_own_keys_and_sign_ins(action: str) -> None:
+    if action.startswith(("key.", "identity.")):
         assert allowed(caller(Role.SUPERVISOR), action) is Access.OWN
     elif allowed(caller(Role.SUPERVISOR), action) is not Access.DENIED:
         assert ACTIONS[action].reads

@@ -20,7 +20,7 @@ from suanlian.model.party import Caller
 from suanlian.rules.access import ACTIONS, Access, Door, allowed, reaches_all
 from suanlian.rules.scopes import needed, opens
 from suanlian.services.once import kept_answer, once
-from suanlian.services.ports import Clock, Node, Secrets
+from suanlian.services.ports import Clock, IdentityProvider, Node, Secrets
 from suanlian.store.engine import Store
 from suanlian.store.unit import Unit
 from suanlian.store.wakeups import Wakeups
@@ -56,6 +56,7 @@ class Hub:
     clock: Clock
     version: str
     known: Known
+    provider: IdentityProvider | None = None
 
     @contextmanager
     def reading(self, caller: Caller | None = None) -> Iterator[Unit]:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from suanlian.api.deps import May, TheHub, who_may
 from suanlian.model.node import NodeAbout, Resolution
 from suanlian.model.party import Caller
+from suanlian.model.sign_in import ProviderAbout
 from suanlian.services import identifiers, nodes
 
 router = APIRouter(tags=["node"])
@@ -24,7 +25,12 @@ def healthz(hub: TheHub) -> dict[str, str]:
 def about(hub: TheHub) -> NodeAbout:
     """Who this hub is: its name, prefix and public key."""
     with hub.reading() as unit:
-        return nodes.about(unit, hub.node, hub.version)
+        about = nodes.about(unit, hub.node, hub.version)
+    if hub.provider is None:
+        return about
+    relying = hub.provider.relying
+    sign_in = ProviderAbout(issuer=relying.issuer, client_id=relying.device_client_id)
+    return about.model_copy(update={"sign_in": sign_in})
 
 
 @router.get("/v1/identifiers/{identifier}")

@@ -1,16 +1,19 @@
 """Logging in to a hub, and becoming its first operator."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from suanlian.cli.output import AsJson, print_json, record, remark
-from suanlian.cli.session import Login, keep
+from suanlian.cli.device import sign_in
+from suanlian.cli.output import AsJson, print_json, record, remark, say
+from suanlian.cli.session import Login, keep, read_login
 from suanlian.cli.shown import when
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
+from suanlian.model.errors import SuanlianError
 from suanlian.model.party import Principal
 from suanlian.sdk.client import Client
 from suanlian.settings import PersonSettings
@@ -31,8 +34,20 @@ def _login(
             help=N_("Read the key from this file, - for standard input; else it is asked for."),
         ),
     ] = None,
+    oidc: Annotated[
+        bool, typer.Option("--oidc", help=N_("Sign in through the hub's identity provider instead of by a key."))
+    ] = False,
+    invitation: Annotated[
+        str | None, typer.Option("--invitation", metavar="LINK", help=N_("A colleague's invitation, iv_...."))
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
+    if oidc:
+        login = sign_in(url, invitation)
+        _keep(login)
+        with Client(login.hub, login.key) as hub:
+            _tell(hub.parties.me(), hub.url, as_json=as_json)
+        return
     key = _read_key(key_file)
     with Client(url, key) as hub:
         me = hub.parties.me()
@@ -62,6 +77,23 @@ def _claim(
         return
     _tell(minted.principal, hub.url, as_json=False)
     remark(_("The key holds until {until}.").format(until=when(minted.expires_at)))
+
+
+@commands.command(
+    "logout", cls=Command, options_metavar=OPTIONS, help=N_("Forget the login; the key of a sign-in ends at once.")
+)
+def _logout(as_json: AsJson = False) -> None:
+    path = PersonSettings().login_file
+    login = read_login(path)
+    if login is not None and login.refresh_token:
+        # the key may be over already, or the hub away: the login is forgotten all the same
+        with suppress(SuanlianError), Client(login.hub, login.key) as hub:
+            hub.parties.revoke_key(login.key.split("_")[1])
+    path.unlink(missing_ok=True)
+    if as_json:
+        print_json({"logged_out": login is not None})
+    else:
+        say(_("Logged out.") if login is not None else _("You were not logged in."))
 
 
 def _read_key(key_file: str | None) -> str:

@@ -28,6 +28,7 @@ INTERRUPTED: Final = 130
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "login": ("login", N_("Log in to a hub: check the key and keep it.")),
+    "logout": ("login", N_("Forget the login; the key of a sign-in ends at once.")),
     "claim": ("login", N_("Become a hub's first operator by the one-time link that its init printed.")),
     "submit": ("submit", N_("Submit the job that a YAML or JSON file describes.")),
     "estimate": ("submit", N_("Tell where a job would go now and what it would cost, without submitting it.")),
@@ -53,6 +54,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "entity": ("parties", N_("Legal persons: add, list.")),
     "principal": ("parties", N_("Those who call: add.")),
+    "account": ("account", N_("Your own account: invite, link.")),
     "whoami": ("keys", N_("Tell who you are here, with which key.")),
     "keys": ("keys", N_("List your API keys.")),
     "key": ("keys", N_("Your API keys: add, revoke.")),

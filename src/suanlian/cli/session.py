@@ -1,7 +1,11 @@
 """Which hub, with which key? From the environment, else from the login that was kept."""
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -11,15 +15,18 @@ from uuid import UUID
 from suanlian.cli.output import remark
 from suanlian.cli.shown import when
 from suanlian.i18n import _, ngettext
-from suanlian.model.base import Value
-from suanlian.model.errors import ConflictError, InvalidError, NotFoundError, UnauthenticatedError
+from suanlian.model.base import Utc, Value
+from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnauthenticatedError
 from suanlian.model.ids import SCHEME
 from suanlian.model.job import Job
+from suanlian.model.sign_in import NewSession
 from suanlian.sdk.client import Client
+from suanlian.sdk.oidc import OidcProvider, open_person_client
 from suanlian.settings import PersonSettings
 
 _SEARCHED: Final = 5000
 _NAMED: Final = 5
+_BEFORE_ITS_END: Final = timedelta(seconds=60)
 
 
 class Login(Value):
@@ -27,17 +34,74 @@ class Login(Value):
 
     hub: str
     key: str = ""
+    # of a sign-in: when the key ends, and by what a next one is had
+    expires_at: Utc | None = None
+    issuer: str = ""
+    client_id: str = ""
+    refresh_token: str = ""
 
 
 def open_hub() -> Client:
     """The hub that is spoken to. Raises UnauthenticatedError ``unauthenticated`` when none is known."""
-    login = current(PersonSettings())
+    settings = PersonSettings()
+    login = current(settings)
+    if login.refresh_token:
+        return Client(login.hub, Renewed(login, settings.login_file).key)
     return Client(login.hub, login.key or None)
+
+
+class Renewed:
+    """The key of a sign-in, renewed when it is about to end: before a call, also in the middle of a long command."""
+
+    def __init__(self, login: Login, path: Path) -> None:
+        """Asks nobody yet."""
+        self._login = login
+        self._path = path
+
+    def key(self) -> str:
+        """A key that holds. Raises UnauthenticatedError ``session_expired`` when the provider gives no other."""
+        if _ends(self._login):
+            with _alone(self._path):
+                # another command may have renewed it meanwhile: a refresh token is good once
+                kept = read_login(self._path)
+                fresh = kept if kept is not None and kept.hub == self._login.hub else self._login
+                self._login = self._renew(fresh) if _ends(fresh) else fresh
+        return self._login.key
+
+    def _renew(self, login: Login) -> Login:
+        try:
+            provider = OidcProvider(login.issuer, opens=lambda: open_person_client(login.issuer))
+            tokens = provider.renew(provider.metadata(), login.client_id, login.refresh_token)
+            login = login.model_copy(update={"refresh_token": tokens.refresh_token or login.refresh_token})
+            keep(login, self._path)
+            with Client(login.hub) as hub:
+                minted = hub.sign_in.open(NewSession(id_token=tokens.id_token))
+        except (UnauthenticatedError, ForbiddenError, InvalidError, ValueError) as error:
+            raise UnauthenticatedError(
+                "session_expired",
+                _("Your session is over: {why}").format(why=error),
+                todo=_("Sign in again: suanlian login {hub} --oidc").format(hub=login.hub),
+            ) from error
+        login = login.model_copy(update={"key": minted.key, "expires_at": minted.expires_at})
+        keep(login, self._path)
+        return login
+
+
+def _ends(login: Login) -> bool:
+    return login.expires_at is None or login.expires_at - datetime.now(UTC) < _BEFORE_ITS_END
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the login's lock, so that one command at a time renews it."""
+    with path.with_suffix(".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def current(settings: PersonSettings) -> Login:
     """The hub and key in force. A kept key never goes to another hub than the one that it was kept for."""
-    kept = _kept(settings.login_file)
+    kept = read_login(settings.login_file)
     hub = (settings.hub or (kept.hub if kept else "")).rstrip("/")
     if not hub:
         raise UnauthenticatedError(
@@ -47,18 +111,19 @@ def current(settings: PersonSettings) -> Login:
         )
     if settings.key:
         return Login(hub=hub, key=settings.key.get_secret_value())
-    return Login(hub=hub, key=kept.key if kept and kept.hub == hub else "")
+    return kept if kept and kept.hub == hub else Login(hub=hub)
 
 
 def keep(login: Login, path: Path) -> None:
     """Keep the login for the next command; only its owner can read it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as fresh:  # made with mode 0600
-        json.dump(login.model_dump(), fresh)
+        json.dump(login.model_dump(mode="json", exclude_defaults=True), fresh)
     os.replace(fresh.name, path)  # noqa: PTH105 - the name of the open file
 
 
-def _kept(path: Path) -> Login | None:
+def read_login(path: Path) -> Login | None:
+    """The login that was kept, if any. Raises UnauthenticatedError when it cannot be read."""
     try:
         return Login.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from suanlian.crypto.errors import CryptoCode, TokenError
 PREFIX_BYTES = 5
 SECRET_BYTES = 32
 MIN_PEPPER_BYTES = 32
-_FORM = re.compile(r"(?P<kind>sl|ot|jt)_(?P<prefix>[a-z2-7]{8})_[A-Za-z0-9_-]{43}")
+_FORM = re.compile(r"(?P<kind>sl|ot|jt|iv)_(?P<prefix>[a-z2-7]{8})_[A-Za-z0-9_-]{43}")
 
 RandomBytes = Callable[[int], bytes]
 """`secrets.token_bytes`, or a fixed sequence in tests."""
@@ -31,6 +31,7 @@ class TokenKind(StrEnum):
     API_KEY = "sl"
     OPERATOR_LINK = "ot"
     JOIN = "jt"
+    INVITATION = "iv"
 
 
 @dataclass(frozen=True, slots=True)

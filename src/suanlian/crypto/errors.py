@@ -5,7 +5,8 @@
     ├── KeyTextError     a key's text or bytes cannot be read
     ├── KeyFileError     a key file cannot be read or written safely
     ├── CanonicalError   a value has no canonical JSON form
-    └── TokenError       the text is no API key and no one-time token
+    ├── TokenError       the text is no API key and no one-time token
+    └── IdTokenError     an identity provider's token is not believed
 
 `code` is stable and meant for programs; `message` tells a person what to do.  None of them is
 transient: the same input fails again.
@@ -30,6 +31,15 @@ class CryptoCode(StrEnum):
     KEY_FILE_EXISTS = "key_file_exists"
     NOT_CANONICAL = "value_not_canonical"
     TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a code, not a secret
+    TOKEN_UNSIGNED = "token_unsigned"  # noqa: S105 - codes, not secrets, to the end of the list
+    TOKEN_ALGORITHM = "token_algorithm"  # noqa: S105
+    TOKEN_KEY_UNKNOWN = "token_key_unknown"  # noqa: S105
+    TOKEN_SIGNATURE = "token_signature"  # noqa: S105
+    TOKEN_ISSUER = "token_issuer"  # noqa: S105
+    TOKEN_AUDIENCE = "token_audience"  # noqa: S105
+    TOKEN_NONCE = "token_nonce"  # noqa: S105
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+    TOKEN_NOT_YET = "token_not_yet"  # noqa: S105
     PEPPER_SHORT = "pepper_short"
 
 
@@ -64,3 +74,7 @@ class CanonicalError(CryptoError):
 
 class TokenError(CryptoError):
     """A text is not a token of ours (`token_malformed`), or the pepper is weak (`pepper_short`)."""
+
+
+class IdTokenError(CryptoError):
+    """An ID token is not believed (`token_malformed`, `token_unsigned` and the other codes of ID tokens)."""

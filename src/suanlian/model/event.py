@@ -12,6 +12,9 @@ class EventType(StrEnum):
     """Every kind of event. Which worker follows which stands in ARCHITECTURE.md; a test holds it against the code."""
 
     ENTITY_REGISTERED = "entity.registered"
+    ENTITY_INVITED = "entity.invited"
+    ENTITY_JOINED = "entity.joined"
+    IDENTITY_LINKED = "identity.linked"
     KEY_MINTED = "key.minted"
     KEY_REVOKED = "key.revoked"
     PLATFORM_APPLIED = "platform.applied"

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from suanlian.model.base import Name, Text, Utc, Wire
 from suanlian.model.ids import HubId, Kind
+from suanlian.model.sign_in import ProviderAbout
 
 
 class NodeAbout(Wire):
@@ -18,6 +19,7 @@ class NodeAbout(Wire):
     protocol: int
     version: Text
     upstream: Text = ""
+    sign_in: ProviderAbout | None = None
 
 
 class Standing(StrEnum):

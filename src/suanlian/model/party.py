@@ -100,6 +100,7 @@ class KeyAbout(Wire):
     created_at: Utc
     expires_at: Utc
     revoked_at: Utc | None = None
+    session: bool = False
 
 
 class Principal(Value):

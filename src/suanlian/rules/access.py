@@ -80,6 +80,10 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "health.read": Rule(reads=True, door=Door.OPEN),
     "node.read": Rule(reads=True, door=Door.OPEN),
     "operator.claim": Rule(reads=False, door=Door.OPEN),
+    "session.open": Rule(reads=False, door=Door.OPEN),
+    "session.begin": Rule(reads=False, door=Door.OPEN),
+    "session.return": Rule(reads=False, door=Door.OPEN),
+    "session.redeem": Rule(reads=False, door=Door.OPEN),
     "identifier.resolve": Rule(reads=True, door=Door.OPEN),
     # the same route, once it turns out that the identifier names a job
     "identifier.resolve-job": Rule(reads=True, grants={**_BUYER, **_WATCHERS}),
@@ -87,6 +91,9 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "entity.register": Rule(reads=False, grants=_OPERATOR),
     "entity.list": Rule(reads=True, grants={**_OPERATOR, Role.SUPERVISOR: Access.METADATA}),
     "principal.register": Rule(reads=False, grants=_OPERATOR),
+    "identity.list": Rule(reads=True, grants=_EACH_OWN),
+    "identity.link": Rule(reads=False, grants=_EACH_OWN),
+    "entity.invite": Rule(reads=False, grants={**_BUYER, **_PROVIDER}),
     "key.list": Rule(reads=True, grants=_EACH_OWN),
     "key.mint": Rule(reads=False, grants=_EACH_OWN),
     # everybody gives up keys of their own; the operator takes away anybody's

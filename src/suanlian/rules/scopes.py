@@ -12,7 +12,7 @@ from suanlian.rules.access import ACTIONS, Access, Rule
 SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
     Scope.JOBS: frozenset({"job", "object", "charge"}),
     Scope.PLATFORMS: frozenset({"platform", "offer"}),
-    Scope.KEYS: frozenset({"key"}),
+    Scope.KEYS: frozenset({"key", "identity"}),
 }
 """Which subjects a scope opens; an action's subject stands before its dot. What no scope names needs ``admin``."""
 

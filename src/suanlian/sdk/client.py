@@ -9,8 +9,9 @@ from suanlian.sdk.identifiers import Identifiers
 from suanlian.sdk.jobs import Jobs
 from suanlian.sdk.objects import Objects
 from suanlian.sdk.parties import Parties
-from suanlian.sdk.people import Transport
+from suanlian.sdk.people import Key, Transport
 from suanlian.sdk.platforms import Platforms
+from suanlian.sdk.sign_in import SignIn
 from suanlian.sdk.supervision import Supervision
 
 
@@ -20,8 +21,8 @@ class Client:
     Not for several threads at once: give each its own. Close it, or use it in a ``with``.
     """
 
-    def __init__(self, url: str, key: str | None = None, timeout_s: float = 30, *, retry_wait_s: float = 0.2) -> None:
-        """``url``: https, or http on loopback. ``key``: the API key; none for what is open to all.
+    def __init__(self, url: str, key: Key = None, timeout_s: float = 30, *, retry_wait_s: float = 0.2) -> None:
+        """``url``: https, or http on loopback. ``key``: the API key, or what gives it; none for what is open.
 
         ``timeout_s``: for one answer. ``retry_wait_s``: before the first repeat of a call that failed for a while.
         Raises InvalidError ``field_invalid`` or ``not_over_loopback``. Opens no connection yet.
@@ -33,6 +34,7 @@ class Client:
         self.platforms = Platforms(self._transport)
         self.catalogue = Catalogue(self._transport)
         self.parties = Parties(self._transport)
+        self.sign_in = SignIn(self._transport)
         self.identifiers = Identifiers(self._transport)
         self.supervision = Supervision(self._transport)
         self.audit = Audit(self._transport)

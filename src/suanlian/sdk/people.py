@@ -5,7 +5,7 @@ reads; creations, which carry an idempotency key made once and kept in all repea
 """
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -38,6 +38,8 @@ ATTEMPTS: Final = 4
 _NEVER_SENT: Final = (ConnectError, ConnectTimeout, PoolTimeout)
 _FIRST_ERROR: Final = 400
 
+Key = str | Callable[[], str] | None
+"""The key of a caller, or what gives it for each call (a session that is renewed); None for what is open to all."""
 Query = Mapping[str, str | int | None]
 
 
@@ -66,7 +68,7 @@ class Call:
 class Transport:
     """Calls one hub with one key. Not for several threads at once; ``close`` when done."""
 
-    def __init__(self, url: str, key: str | None, *, timeout_s: float = 30, retry_wait_s: float = 0.2) -> None:
+    def __init__(self, url: str, key: Key, *, timeout_s: float = 30, retry_wait_s: float = 0.2) -> None:
         """Raises InvalidError when the address may not be spoken to; opens no connection yet."""
         self.url = hub_address(url)
         self._key = key
@@ -127,8 +129,9 @@ class Transport:
             raise self._unreachable(error) from error
 
     def _authorise(self, request: Request) -> Request:
-        if self._key:
-            request.headers["Authorization"] = f"Bearer {self._key}"
+        key = self._key() if callable(self._key) else self._key
+        if key:
+            request.headers["Authorization"] = f"Bearer {key}"
         return request
 
     def _attempts(self, call: Call) -> Iterator[Attempt]:

@@ -1,5 +1,6 @@
 """Letting people in: the first operator by a one-time link, entities, principals with their keys, revocation."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -19,6 +20,8 @@ from suanlian.model.party import (
     NewPrincipal,
     Principal,
     Role,
+    Scope,
+    Scopes,
 )
 from suanlian.rules.scopes import covers
 from suanlian.services.ports import Node, Secrets
@@ -92,7 +95,15 @@ def register_principal(unit: Unit, secrets: Secrets, new: NewPrincipal) -> Minte
     if row["role"] != new.role.value:
         wrong = f"{new.name!r} of {new.entity!r} has the role {row['role']}."
         raise ConflictError("duplicate_name", wrong, todo="Choose another name for another role.", field="role")
-    return _mint(unit, secrets, row, NewKey(scopes=new.scopes, valid_days=new.valid_days))
+    return _mint(unit, secrets, row, _wish(NewKey(scopes=new.scopes, valid_days=new.valid_days)))
+
+
+def add_member(unit: Unit, entity_id: str, role: Role, name: str) -> str:
+    """Let somebody who signed in into an entity, under a name that says nothing of them. Raises NotFoundError."""
+    entity = parties.entity_of(unit, entity_id)
+    if entity is None:
+        raise NotFoundError("not_found", "There is no such entity.")
+    return str(_add_principal(unit, entity, NewPrincipal(name=name, role=role, entity=entity["name"]))["id"])
 
 
 def _add_principal(unit: Unit, entity: Row, new: NewPrincipal) -> Row:
@@ -112,16 +123,46 @@ def _add_principal(unit: Unit, entity: Row, new: NewPrincipal) -> Row:
     return row
 
 
-def _mint(unit: Unit, secrets: Secrets, principal: Row, new: NewKey) -> MintedKey:
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    label: str
+    scopes: Scopes
+    life: timedelta
+    session: bool = False
+
+
+def _wish(new: NewKey) -> _Wish:
+    return _Wish(new.label, new.scopes, timedelta(days=new.valid_days))
+
+
+def _mint(unit: Unit, secrets: Secrets, principal: Row, wish: _Wish) -> MintedKey:
     token = mint(TokenKind.API_KEY, secrets.random_bytes)
-    expires_at = unit.now + timedelta(days=new.valid_days)
+    expires_at = unit.now + wish.life
     row = {"prefix": token.prefix, "hash": keyed_hash(token.text, secrets.pepper), "principal_id": principal["id"]}
-    row |= {"created_at": unit.now, "expires_at": expires_at, "label": new.label, "scopes": " ".join(new.scopes)}
-    parties.add_key(unit, row)
+    row |= {"created_at": unit.now, "expires_at": expires_at, "session": wish.session}
+    parties.add_key(unit, {**row, "label": wish.label, "scopes": " ".join(wish.scopes)})
     unit.record(
-        EventType.KEY_MINTED, principal["id"], prefix=token.prefix, scopes=list(new.scopes), expires_at=expires_at
+        EventType.KEY_MINTED,
+        principal["id"],
+        prefix=token.prefix,
+        scopes=list(wish.scopes),
+        expires_at=expires_at,
+        session=wish.session,
     )
-    return MintedKey(principal=_principal(principal), key=token.text, expires_at=expires_at, scopes=new.scopes)
+    return MintedKey(principal=_principal(principal), key=token.text, expires_at=expires_at, scopes=wish.scopes)
+
+
+def open_session(unit: Unit, secrets: Secrets, principal_id: str, life: timedelta) -> MintedKey:
+    """A short-lived key for somebody who has just signed in. Raises NotFoundError."""
+    wish = _Wish("session", (Scope.ALL,), life, session=True)
+    return _mint(unit, secrets, _found(unit, principal_id), wish)
+
+
+def _found(unit: Unit, principal_id: str) -> Row:
+    row = parties.find_principal(unit, principal_id)
+    if row is None:
+        raise NotFoundError("not_found", "There is no such principal.")
+    return row
 
 
 def mint_own(unit: Unit, secrets: Secrets, caller: Caller, new: NewKey) -> MintedKey:
@@ -129,10 +170,7 @@ def mint_own(unit: Unit, secrets: Secrets, caller: Caller, new: NewKey) -> Minte
     if not covers(caller.scopes, new.scopes):
         wrong = f"This key has {', '.join(sorted(caller.scopes))}; it cannot hand on {', '.join(new.scopes)}."
         raise ForbiddenError("scope_missing", wrong, todo="Ask for fewer scopes, or use a key that has them.")
-    principal = parties.find_principal(unit, caller.principal_id)
-    if principal is None:
-        raise NotFoundError("not_found", "There is no such principal.")
-    return _mint(unit, secrets, principal, new)
+    return _mint(unit, secrets, _found(unit, caller.principal_id), _wish(new))
 
 
 def keys_of(unit: Unit, caller: Caller, *, after: str, limit: int) -> list[KeyAbout]:
@@ -141,7 +179,7 @@ def keys_of(unit: Unit, caller: Caller, *, after: str, limit: int) -> list[KeyAb
 
 
 def _about(row: Row) -> KeyAbout:
-    columns = ("prefix", "label", "created_at", "expires_at", "revoked_at")
+    columns = ("prefix", "label", "created_at", "expires_at", "revoked_at", "session")
     return KeyAbout.model_validate({**{c: row[c] for c in columns}, "scopes": tuple(row["scopes"].split())})
 
 

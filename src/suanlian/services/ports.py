@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from suanlian.crypto.keys import KeyPair
+from suanlian.crypto.oidc import Keys
 from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 
@@ -46,4 +47,45 @@ class Upstream(Protocol):
 
     def send_head(self, call: AuditCall) -> AuditAnswer:
         """Send a head of the audit log up, or ask which one is held there. Raises as ``send_report``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Relying:
+    """How this hub relies on an identity provider: whose tokens for whom it believes, and where it may send people."""
+
+    issuer: str
+    client_id: str
+    device_client_id: str
+    session: timedelta
+    sign_up: bool
+    return_origins: frozenset[str]
+
+    @property
+    def audiences(self) -> frozenset[str]:
+        """The names under which we ask for tokens."""
+        return frozenset({self.client_id, self.device_client_id})
+
+
+class IdentityProvider(Protocol):
+    """An OpenID provider. Every call may wait for the network: never inside a unit of work.
+
+    Raises UnavailableError ``provider_unavailable``, UnauthenticatedError ``sign_in_refused``.
+    """
+
+    @property
+    def relying(self) -> Relying:
+        """What is agreed with it."""
+        ...
+
+    def keys(self, *, anew: bool = False) -> Keys:
+        """Its public keys; ``anew`` asks it again, but seldom: a stranger's token must not drive us there."""
+        ...
+
+    def authorization_url(self, state: str, nonce: str, challenge: str) -> str:
+        """Where a browser begins (code flow with PKCE, S256)."""
+        ...
+
+    def redeem(self, code: str, verifier: str) -> str:
+        """The ID token for a code."""
         ...

@@ -3,13 +3,17 @@
 from datetime import timedelta
 from typing import Final
 
-from suanlian.store import journal, platforms
+from suanlian.store import journal, platforms, sign_in
 from suanlian.store.unit import Unit
 
 ANSWERS_KEPT: Final = timedelta(hours=48)
 """An idempotency key is remembered for so long."""
 
+SESSIONS_KEPT: Final = timedelta(days=7)
+"""A session's key is shown in lists for so long after its end."""
+
 
 def sweep(unit: Unit) -> int:
-    """Forget expired nonces and old idempotent answers; returns how many rows went."""
-    return platforms.sweep_nonces(unit) + journal.sweep_answers(unit, unit.now - ANSWERS_KEPT)
+    """Forget expired nonces, old idempotent answers, sign-ins and sessions that are over; returns how many went."""
+    answers = journal.sweep_answers(unit, unit.now - ANSWERS_KEPT)
+    return platforms.sweep_nonces(unit) + answers + sign_in.sweep(unit, unit.now - SESSIONS_KEPT)

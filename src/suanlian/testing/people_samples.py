@@ -191,6 +191,7 @@ KEY: Final[Document] = {
     "revoked_at": None,
 }
 ME: Final[Document] = {**PRINCIPAL, "entity": "anhui", "key": KEY}
+INVITATION: Final[Document] = {"link": "iv_1", "entity": "anhui", "role": "buyer", "expires_at": LATER}
 MINTED: Final[Document] = {"principal": PRINCIPAL, "key": "sl_abc_def", "expires_at": LATER}
 ENTITY: Final[Document] = {
     "id": "e",

@@ -12,6 +12,7 @@ from suanlian.store.tables.node import delegation, lease, node, own_prefix, upli
 from suanlian.store.tables.onboarding import capability, conformance_run, staged_answer
 from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
 from suanlian.store.tables.platforms import connector, nonce, platform, published
+from suanlian.store.tables.sign_in import identity, invitation, sign_in
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
 from suanlian.store.tables.work import assignment, attempt, capacity, job, task
 
@@ -33,6 +34,8 @@ __all__ = [
     "entity",
     "event",
     "idempotency",
+    "identity",
+    "invitation",
     "job",
     "lease",
     "log_chunk",
@@ -49,6 +52,7 @@ __all__ = [
     "published",
     "report_received",
     "report_sent",
+    "sign_in",
     "site_check",
     "staged_answer",
     "task",

@@ -1,6 +1,6 @@
 """Entities, accounts, projects, principals, their keys and one-time tokens."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Table, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Table, UniqueConstraint, false, text
 
 from suanlian.store.columns import Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
@@ -58,6 +58,8 @@ api_key = Table(
     # what its holder calls it, and what it opens: names of model/party.Scope between spaces
     Column("label", Line, nullable=False, server_default=text("''")),
     Column("scopes", Line, nullable=False, server_default=text("'all'")),
+    # of a sign-in: it is short, and forgotten some time after its end
+    Column("session", Boolean, nullable=False, server_default=false()),
 )
 
 one_time = Table(
