@@ -21,6 +21,8 @@ from suanlian.api import (
     connector,
     errors,
     files,
+    identifiers,
+    identity,
     jobs,
     node,
     parties,
@@ -262,6 +264,7 @@ def make_app(running: Running) -> FastAPI:
     app.state.hub = running.hub
     for room in (
         node,
+        identifiers,
         parties,
         sign_in,
         platforms,
@@ -273,6 +276,7 @@ def make_app(running: Running) -> FastAPI:
         supervision,
         audit,
         connector,
+        identity,
     ):
         app.include_router(room.router)
     errors.install(app)

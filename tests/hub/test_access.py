@@ -26,12 +26,30 @@ PLATFORM = "200 200 200 404 403 403 401"
 OWNER = "403 403 403 403 200 404 401"
 BUYERS = "403 403 403 403 200 200 401"
 OPEN = "200 200 200 200 200 200 200"
+NOWHERE = "404 404 404 404 404 404 404"
 SIGNED = "401 401 401 401 401 401 401"
 
 TABLE = {
     "GET /healthz": OPEN,
     "GET /v1/node": OPEN,
     "GET /v1/identifiers/{identifier}": OPEN,
+    "GET /v1/node/keys": OPEN,
+    "GET /v1/identifiers/{identifier}/status": OPEN,
+    "GET /v1/identifiers/{identifier}/descriptor": NOWHERE,
+    "GET /v1/identifiers/{identifier}/descriptors": OPEN,
+    "GET /v1/identifiers/{identifier}/descriptors/{version}": NOWHERE,
+    "GET /v1/identifiers/{identifier}/history": OPEN,
+    "POST /v1/identifiers/{identifier}/transfers": OPERATOR,
+    "GET /v1/identifiers/{identifier}/transfers": "200 200 200 200 403 403 401",
+    "POST /v1/transfers/{transfer}/second": "404 403 403 403 403 403 401",
+    "POST /v1/transfers/{transfer}/accept": "403 403 404 404 403 403 401",
+    "POST /v1/transfers/{transfer}/decline": "404 403 404 404 403 403 401",
+    # nothing is frozen yet
+    "POST /v1/identifiers/{identifier}/thaw": "409 403 403 403 403 403 401",
+    "POST /v1/identifiers/{identifier}/revoke": "409 403 403 403 403 403 401",
+    "POST /v1/identifiers/{identifier}/freeze": OPERATOR,
+    "POST /v1/identifiers/{identifier}/move": OPERATOR,
+    "GET /v1/duplicates": WATCHERS,
     "POST /v1/operators/claim": "403 403 403 403 403 403 403",
     "GET /v1/me": ALL,
     "POST /v1/entities": OPERATOR,
@@ -98,6 +116,7 @@ TABLE = {
             "outputs",
             "objects",
             "supervision",
+            "descriptor",
             "audit",
             "measurements",
         )
@@ -106,6 +125,9 @@ TABLE = {
 """Each route's status for each of WHO; the platform is the provider's, the job the buyer's."""
 
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
+
+
+MORE = {"version": 1, "transfer": "x", "number": 1}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -151,9 +173,8 @@ def done(world: World) -> dict[str, Any]:
 def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     method, path = route.split(" ")
     ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
-    filled = path.replace("{path:path}", "o").format(
-        ref=ref, identifier=done["platform"], prefix="aaaaaaaa", index=0, number=1, site="main"
-    )
+    names = {"ref": ref, "identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", **MORE}
+    filled = path.replace("{path:path}", "o").format(**names)
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
         "/v1/entities": {"name": f"new-{who}"},
@@ -167,6 +188,11 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/platforms/{ref}/suspend": {"why": "test"},
         "/v1/platforms/{ref}/sites/{site}/checks": SITE_CHECK,
         "/v1/platforms/{ref}/offers": offer("0.2").model_dump(mode="json"),
+        "/v1/identifiers/{identifier}/transfers": {"to": "suzhou", "why": "sold"},
+        "/v1/identifiers/{identifier}/freeze": {"why": "test"},
+        "/v1/identifiers/{identifier}/thaw": {"why": "test"},
+        "/v1/identifiers/{identifier}/revoke": {"why": "test"},
+        "/v1/identifiers/{identifier}/move": {"why": "test", "to": done["public_id"]},
         "/v1/jobs": job(),
         "/v1/jobs:batch": {"jobs": [job()]},
         "/v1/jobs:estimate": job(),
@@ -205,7 +231,7 @@ def test_every_route_names_an_action_and_every_action_is_a_routes(world: World) 
         named.append(action)
     assert len(set(named)) == len(named)
     # decided in the middle of the route that resolves
-    assert set(ACTIONS) - set(named) == {"identifier.resolve-job"}
+    assert set(ACTIONS) - set(named) == {"identifier.resolve-job", "identifier.history-why"}
 
 
 def test_the_table_has_a_row_for_every_route(world: World) -> None:
@@ -353,7 +379,7 @@ def test_only_its_owner_ever_reads_what_a_job_is(world: World, done: dict[str, A
     for who in ("operator", "supervisor", "provider", "buyer2", "nobody"):
         for path in paths:
             ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
-            filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["public_id"], index=0, number=1)
+            filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["public_id"], index=0, **MORE)
             shown = world.person(who).get(filled).text
             assert SECRET not in shown, (who, filled)
 

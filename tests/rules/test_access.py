@@ -8,7 +8,8 @@ from suanlian.rules.access import ACTIONS, REACH, Access, Door, Relation, Sight,
 from suanlian.rules.scopes import SUBJECTS, covers, needed, opens
 
 PRIVATE = ("job.log", "job.outputs", "job.output")
-OPEN = {"health.read", "node.read", "operator.claim", "identifier.resolve"}
+OPEN = {"health.read", "node.read", "node.keys", "operator.claim", "identifier.resolve", "identifier.history"}
+OPEN |= {f"identifier.{name}" for name in ("status", "descriptor", "descriptors", "version")}
 OPEN |= {"session.open", "session.begin", "session.return", "session.redeem"}
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from threading import Lock
 from typing import Final
 
+from suanlian.agent.describe import Describer
 from suanlian.agent.desk import STALE, Desk, coded, log, note_inventory
 from suanlian.agent.host import host_of
 from suanlian.agent.inventory import published
@@ -40,6 +41,7 @@ class Agent:
         """Begin; nothing is called yet."""
         self.desk = desk
         self.outbox = Outbox(desk)
+        self._describer = Describer(desk)
         self._published: InventoryCall | None = None
         self._polled = False
         self._busy: set[str] = set()
@@ -93,6 +95,13 @@ class Agent:
             log.info(text, shares, desk.identity.hub_name)
         self._published = call
         return True
+
+    def describe(self) -> bool:
+        """Register the platform's descriptor once its inventory is taken; False when there was nothing to say.
+
+        Raises UnavailableError.
+        """
+        return self._published is not None and self._describer.describe(self._published.inventory)
 
     def poll(self, wait_s: int) -> int:
         """Ask what should be true, and journal it; returns how many attempts it changed."""

@@ -106,6 +106,12 @@ class AgentConfig(Value):
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
     policy: Policy = Policy()
     sent: SentBounds = SentBounds()
+    endpoints: tuple[Annotated[str, AfterValidator(_hub)], ...] = Field(
+        default=(), max_length=64, description="addresses of the platform that its descriptor names"
+    )
+    serials: tuple[Text, ...] | None = Field(
+        default=None, max_length=2000, description="serial numbers of its hardware; left out: those of this machine"
+    )
     usage_segment_s: int = Field(default=60, ge=1, le=3600)
     poll_wait_s: int = Field(default=20, ge=0, le=MAX_POLL_S)
 

@@ -15,6 +15,7 @@ from suanlian.model.base import Wire
 from suanlian.model.errors import SuanlianError
 from suanlian.model.protocol import (
     DoneAnswer,
+    EnrolAnswer,
     EnrolCall,
     InventoryAnswer,
     InventoryCall,
@@ -31,7 +32,8 @@ from suanlian.model.protocol import (
     UsageCall,
 )
 from suanlian.model.report import ReportUpCall
-from suanlian.services import catalogue, files, platforms, progress, supervision, usage, witness
+from suanlian.services import catalogue, files, lineage, platforms, progress, supervision, usage, witness
+from suanlian.store.unit import Unit
 from suanlian.store.wakeups import wait
 
 router = APIRouter(prefix="/connector/v1", tags=["connector"])
@@ -45,7 +47,11 @@ def enrol(request: Request, body: RawBody) -> Response:
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         hub, call = ongoing.hub, ongoing.call(EnrolCall)
-        answer = ongoing.write(verified, lambda unit: platforms.enrol(unit, hub.node, hub.secrets, call))
+
+        def admitted(unit: Unit) -> EnrolAnswer:
+            return lineage.admit(unit, hub.node, call, platforms.enrol(unit, hub.node, hub.secrets, call))
+
+        answer = ongoing.write(verified, admitted)
         return answer.model_copy(update={"expires_at": hub.clock() + LIFE})
 
     return exchange(request, body, work)

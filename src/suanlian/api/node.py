@@ -1,14 +1,11 @@
-"""Who this hub is, whether it is well, and what an identifier names."""
-
-from typing import Annotated
+"""Who this hub is, and whether it is well."""
 
 from fastapi import APIRouter, Depends
 
-from suanlian.api.deps import May, TheHub, who_may
-from suanlian.model.node import NodeAbout, Resolution
-from suanlian.model.party import Caller
+from suanlian.api.deps import May, TheHub
+from suanlian.model.node import NodeAbout
 from suanlian.model.sign_in import ProviderAbout
-from suanlian.services import identifiers, nodes
+from suanlian.services import nodes
 
 router = APIRouter(tags=["node"])
 
@@ -31,12 +28,3 @@ def about(hub: TheHub) -> NodeAbout:
     relying = hub.provider.relying
     sign_in = ProviderAbout(issuer=relying.issuer, client_id=relying.device_client_id)
     return about.model_copy(update={"sign_in": sign_in})
-
-
-@router.get("/v1/identifiers/{identifier}")
-def resolve(
-    hub: TheHub, identifier: str, caller: Annotated[Caller | None, Depends(May("identifier.resolve"))]
-) -> Resolution:
-    """What an identifier names, or which hub to ask next. Jobs are told only to who may see them."""
-    with hub.reading(caller) as unit:
-        return identifiers.resolve(unit, hub.node, who_may(caller, "identifier.resolve-job"), identifier)

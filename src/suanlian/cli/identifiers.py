@@ -23,6 +23,11 @@ def _resolve(
     identifier: Annotated[str, typer.Argument(metavar="ID", help=N_("The public identifier."))],
     as_json: AsJson = False,
 ) -> None:
+    tell_resolution(identifier, as_json=as_json)
+
+
+def tell_resolution(identifier: str, *, as_json: bool) -> None:
+    """Resolve it and show what came of it."""
     with open_hub() as hub:
         resolved = hub.identifiers.resolve(identifier.strip())
     answer = resolved.resolution

@@ -59,6 +59,11 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "keys": ("keys", N_("List your API keys.")),
     "key": ("keys", N_("Your API keys: add, revoke.")),
     "resolve": ("identifiers", N_("Tell what a public identifier names, asking from hub to hub.")),
+    "identifier": (
+        "identifier",
+        N_("One identifier: resolve, status, descriptor, versions, history, freeze, thaw, revoke, move, transfer."),
+    ),
+    "verify": ("identifier", N_("Check the file of a descriptor without any hub, by the root's public key alone.")),
     "node": ("identifiers", N_("Show who the hub is.")),
     "report": ("supervision", N_("Reports: supervision.")),
     "events": ("supervision", N_("List what happened.")),

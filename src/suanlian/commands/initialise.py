@@ -1,23 +1,23 @@
 """Making a hub: its home, key, tables and name; its prefix from above; the link of its first operator."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from suanlian.app import KEY_FILE, Hub, assemble, database_url, make_secrets, utc_now
+from suanlian.crypto.errors import SignatureError
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.crypto.lineage import check_delegated, provisional_prefix
 from suanlian.model.errors import ConflictError, InvalidError, SuanlianError
 from suanlian.model.ids import new_id
 from suanlian.model.protocol import EnrolAnswer, EnrolCall
 from suanlian.sdk.connector import ConnectorClient, Link, Means, about
 from suanlian.sdk.transport import open_client
-from suanlian.services import nodes, parties
+from suanlian.services import lineage, nodes, parties
 from suanlian.services.ports import Node
 from suanlian.settings import HubSettings
 from suanlian.store.engine import open_store
 from suanlian.store.migrate import upgrade
+from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
-
-_PROVISIONAL_LENGTH: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Made:
     node: Node
     link: str
     warning: str = ""
+    recovery: KeyPair | None = None
+    """The key that stands above the hub's own. It is nowhere in the home: whoever made the hub keeps it elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +62,34 @@ def initialise(settings: HubSettings, wish: Wish) -> Made:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     keypair = KeyPair.generate()
     keypair.save(home / KEY_FILE)
-    _write_node(settings, _first_node(wish, keypair))
-    return _finish(settings, wish)
+    recovery = KeyPair.generate()
+    _write_node(settings, _first_node(wish, keypair), recovery.public_text)
+    return _finish(settings, wish, recovery)
 
 
 def _first_node(wish: Wish, keypair: KeyPair) -> Node:
     """Before the hub above has answered, identifiers are issued under a prefix made of the key."""
-    own = "".join(c for c in keypair.key_id.upper() if c.isascii() and c.isalnum())[:_PROVISIONAL_LENGTH]
-    prefix = wish.prefix or f"X{own}"
+    prefix = wish.prefix or provisional_prefix(keypair.public)
     return Node(new_id(), wish.name, wish.url, prefix, frozenset({prefix}), wish.prefix is None, keypair)
 
 
-def _write_node(settings: HubSettings, node: Node) -> None:
+def _write_node(settings: HubSettings, node: Node, recovery_key: str) -> None:
     store = open_store(database_url(settings))
     try:
         upgrade(store)
         writer = Writer(store, clock=utc_now, on_commit=lambda _topics: None)
-        writer.run(lambda unit: nodes.create(unit, node))
+
+        def begin(unit: Unit) -> None:
+            nodes.create(unit, node)
+            lineage.begin(unit, node, recovery_key)
+
+        writer.run(begin, source="command")
         writer.stop()
     finally:
         store.close()
 
 
-def _finish(settings: HubSettings, wish: Wish) -> Made:
+def _finish(settings: HubSettings, wish: Wish, recovery: KeyPair) -> Made:
     running, warning = assemble(settings), ""
     try:
         if wish.above is not None:
@@ -92,7 +99,7 @@ def _finish(settings: HubSettings, wish: Wish) -> Made:
                 warning = str(error)
         secrets = make_secrets(settings.hub_home)
         link = running.hub.writer.run(lambda unit: parties.make_link(unit, secrets))
-        return Made(running.hub.node, link, warning)
+        return Made(running.hub.node, link, warning, recovery)
     finally:
         running.stop_unstarted()
 
@@ -101,9 +108,30 @@ def enrol_above(hub: Hub, above: Above) -> EnrolAnswer:
     """Enter the hub above with the join token; from then on its prefix is ours. Raises SuanlianError."""
     node: Node = hub.node
     with open_client() as http:
-        key = PublicKey.parse(above.key or about(http, above.url).public_key)
+        told = about(http, above.url)
+        with hub.reading() as unit:
+            nodes.refuse_second_uplink(unit, told.hub_id)
+            recovery = lineage.node_keys(unit, node).recovery_key
+        key = PublicKey.parse(above.key or told.public_key)
         link = Link(above.url, key, node.keypair, node.keypair.public_text)
-        call = EnrolCall(token=above.token, name=node.name, public_key=node.keypair.public_text, url=node.url)
+        call = EnrolCall(
+            token=above.token,
+            name=node.name,
+            public_key=node.keypair.public_text,
+            url=node.url,
+            hub_id=node.id,
+            recovery_key=recovery,
+        )
         answer = ConnectorClient(link, Means(http, utc_now)).enrol(call)
+    _check_chain(answer, key, node)
     hub.node = hub.writer.run(lambda unit: nodes.take_uplink(unit, node, above.url, answer))
     return answer
+
+
+def _check_chain(answer: EnrolAnswer, key: PublicKey, node: Node) -> None:
+    """What the hub above signed for us has to be for us. Raises InvalidError ``chain_broken``."""
+    try:
+        check_delegated(answer.chain, key, answer.prefix, node.keypair.public)
+    except SignatureError as error:
+        todo = "Nothing was kept; ask the operator of the hub above."
+        raise InvalidError(error.code, error.message, todo=todo, field="chain") from error

@@ -24,11 +24,12 @@ from suanlian.app import Running, alone, assemble, make_app, make_secrets, prepa
 from suanlian.commands import audit
 from suanlian.commands.home import HomeOption, made_hub, settings_of
 from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
+from suanlian.commands.keys import RecoveryOut, hand_out, tell_recovery
 from suanlian.crypto.errors import CryptoError
 from suanlian.i18n import _, set_language
 from suanlian.i18n.help import N_, Command, Group
 from suanlian.model.errors import InvalidError, SuanlianError
-from suanlian.services import nodes, parties
+from suanlian.services import lineage, nodes, parties
 from suanlian.settings import HubSettings
 
 REFUSED: Final = 1
@@ -67,19 +68,21 @@ def init(  # noqa: PLR0913, PLR0917 - a command has as many options as people ne
         str | None, typer.Option(help=N_("The hub above: its address and its key, URL#ed25519:..."))
     ] = None,
     join_token: Annotated[str | None, typer.Option(help=N_("The join token of the hub above, jt_..."))] = None,
+    recovery_key_out: RecoveryOut = None,
     home: HomeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help=N_("Print JSON."))] = False,
 ) -> None:
     """Make a hub."""
     made = initialise(settings_of(home), Wish(name, url, prefix, _above(upstream, join_token)))
     if as_json:
-        typer.echo(json.dumps(_told(made)))
+        typer.echo(json.dumps(_told(made) | hand_out(made.recovery, recovery_key_out)))
         return
     typer.echo(_("Hub {name} with the prefix {prefix}.").format(name=made.node.name, prefix=made.node.prefix))
     typer.echo(_("Its public key: {key}").format(key=made.node.keypair.public_text))
     if made.warning:
         typer.echo(_("The hub above was not reached, the prefix is provisional: {why}").format(why=made.warning))
         typer.echo(_("Later: suanlian-hub join. Identifiers that are issued until then stay resolvable."))
+    tell_recovery(made.recovery, recovery_key_out)
     typer.echo(_("Start it: {command}").format(command=_serving(home)))
     typer.echo(_("First operator, within a day: suanlian claim {url} {link}").format(url=url, link=made.link))
 
@@ -132,6 +135,8 @@ def serve(
 def _serve(settings: HubSettings, door: Mapping[str, Any]) -> None:
     prepare_store(settings)
     running = assemble(settings)
+    # a hub that was made before keys were written down begins to do so now
+    running.hub.writer.run(lambda unit: lineage.begin(unit, running.hub.node), source="command")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -61,6 +61,15 @@ def verify_document(value: object, signature: str, public_key: PublicKey, *, typ
         raise SignatureError(CryptoCode.SIGNATURE_INVALID, message) from error
 
 
+def key_id_of(signature: str) -> str:
+    """The name of the key that the signature says it is by; nothing is proved by it.
+
+    Raises `SignatureError` where it is no detached JWS.
+    """
+    _check_shape(signature)
+    return str(_protected(signature).get("kid", ""))
+
+
 def _check_shape(signature: str) -> None:
     if not signature:
         raise SignatureError(CryptoCode.SIGNATURE_MISSING, "the document carries no signature")

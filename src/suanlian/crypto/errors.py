@@ -41,6 +41,10 @@ class CryptoCode(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
     TOKEN_NOT_YET = "token_not_yet"  # noqa: S105
     PEPPER_SHORT = "pepper_short"
+    CHAIN_BROKEN = "chain_broken"
+    DESCRIPTOR_FORGED = "descriptor_forged"
+    COUNTERSIGNATURE_FORGED = "countersignature_forged"
+    STATUS_FORGED = "status_forged"
 
 
 class CryptoError(Exception):
@@ -54,7 +58,10 @@ class CryptoError(Exception):
 
 
 class SignatureError(CryptoError):
-    """A message or document must not be trusted (codes: `signature_*`, `digest_mismatch`, `key_unknown`)."""
+    """A message or document must not be trusted .
+
+    Codes: `signature_*`, `digest_mismatch`, `key_unknown`; of chains and descriptors `chain_broken`, `*_forged`.
+    """
 
 
 class KeyTextError(CryptoError):

@@ -112,19 +112,23 @@ class KeyPair:
 
         An existing file is kept and `KeyFileError` raised unless `replace` is set.
         """
-        pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         # mkstemp opens with O_EXCL and mode 0600: no instant at which others could read it
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(pem)
+                stream.write(self.pem)
                 stream.flush()
                 os.fsync(stream.fileno())
             _publish(temporary, path, replace=replace)
         finally:
             temporary.unlink(missing_ok=True)
         _sync_directory(path.parent)
+
+    @property
+    def pem(self) -> bytes:
+        """The private half as PEM PKCS#8, in clear: for a file of its owner's, or to be written down once."""
+        return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     @cached_property
     def public(self) -> PublicKey:

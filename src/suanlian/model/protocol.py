@@ -14,6 +14,7 @@ from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Wire
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
 from suanlian.model.job import JobSpec, JobState, Outcome, Path
 from suanlian.model.levels import Footing
+from suanlian.model.lineage import Chain, KeyText
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Inventory
 from suanlian.model.probe import ProbeCap, ProbeTask, Purpose
@@ -65,17 +66,22 @@ class EnrolCall(Call):
     name: Name
     public_key: Text
     url: Text = Field(default="", description="where a hub below is reached, for referrals")
+    hub_id: Text = Field(default="", description="who a hub below is")
+    recovery_key: KeyText | None = Field(default=None, description="a hub below: the key that stands above its own")
 
 
 class EnrolAnswer(Envelope):
-    """The connector's identity here; ``prefix`` for a hub below."""
+    """The connector's identity here; ``prefix`` and ``chain`` for a hub below."""
 
     platform_id: PlatformId
     platform: Name
     hub_id: HubId
     hub_name: Name
     hub_public_key: Text
+    hub_recovery_key: KeyText | None = None
+    hub_key_serial: int = 0
     prefix: Text = ""
+    chain: Chain = Chain()
 
 
 class PollCall(Call):

@@ -26,6 +26,7 @@ from suanlian.crypto.httpsig import (
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.base import Wire
+from suanlian.model.descriptor import DescriptorAnswer, DescriptorCall
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import ConnectorId
 from suanlian.model.measurement import MeasurementAnswer, MeasurementCall
@@ -160,6 +161,10 @@ class ConnectorClient:
     def inventory(self, call: InventoryCall) -> InventoryAnswer:
         """Publish what the platform has."""
         return self._retried("inventory", call, InventoryAnswer)
+
+    def descriptor(self, call: DescriptorCall) -> DescriptorAnswer:
+        """Register a descriptor, or ask what is registered."""
+        return self._retried("descriptor", call, DescriptorAnswer)
 
     def log(self, call: LogCall) -> LogAnswer:
         """Append bytes of a stream. Made once: the next round starts from where the hub stands."""

@@ -60,9 +60,7 @@ def about(unit: Unit, node: Node, version: str) -> NodeAbout:
 
 def take_uplink(unit: Unit, node: Node, url: str, answer: EnrolAnswer) -> Node:
     """Keep what the hub above answered. Its prefix is ours from now on; identifiers issued before stay resolvable."""
-    if any(row["hub_id"] == answer.hub_id for row in nodes.uplinks(unit)):
-        wrong = "There is an uplink to this hub already."
-        raise ConflictError("already_done", wrong, todo="suanlian-hub status shows it.")
+    refuse_second_uplink(unit, answer.hub_id)
     row = {
         "id": new_id(),
         "url": url,
@@ -74,12 +72,25 @@ def take_uplink(unit: Unit, node: Node, url: str, answer: EnrolAnswer) -> Node:
         "prefix": answer.prefix,
         "enrolled_at": unit.now,
         "seen_at": unit.now,
+        "chain": answer.chain.model_dump_json(),
+        "chain_at": unit.now,
+        "recovery_key": answer.hub_recovery_key,
+        "key_serial": answer.hub_key_serial,
+        "recovery_serial": answer.hub_key_serial,
+        "protocol": answer.protocol,
     }
     nodes.add_uplink(unit, row)
     if not node.provisional:
         return node
     nodes.take_prefix(unit, answer.prefix)
     return replace(node, prefix=answer.prefix, provisional=False, prefixes=node.prefixes | {answer.prefix})
+
+
+def refuse_second_uplink(unit: Unit, hub_id: str) -> None:
+    """Raises ConflictError when there is an uplink to this hub already: asked before a token is spent."""
+    if any(row["hub_id"] == hub_id for row in nodes.uplinks(unit)):
+        wrong = "There is an uplink to this hub already."
+        raise ConflictError("already_done", wrong, todo="suanlian-hub status shows it.")
 
 
 def needs_operator(unit: Unit) -> bool:

@@ -15,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final, Self
 
+from suanlian.crypto.canonical import digest
 from suanlian.crypto.documents import verify_document
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.httpsig import SignedRequest, SignedResponse, Signer, sign_response, verify_request
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.model.descriptor import DescriptorAnswer, DescriptorCall
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, PlatformId, new_id
 from suanlian.model.node import NodeAbout
 from suanlian.model.protocol import AttemptReport as Report
@@ -96,6 +98,7 @@ class FakeHub:
         self.objects: dict[str, bytes] = {}
         self.segments: dict[str, dict[int, UsageSegment]] = defaultdict(dict)
         self.inventories: list[InventoryCall] = []
+        self.descriptors: list[DescriptorCall] = []
         self.calls: list[str] = []
         self.faults: list[str] = []
         """What a connector did that no connector may do."""
@@ -215,6 +218,7 @@ class FakeHub:
             "report": self._report,
             "usage": self._usage,
             "inventory": self._inventory,
+            "descriptor": self._descriptor,
             "logs": self._log,
             "outputs": self._output,
             "objects": self._object,
@@ -272,6 +276,15 @@ class FakeHub:
     def _inventory(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
         self.inventories.append(InventoryCall.model_validate_json(body))
         return InventoryAnswer(**envelope, changed=1)
+
+    def _descriptor(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
+        call = DescriptorCall.model_validate_json(body)
+        if call.descriptor is not None:
+            self.descriptors.append(call)
+        last = self.descriptors[-1].descriptor if self.descriptors else None
+        if last is not None:
+            envelope |= {"version": last.version, "digest": digest(last.model_dump(mode="json"))}
+        return DescriptorAnswer(**envelope, identifier="CN-P-FAKE", entity="CN-E-FAKE", issuer="CN")
 
     def _log(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
         call = LogCall.model_validate_json(body)

@@ -6,7 +6,16 @@ Owned rows carry account and project. Published things are append-only versions.
 from suanlian.store.tables.audit import audit_head, audit_leaf, audit_receipt, audit_witness
 from suanlian.store.tables.base import metadata
 from suanlian.store.tables.files import log_chunk, object_, output
+from suanlian.store.tables.identifiers import (
+    descriptor,
+    identifier_act,
+    identifier_mark,
+    registration,
+    resolution,
+    transfer,
+)
 from suanlian.store.tables.journal import event, idempotency, report_received, report_sent
+from suanlian.store.tables.keys import connector_key, delegation_issued, hub_key
 from suanlian.store.tables.levels import site_check
 from suanlian.store.tables.node import delegation, lease, node, own_prefix, uplink
 from suanlian.store.tables.onboarding import capability, conformance_run, staged_answer
@@ -30,10 +39,16 @@ __all__ = [
     "charge",
     "conformance_run",
     "connector",
+    "connector_key",
     "delegation",
+    "delegation_issued",
+    "descriptor",
     "entity",
     "event",
+    "hub_key",
     "idempotency",
+    "identifier_act",
+    "identifier_mark",
     "identity",
     "invitation",
     "job",
@@ -50,12 +65,15 @@ __all__ = [
     "principal",
     "project",
     "published",
+    "registration",
     "report_received",
     "report_sent",
+    "resolution",
     "sign_in",
     "site_check",
     "staged_answer",
     "task",
+    "transfer",
     "uplink",
     "usage_batch",
     "usage_correction",

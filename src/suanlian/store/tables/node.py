@@ -1,8 +1,8 @@
 """The node itself: its name, prefixes, uplinks, what it delegated, leases of its workers."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Table
+from sqlalchemy import BigInteger, Boolean, Column, Integer, Table, text
 
-from suanlian.store.columns import Id, Label, Line, Moment
+from suanlian.store.columns import Document, Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
 
 node = Table(
@@ -36,6 +36,14 @@ uplink = Table(
     Column("prefix", Label, nullable=False),
     Column("enrolled_at", Moment, nullable=False),
     Column("seen_at", Moment),
+    # what leads from the root's key to ours, as the hub above gave it
+    Column("chain", Document, nullable=False, server_default=text("'{}'")),
+    Column("chain_at", Moment),
+    Column("recovery_key", Line),
+    Column("key_serial", Integer, nullable=False, server_default=text("0")),
+    Column("recovery_serial", Integer, nullable=False, server_default=text("0")),
+    # the highest version of the protocol that the hub above has spoken
+    Column("protocol", Integer, nullable=False, server_default=text("0")),
 )
 
 delegation = Table(
@@ -46,6 +54,11 @@ delegation = Table(
     Column("url", Line, nullable=False),
     Column("public_key", Line, nullable=False),
     Column("delegated_at", Moment, nullable=False),
+    Column("hub_id", Label, nullable=False, server_default=text("''")),
+    Column("hub_name", Label, nullable=False, server_default=text("''")),
+    Column("recovery_key", Line),
+    Column("key_serial", Integer, nullable=False, server_default=text("0")),
+    Column("recovery_serial", Integer, nullable=False, server_default=text("0")),
 )
 
 lease = Table(

@@ -43,6 +43,8 @@ connector = Table(
     Column("accepting", Boolean, nullable=False),
     Column("enrolled_at", Moment, nullable=False),
     Column("seen_at", Moment),
+    # the highest version of the protocol that it has spoken
+    Column("protocol", Integer, nullable=False, server_default=text("0")),
     # on which machine it says that it runs, as a digest; empty where it does not say
     Column("host", Label, nullable=False, server_default=text("''")),
     # what its owner lets probes take (model/probe.ProbeCap), and the digest of what it published last; none before
