@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Self
@@ -18,8 +19,9 @@ from suanlian.crypto.keys import KeyPair
 from suanlian.drivers.contract import Driver
 from suanlian.model.ids import AttemptId, JobId, new_id
 from suanlian.model.job import JobSpec
+from suanlian.model.money import Rate
 from suanlian.model.protocol import Instruction, Wish
-from suanlian.model.quantity import Resources
+from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.testing.fake_driver import FakeDriver, Script, complete_at_once
 from suanlian.testing.fake_hub import FakeHub
 
@@ -29,6 +31,7 @@ hub = "{hub}"
 platform = "p1"
 connector = "c1"
 usage_segment_s = 60
+level = "trade"
 {top}
 [[inventory.sites]]
 name = "s1"
@@ -172,6 +175,7 @@ def run(job: JobSpec | None = None, **changes: object) -> Instruction:
         variant=0,
         granted=Resources.of({"cpu": 1000, "memory": 1024}),
         entity="e1",
+        rates=(Rate(kind=ResourceKind.CPU, per_unit_hour=Decimal("0.05")),),
         spec=job or spec(),
     )
     return said.model_copy(update=changes)

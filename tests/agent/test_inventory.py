@@ -50,7 +50,7 @@ def test_an_inventory_that_the_hub_refuses_is_shown_until_it_takes_it(
         agent.publish()
         agent.publish()
         assert "refused the inventory" not in status(bench)
-        assert caplog.messages.count("inventory taken: 1 shares published, the platform is live at hub fake") == 1
+        assert caplog.messages.count("inventory taken: 1 shares published at hub fake, level trade") == 1
 
 
 def test_what_somebody_has_to_mend_is_told_each_minute_and_an_outage_once() -> None:

@@ -179,7 +179,7 @@ def test_a_lost_job_is_the_platforms_fault_and_billed_no_further_than_it_was_see
 @pytest.mark.parametrize(
     ("policy", "changes", "state", "reason"),
     [
-        ('entities = ["other"]', {}, JobState.PREEMPTED, "does not accept jobs of 'e1'"),
+        ('entities = ["other"]', {}, JobState.PREEMPTED, "owner_refuses: entity"),
         ("paused = true", {}, JobState.PREEMPTED, "paused"),
         ("", {"granted": Resources.of({"cpu": 3000, "memory": 1024})}, JobState.PREEMPTED, "2 core free here"),
         ("", {"granted": Resources.of({"cpu": 5000})}, JobState.SYSTEM_ERROR, "more than a node"),

@@ -25,6 +25,7 @@ from suanlian.testing.people_samples import (
     REPORT,
     SHARE,
     SITE,
+    STATES,
     platform,
     public_id,
     published,
@@ -97,6 +98,7 @@ def test_a_list_is_told(  # noqa: PLR0913 - the columns of the table above
     chinese: str,
 ) -> None:
     logged_in.lists(path, item)
+    logged_in.says("GET /v1/states", STATES)
     code, out, _err = suanlian(*command.split())
     assert code == 0
     assert told in out

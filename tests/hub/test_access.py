@@ -80,6 +80,7 @@ TABLE = {
     "GET /v1/flavors": ALL,
     "GET /v1/shares": ALL,
     "GET /v1/offers": ALL,
+    "GET /v1/states": ALL,
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
     "POST /v1/objects": BUYERS,

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from suanlian.app import utc_now
 from suanlian.model.errors import ConflictError
 from suanlian.model.job import ENDED, JobState
+from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import Instruction, PollAnswer, ReportCall, Wish
 from suanlian.services import placing
 from suanlian.services.placing import Placed
@@ -209,7 +210,7 @@ class Play:
             self.mirrors[number % 2].connector.publish(inventory(("1", "2", "3", "6")[number % 4]), offer())
 
     def do_pause(self, number: int) -> None:
-        self.mirrors[number % 2].connector.client.report(ReportCall(accepting=number % 3 > 0))
+        self.mirrors[number % 2].connector.client.report(ReportCall(level=JoinLevel.TRADE, accepting=number % 3 > 0))
 
     def do_suspend(self, number: int) -> None:
         verb = ("suspend", "resume")[number % 2]

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from suanlian.model.job import JobState, Outcome
+from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import AttemptReport, Instruction, ReportCall, Wish
 from suanlian.store import tables as t
 from suanlian.testing.hub import SignedConnector
@@ -119,7 +120,7 @@ def test_several_reports_in_one_call_have_an_answer_each(world: World) -> None:
         AttemptReport(attempt_id=i.attempt_id, token=i.token, version=1, state=JobState.RUNNING)
         for i in (told[0], wrong, told[2])
     )
-    answers = connector.client.report(ReportCall(attempts=items)).attempts
+    answers = connector.client.report(ReportCall(level=JoinLevel.TRADE, attempts=items)).attempts
     assert [(a.attempt_id, a.verdict) for a in answers] == [
         (told[0].attempt_id, "taken"),
         (told[1].attempt_id, "stale"),
@@ -137,7 +138,7 @@ def test_one_attempt_twice_in_one_call_has_an_answer_for_each(world: World) -> N
         AttemptReport(**shared, version=2, state=JobState.QUEUED),
         AttemptReport(**shared, version=1, state=JobState.RUNNING),
     ]
-    answer = world.connector().client.report(ReportCall(attempts=tuple(said)))
+    answer = world.connector().client.report(ReportCall(level=JoinLevel.TRADE, attempts=tuple(said)))
     assert [item.verdict for item in answer.attempts] == ["taken", "refused", "known"]
     assert states(world, made["id"]) == ["RUNNING"]
 
@@ -260,12 +261,12 @@ def test_a_suspended_platform_gives_back_what_has_not_started(world: World) -> N
 
 def test_nothing_new_goes_to_a_connector_that_does_not_accept_or_is_silent(world: World) -> None:
     connector = world.connector()
-    connector.client.report(ReportCall(accepting=False))
+    connector.client.report(ReportCall(level=JoinLevel.TRADE, accepting=False))
     made = world.submit(wants={"platform": WUHU})
     world.hub.settle()
     assert connector.poll().instructions == ()
     assert world.job(made["id"])["waiting"]
-    connector.client.report(ReportCall(accepting=True))
+    connector.client.report(ReportCall(level=JoinLevel.TRADE, accepting=True))
     world.hub.settle()
     assert len(connector.poll().instructions) == 1
     world.clock.advance(91)

@@ -9,7 +9,8 @@ from typing import Final
 from suanlian.agent.describe import Describer
 from suanlian.agent.desk import STALE, Desk, coded, log, note_inventory
 from suanlian.agent.host import host_of
-from suanlian.agent.inventory import published
+from suanlian.agent.inventory import Told, published
+from suanlian.agent.load import loads_of
 from suanlian.agent.logs import STREAMS, send_piece
 from suanlian.agent.moves import SLOW, make
 from suanlian.agent.outbox import Outbox
@@ -48,22 +49,33 @@ class Agent:
         self._lock = Lock()
 
     def look(self) -> None:
-        """Look at the platform: whether the engine answers, and what it describes.
+        """Look at the platform: what its owner says, whether the engine answers, what it describes, how full it is.
 
         Raises DriverError, and InvalidError where no inventory can be put together; `status` shows the latter.
         """
         desk = self.desk
-        status = desk.driver.probe()
+        self._read_policy()
+        status, policy = desk.driver.probe(), desk.word.policy
         described = desk.driver.describe() if status.ready else ()
         try:
-            inventory = published(desk.config, described, status, desk.home.config)
+            inventory = published(desk.config, described, Told(policy, status), desk.home.config)
         except InvalidError as error:
             note_inventory(desk.ledger, found_here=str(error))
             raise
         note_inventory(desk.ledger, found_here="")
         flavors = offered(inventory.flavors, architecture_of(desk.driver))
         inventory = inventory.model_copy(update={"flavors": flavors})
-        desk.house[:] = [House(desk.config.policy, inventory, status)]
+        desk.house[:] = [House(policy, inventory, status)]
+        desk.loads[:] = loads_of(desk.driver, desk.house[-1], desk.ledger.rows(), desk.clock())
+
+    def _read_policy(self) -> None:
+        desk = self.desk
+        if desk.word.look(desk.clock()):
+            desk.word.note(desk.ledger)
+            if desk.word.fault:
+                log.error("the policy in force is that of %s: %s", desk.word.read_at, desk.word.fault)
+            else:
+                log.info("the policy was read anew")
 
     def publish(self) -> bool:
         """Publish the inventory where the hub has not taken it as it is now; False when there was nothing to say.
@@ -73,10 +85,13 @@ class Agent:
         desk = self.desk
         if not desk.house:
             return False
+        house = desk.house[-1]
         call = InventoryCall(
-            inventory=desk.house[-1].inventory,
+            inventory=house.inventory,
             offers=desk.config.offers,
-            probes=desk.config.policy.probes,
+            level=desk.level,
+            partners=house.policy.partners,
+            probes=house.policy.probes,
             host=host_of(desk.identity.hub_id),
         )
         if call == self._published:
@@ -91,8 +106,8 @@ class Agent:
         note_inventory(desk.ledger, hub_said="")
         if self._published is None:
             shares = len(call.inventory.shares)
-            text = "inventory taken: %d shares published, the platform is live at hub %s"
-            log.info(text, shares, desk.identity.hub_name)
+            text = "inventory taken: %d shares published at hub %s, level %s"
+            log.info(text, shares, desk.identity.hub_name, call.level)
         self._published = call
         return True
 
@@ -107,7 +122,7 @@ class Agent:
         """Ask what should be true, and journal it; returns how many attempts it changed."""
         desk = self.desk
         answer = desk.hub.poll(PollCall(revision=desk.ledger.revision(), wait_s=wait_s))
-        architecture, cap = architecture_of(desk.driver), desk.config.policy.probes
+        architecture, cap = architecture_of(desk.driver), desk.word.policy.probes
         told = tuple(written(said, architecture, cap) for said in answer.instructions)
         changed = desk.ledger.take(answer.model_copy(update={"instructions": told}), desk.clock())
         if answer.more:
@@ -137,9 +152,9 @@ class Agent:
         if not self.desk.house:
             return False  # nothing can be judged before the first look
         self._watch()
-        moved, paused = False, self.desk.paused
+        moved, halt = False, self.desk.halt
         for row in self.desk.ledger.rows():
-            move = decide(row, paused=paused, now=self.desk.clock())
+            move = decide(row, paused=bool(halt.why(row)), now=self.desk.clock())
             if move is not Move.WAIT and self._claim(row):
                 moved = self._start(move, row, apart) or moved
         return moved

@@ -19,10 +19,12 @@ from suanlian.agent.journal import SentJournal
 from suanlian.agent.ledger import Ledger
 from suanlian.agent.row import Row
 from suanlian.agent.stage import Sources
+from suanlian.agent.word import OwnersWord
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.drivers.contract import Driver
 from suanlian.drivers.registry import DriverRegistry
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError
+from suanlian.model.owner import OwnerPolicy
 from suanlian.model.protocol import ObjectCall
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.sdk.transport import Clock, HttpClient, Route, open_client
@@ -98,19 +100,21 @@ def opened(home: Home, clock: Clock, driver: Driver | None = None) -> Iterator[D
     config, identity = read_config(home.config), read_identity(home)
     home.staging.mkdir(mode=0o711, exist_ok=True)
     driver = driver or build_driver(config, home, DriverRegistry())
+    word = OwnersWord(home, clock())
     ledger, journal = Ledger(home.ledger), SentJournal(home.sent, clock, config.sent)
+    word.note(ledger)
     with open_client(Route(config.proxy, config.ca_file)) as hub_http, open_client() as input_http:
         means = Means(hub_http, clock, journal.record)
         try:
-            yield _desk(home, (config, identity), (ledger, driver), means, fetcher(config, input_http, clock, journal))
+            inputs = fetcher(word.policy, input_http, clock, journal)
+            yield _desk((config, identity, word), (ledger, driver), means, inputs)
         finally:
             ledger.close()
             journal.close()
 
 
-def fetcher(config: AgentConfig, http: HttpClient, clock: Clock, journal: SentJournal) -> Fetcher:
+def fetcher(policy: OwnerPolicy, http: HttpClient, clock: Clock, journal: SentJournal) -> Fetcher:
     """What reads inputs by address, within the owner's bounds."""
-    policy = config.policy
     return Fetcher(
         http=http,
         clock=clock,
@@ -122,9 +126,10 @@ def fetcher(config: AgentConfig, http: HttpClient, clock: Clock, journal: SentJo
 
 
 def _desk(
-    home: Home, who: tuple[AgentConfig, Identity], what: tuple[Ledger, Driver], means: Means, inputs: Fetcher
+    who: tuple[AgentConfig, Identity, OwnersWord], what: tuple[Ledger, Driver], means: Means, inputs: Fetcher
 ) -> Desk:
-    (config, identity), (ledger, driver) = who, what
+    (config, identity, word), (ledger, driver) = who, what
+    home = word.home
     keypair = KeyPair.load(home.key)
     link = Link(config.hub, PublicKey.parse(identity.hub_key), keypair, keyid=identity.connector_id)
     hub = ConnectorClient(link, means)
@@ -134,7 +139,11 @@ def _desk(
             return hub.fetch_object(ObjectCall(attempt_id=row.attempt_id, token=row.token, sha256=sha256)).data
 
         def fetch(url: str, sha256: str, target: Path) -> None:
-            inputs.fetch(url, sha256, target)
+            policy = word.policy  # as it is now: the owner may have changed it since
+            now = dataclasses.replace(
+                inputs, allowed_origins=policy.allowed_origins, max_bytes=policy.max_input_mib * _MIB
+            )
+            now.fetch(url, sha256, target)
 
         return Sources(objects, fetch)
 
@@ -148,4 +157,5 @@ def _desk(
         hub=hub,
         clock=means.clock,
         sources=sources,
+        word=word,
     )

@@ -4,21 +4,20 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from suanlian.model.base import Name, Text, Value
 from suanlian.model.errors import FieldFault, InvalidError
-from suanlian.model.levels import Level, LevelRules, ProtectionGrade
 from suanlian.model.offer import NewOffer
+from suanlian.model.owner import JoinLevel, OwnerPolicy
 from suanlian.model.platform import Flavor, Share, Site
-from suanlian.model.probe import ProbeCap
 from suanlian.model.protocol import MAX_POLL_S
 from suanlian.sdk.address import hub_address
 
-ANYBODY: Final = "*"
 _MAX_CONFIG_BYTES: Final = 4 * 1024 * 1024
+V = TypeVar("V", bound=Value)
 
 
 def _hub(url: str) -> str:
@@ -64,28 +63,6 @@ class Listed(Value):
         return self
 
 
-class Policy(Value):
-    """What the owner allows, checked here whatever a hub says."""
-
-    own_entity: Name | None = Field(default=None, description="whose platform it is: its jobs need no isolation here")
-    entities: tuple[str, ...] = Field(default=(ANYBODY,), description="whose jobs are accepted; * means anybody's")
-    allow_unisolated: bool = Field(default=False, description="take other entities' jobs though nothing isolates them")
-    allowed_origins: tuple[str, ...] = Field(
-        default=(), description="scheme://host:port of inputs that may be read though they are not public addresses"
-    )
-    paused: bool = Field(default=False, description="begin paused; `pause` and `resume` override it")
-    level_grades: Mapping[Level, ProtectionGrade] = Field(
-        default_factory=dict, description="the protection grade that a data level needs here; else its own number"
-    )
-    probes: ProbeCap = Field(default=ProbeCap(), description="what the hub's own small jobs may take here")
-    max_input_mib: int = Field(default=1024, ge=1, le=1024 * 1024, description="longest input that is fetched by URL")
-
-    @model_validator(mode="after")
-    def _levels_rise(self) -> Self:
-        LevelRules(grades=self.level_grades)
-        return self
-
-
 class SentBounds(Value):
     """How much of what was sent is kept to be looked at."""
 
@@ -104,7 +81,8 @@ class AgentConfig(Value):
     driver: DriverConfig = DriverConfig()
     inventory: Listed
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
-    policy: Policy = Policy()
+    level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="`suanlian-agent level` overrides it")
+    policy: OwnerPolicy = Field(default=OwnerPolicy(), description="unless the state directory has a policy.toml")
     sent: SentBounds = SentBounds()
     endpoints: tuple[Annotated[str, AfterValidator(_hub)], ...] = Field(
         default=(), max_length=64, description="addresses of the platform that its descriptor names"
@@ -135,6 +113,11 @@ class Home:
     def config(self) -> Path:
         """What the owner wrote."""
         return self.root / "agent.toml"
+
+    @property
+    def policy(self) -> Path:
+        """What the owner allows, where it stands in a file of its own."""
+        return self.root / "policy.toml"
 
     @property
     def identity(self) -> Path:
@@ -174,10 +157,33 @@ class Home:
 
 def read_config(path: Path) -> AgentConfig:
     """Read ``agent.toml``. Raises InvalidError ``field_invalid`` naming the file and each field at fault."""
+    return _read(path, AgentConfig)
+
+
+def read_policy(home: Home) -> OwnerPolicy:
+    """What the owner allows: ``policy.toml`` where there is one, else ``[policy]`` of ``agent.toml``.
+
+    Raises InvalidError ``field_invalid``, and ``policy_twice`` where both are there: nobody should have to guess.
+    """
+    config = read_config(home.config)
+    if not home.policy.exists():
+        return config.policy
+    if "policy" in config.model_fields_set:
+        wrong = f"{home.policy} is there, and {home.config} has a [policy] too."
+        raise InvalidError("policy_twice", wrong, todo="Keep one of the two.")
+    return read_policy_file(home.policy)
+
+
+def read_policy_file(path: Path) -> OwnerPolicy:
+    """A policy in a file of its own. Raises InvalidError naming the file and each field at fault."""
+    return _read(path, OwnerPolicy)
+
+
+def _read(path: Path, kind: type[V]) -> V:
     try:
         with path.open("rb") as stream:
             text = stream.read(_MAX_CONFIG_BYTES).decode()
-        return AgentConfig.model_validate(tomllib.loads(text))
+        return kind.model_validate(tomllib.loads(text))
     except OSError as error:
         raise _refused(path, f"cannot be read: {error.strerror}", ()) from error
     except ValidationError as error:

@@ -8,22 +8,24 @@ from typing import Final
 
 from suanlian.agent.config import AgentConfig, Home
 from suanlian.agent.ledger import Ledger
-from suanlian.agent.policy import House
+from suanlian.agent.policy import Halt, House
 from suanlian.agent.reconcile import plain, postponed
 from suanlian.agent.row import Row
 from suanlian.agent.stage import Sources
+from suanlian.agent.word import OwnersWord, is_paused, level_of
 from suanlian.crypto.keys import KeyPair
 from suanlian.drivers.contract import Driver
 from suanlian.model.base import Value
 from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import ConnectorId, HubId, PlatformId
 from suanlian.model.job import JobState
+from suanlian.model.load import ShareLoad
+from suanlian.model.owner import JoinLevel
 from suanlian.sdk.connector import ConnectorClient
 from suanlian.sdk.transport import Clock
 
 log: Final = logging.getLogger("suanlian.agent")
 STALE: Final = "report_stale"
-_PAUSED: Final = "paused"
 _INVENTORY_FAULTS: Final = ("inventory_fault", "inventory_refused")
 """Flags with the reason why the inventory is not published: found here, and said by the hub."""
 
@@ -54,13 +56,26 @@ class Desk:
     hub: ConnectorClient
     clock: Clock
     sources: Callable[[Row], Sources]
+    word: OwnersWord
     house: list[House] = field(default_factory=list)
     """The platform as it was last looked at; empty before the first look."""
+    loads: list[ShareLoad] = field(default_factory=list)
+    """The load of its shares as it was last looked at."""
 
     @property
     def paused(self) -> bool:
         """Whether the owner takes nothing new; what was said by `pause` or `resume` stands before the file."""
-        return is_paused(self.ledger, self.config)
+        return is_paused(self.ledger, self.word.policy)
+
+    @property
+    def level(self) -> JoinLevel:
+        """How far the owner has joined."""
+        return level_of(self.ledger, self.config)
+
+    @property
+    def halt(self) -> Halt:
+        """By what the owner holds back attempts that have not started, as it is now."""
+        return Halt(self.paused, self.level, self.word.policy)
 
     def change(self, row: Row, change: Callable[[Row], Row]) -> Row:
         """Change the row as it is now, durably."""
@@ -84,17 +99,6 @@ class Desk:
         """The hub has another attempt or token: end it, forget it, say no more."""
         log.warning("attempt %s is no longer current at the hub: it is stopped and forgotten", row.attempt_id)
         return self.change(row, lambda was: was.with_(abandoned=True))
-
-
-def is_paused(ledger: Ledger, config: AgentConfig) -> bool:
-    """Whether nothing new is accepted."""
-    said = ledger.flag(_PAUSED)
-    return config.policy.paused if said is None else said == "1"
-
-
-def set_paused(ledger: Ledger, *, paused: bool) -> None:
-    """Keep the owner's word, also over a restart."""
-    ledger.set_flag(_PAUSED, "1" if paused else "0")
 
 
 def note_inventory(ledger: Ledger, *, found_here: str | None = None, hub_said: str | None = None) -> None:

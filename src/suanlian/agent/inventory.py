@@ -1,6 +1,7 @@
 """What does this platform publish? What its owner wrote, the flavors that the driver described, and how it isolates."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -9,23 +10,36 @@ from pydantic import ValidationError
 from suanlian.agent.config import AgentConfig
 from suanlian.drivers.contract import DriverError, DriverStatus
 from suanlian.model.errors import InvalidError
+from suanlian.model.offer import NewOffer
+from suanlian.model.owner import OwnerPolicy
 from suanlian.model.platform import Flavor, Inventory, Share
+from suanlian.rules.owner import below_floor
 
 _MAX_TEXT = 200
 _MAX_NAMES: Final = 20
 
 
-def published(config: AgentConfig, described: Sequence[Flavor], status: DriverStatus, file: Path) -> Inventory:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told besides the file: the owner's policy, and the driver of its engine."""
+
+    policy: OwnerPolicy
+    status: DriverStatus
+
+
+def published(config: AgentConfig, described: Sequence[Flavor], told: Told, file: Path) -> Inventory:
     """Put the inventory together; the owner's word on a flavor stands before the driver's.
 
     Only flavors of some share are published. Raises InvalidError naming ``file`` and the share where a share names a
-    flavor that nobody states, or the whole cannot be meant; DriverError where the engine is not there to be asked.
+    flavor that nobody states, an offer is below the owner's own floor, or the whole cannot be meant; DriverError where
+    the engine is not there to be asked.
     """
     known = {flavor.name: flavor for flavor in (*described, *config.inventory.flavors)}
-    _check_flavors(config.inventory.shares, known, status, file)
+    _check_flavors(config.inventory.shares, known, told.status, file)
+    _check_prices(config, told.policy, file)
     used = {share.flavor for share in config.inventory.shares}
     flavors = tuple(flavor for name, flavor in known.items() if name in used)
-    shares = tuple(_told(share, config, status) for share in config.inventory.shares)
+    shares = tuple(_told(share, told) for share in config.inventory.shares)
     try:
         return Inventory(sites=config.inventory.sites, flavors=flavors, shares=shares)
     except ValidationError as error:
@@ -47,16 +61,30 @@ def _check_flavors(shares: Sequence[Share], known: Collection[str], status: Driv
         raise _refused(file, f"inventory.shares.{number}.flavor", f"{wrong}; known flavors: {names}")
 
 
+def _check_prices(config: AgentConfig, policy: OwnerPolicy, file: Path) -> None:
+    """The owner's own offers keep the floor; of a kind that an offer gives away nothing may be asked."""
+    of = {share.name: share for share in config.inventory.shares}
+    for number, offer in enumerate(config.offers):
+        if below := _priced_below(offer, of[offer.share], policy):
+            wrong = f"offer {offer.name!r} prices {below} below the policy's own price_floor"
+            raise _refused(file, f"offers.{number}.rates", wrong)
+
+
+def _priced_below(offer: NewOffer, share: Share, policy: OwnerPolicy) -> str:
+    return ", ".join(below_floor(share.capacity, offer.rates, policy))
+
+
 def _refused(file: Path, field: str, wrong: str) -> InvalidError:
     todo = "Correct the file and start the agent again."
     return InvalidError("field_invalid", f"{file}: {field}: {wrong}.", todo=todo, field=field)
 
 
-def _told(share: Share, config: AgentConfig, status: DriverStatus) -> Share:
+def _told(share: Share, told: Told) -> Share:
+    status = told.status
     return share.model_copy(
         update={
             "isolation": status.isolation[:_MAX_TEXT],
             "isolated": status.isolated,
-            "allow_unisolated": config.policy.allow_unisolated,
+            "allow_unisolated": told.policy.allow_unisolated,
         }
     )

@@ -14,10 +14,12 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from suanlian.agent import owner
+from suanlian.agent import owner, owner_commands
 from suanlian.agent.agent import Agent
+from suanlian.agent.arguments import HomeOption
+from suanlian.agent.arguments import home as _home
 from suanlian.agent.build import locked, opened, utc_now
-from suanlian.agent.config import Home
+from suanlian.agent.config import read_policy
 from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.loops import Rounds
@@ -42,15 +44,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help=N_("The connector beside a platform: takes jobs from its hub, as far as the platform's owner allows."),
 )
-
-HomeOption = Annotated[
-    Path | None,
-    typer.Option("--home", help=N_("The agent's state directory; else SUANLIAN_AGENT_HOME, else ./suanlian-agent.")),
-]
-
-
-def _home(given: Path | None) -> Home:
-    return Home((given or AgentSettings().agent_home).absolute())
 
 
 @app.callback()
@@ -85,6 +78,8 @@ def enrol_command(
             connector=read.connector, platform=identity.platform, hub=identity.hub_name
         )
     )
+    typer.echo(owner.level_text(read.level))
+    typer.echo(owner.probes_text(read_policy(place)))
     typer.echo(_("The hub's key is pinned: {key}").format(key=identity.hub_key))
     typer.echo(_("Its fingerprint: {fingerprint}").format(fingerprint=PublicKey.parse(identity.hub_key).key_id))
     if hub_key is None:
@@ -150,6 +145,7 @@ def sent_command(
         typer.echo(line)
 
 
+owner_commands.install(app)
 install_measure(app)
 
 

@@ -20,7 +20,7 @@ from suanlian.agent.build import opened, utc_now
 from suanlian.agent.config import Home
 from suanlian.agent.desk import Desk
 from suanlian.agent.host import host_of
-from suanlian.agent.inventory import published
+from suanlian.agent.inventory import Told, published
 from suanlian.crypto.documents import sign_document
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, Command
@@ -77,7 +77,7 @@ def measurements(desk: Desk, name: str | None, sample_s: float, directory: Path)
     """One measurement a flavor; flavors that take the same cores share one run. Raises NotFoundError."""
     status = desk.driver.probe()
     described = desk.driver.describe() if status.ready else ()
-    flavors = published(desk.config, described, status, desk.home.config).flavors
+    flavors = published(desk.config, described, Told(desk.word.policy, status), desk.home.config).flavors
     chosen = [flavor for flavor in flavors if name in (None, flavor.name)]
     if not chosen:
         todo = "Published are: " + ", ".join(flavor.name for flavor in flavors)

@@ -11,6 +11,7 @@ from suanlian.agent.collect import collect_and_close
 from suanlian.agent.desk import STALE, Desk, coded, log
 from suanlian.agent.fetch import HostUnknownError
 from suanlian.agent.levels import misplaced
+from suanlian.agent.policy import House, Present, Refusal
 from suanlian.agent.reconcile import Move, given_up, staged
 from suanlian.agent.row import Row, Step
 from suanlian.agent.stage import stage
@@ -32,26 +33,37 @@ def admit(desk: Desk, row: Row) -> None:
     if said is None or said.spec is None:
         desk.close(row, JobState.SYSTEM_ERROR, "field_invalid: the instruction to run it brought no job")
         return
-    others = [other for other in desk.ledger.rows() if other.attempt_id != row.attempt_id]
-    house = desk.house[-1]
-    refusal = misplaced(said, house, desk.clock()) or policy.admit(said, house, others)
-    over = _over_cap(desk, said, others) if refusal is None and said.probe is not None else None
+    refusal = _refusal(desk, row, said)
     if refusal is not None:
-        desk.close(row, refusal.state, refusal.reason)
-    elif over is not None:
-        desk.close(row, JobState.PREEMPTED, over)
-    else:
-        desk.change(row, lambda was: was.with_(step=Step.STAGING))
+        _refuse(desk, row, refusal)
+        return
+    if row.probe is not None:
+        # counted first: a crash in between costs one of the day's probes, never the owner's cap
+        desk.ledger.count_probe(row.attempt_id, desk.clock())
+    desk.change(row, lambda was: was.with_(step=Step.STAGING))
 
 
-def _over_cap(desk: Desk, said: Instruction, others: Sequence[Row]) -> str | None:
-    """Why the owner's cap on probes does not let it in; what it lets in is counted, durably, before it is admitted."""
-    now = desk.clock()
-    made = [found for found in desk.ledger.probes_since(now - _DAY) if found != said.attempt_id]
-    over = probes.over_cap(said, desk.house[-1].policy.probes, others, len(made))
-    if over is None:
-        desk.ledger.count_probe(said.attempt_id, now)
-    return over
+def _refusal(desk: Desk, row: Row, said: Instruction) -> Refusal | None:
+    others = tuple(other for other in desk.ledger.rows() if other.attempt_id != row.attempt_id)
+    now, house = desk.clock(), desk.house[-1]
+    made = [found for found in desk.ledger.probes_since(now - _DAY) if found != row.attempt_id]
+    return (
+        misplaced(said, house, now)
+        or _over_cap(said, house, others, len(made))
+        or policy.admit(said, house, Present(desk.level, now, others, len(made)))
+    )
+
+
+def _over_cap(said: Instruction, house: House, others: Sequence[Row], made_today: int) -> Refusal | None:
+    """Why the owner's cap on probes does not let it in, in words for the hub; the policy's own clause says the same."""
+    over = probes.over_cap(said, house.policy.probes, others, made_today) if said.probe is not None else None
+    return None if over is None else Refusal(JobState.PREEMPTED, over)
+
+
+def _refuse(desk: Desk, row: Row, refusal: Refusal) -> None:
+    if refusal.clauses:
+        log.info("attempt %s is refused by the owner's policy: %s", row.attempt_id, ", ".join(refusal.clauses))
+    desk.close(row, refusal.state, refusal.reason)
 
 
 def lay_out(desk: Desk, row: Row) -> None:
@@ -70,13 +82,13 @@ def lay_out(desk: Desk, row: Row) -> None:
     except OSError as error:
         desk.close(row, JobState.PREEMPTED, f"engine_failed: the inputs cannot be laid out here: {error}")
         return
-    unfit = misplaced(said, desk.house[-1], desk.clock())
-    if unfit is not None:  # what was checked may have run out meanwhile
-        desk.close(row, unfit.state, unfit.reason)
+    # laying out may have taken long: the hour, the level or the policy may be another by now, or a check run out
+    refusal, halted = _refusal(desk, row, said), bool(desk.halt.why(row))
+    if refusal is not None and not halted:
+        _refuse(desk, row, refusal)
         shutil.rmtree(_folder(desk, row), ignore_errors=True)
         return
-    paused = desk.paused
-    after = desk.change(row, lambda was: staged(was, paused=paused))
+    after = desk.change(row, lambda was: staged(was, paused=halted))
     if after.step is Step.SUBMITTING:
         submit(desk, after)
 
@@ -102,8 +114,8 @@ def submit(desk: Desk, row: Row) -> None:
 
 def give_up(desk: Desk, row: Row) -> None:
     """End what has not started."""
-    now = desk.clock()
-    desk.change(row, lambda was: given_up(was, now))
+    now, halted = desk.clock(), desk.halt.why(row)
+    desk.change(row, lambda was: given_up(was, now, halted))
     shutil.rmtree(_folder(desk, row), ignore_errors=True)
 
 

@@ -6,6 +6,8 @@ from typing import Final
 from suanlian.agent.desk import Desk, log
 from suanlian.agent.row import Row
 from suanlian.crypto.documents import sign_document
+from suanlian.model.load import ShareLoad
+from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import MAX_REPORTS, AttemptReport, ItemAnswer, ReportCall, UsageCall, Verdict
 from suanlian.model.usage import USAGE_TYPE, UsageBatch, UsageSegment
 
@@ -18,7 +20,8 @@ class Outbox:
     def __init__(self, desk: Desk) -> None:
         """Begin with nothing heard: the first report goes out in any case."""
         self._desk = desk
-        self._accepting: bool | None = None
+        self._said: tuple[bool, JoinLevel] | None = None
+        self._loads: tuple[ShareLoad, ...] = ()
         self._at: datetime | None = None
 
     def report(self) -> bool:
@@ -28,14 +31,21 @@ class Outbox:
         """
         desk, now = self._desk, self._desk.clock()
         accepting = not desk.paused and bool(desk.house) and desk.house[-1].status.ready
+        said, loads = (accepting, desk.level), tuple(desk.loads)
         due = [row for row in desk.ledger.rows() if row.to_report][:MAX_REPORTS]
         silent = self._at is None or now - self._at >= timedelta(seconds=HEARTBEAT_S)
-        if not due and not silent and accepting == self._accepting:
+        if not due and not silent and said == self._said:
             return False
-        answer = desk.hub.report(ReportCall(accepting=accepting, attempts=tuple(_report(row) for row in due)))
-        for row, said in zip(due, answer.attempts, strict=True):
-            _answered(desk, row, said)
-        self._accepting, self._at = accepting, now
+        call = ReportCall(
+            accepting=accepting,
+            level=said[1],
+            attempts=tuple(_report(row) for row in due),
+            loads=() if loads == self._loads else loads,
+        )
+        answer = desk.hub.report(call)
+        for row, verdict in zip(due, answer.attempts, strict=True):
+            _answered(desk, row, verdict)
+        self._said, self._loads, self._at = said, loads, now
         return bool(due)
 
     def usage(self) -> bool:

@@ -2,21 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from typing import Final
 
 from suanlian.agent.agent import Agent
 from suanlian.agent.build import build_driver, is_running, locked, opened, utc_now
-from suanlian.agent.config import Home, read_config
-from suanlian.agent.desk import inventory_faults, is_paused, set_paused
+from suanlian.agent.config import Home, read_config, read_policy
+from suanlian.agent.desk import inventory_faults
 from suanlian.agent.enrol import read_identity
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.ledger import Ledger
+from suanlian.agent.policy import Halt
 from suanlian.agent.row import Row, Step
+from suanlian.agent.word import is_paused, level_of, policy_fault, set_level, set_paused
 from suanlian.drivers.contract import Driver
 from suanlian.drivers.registry import DriverRegistry
 from suanlian.i18n import _
-from suanlian.model.errors import ConflictError, NotFoundError
+from suanlian.model.errors import ConflictError, NotFoundError, SuanlianError
 from suanlian.model.ids import AttemptId
+from suanlian.model.owner import JoinLevel, OwnerPolicy
 from suanlian.sdk.transport import Clock
 
 _EVICT_WAIT_S: Final = 20
@@ -30,15 +34,90 @@ def pause(home: Home, *, paused: bool) -> None:
         set_paused(ledger, paused=paused)
 
 
-def status_lines(home: Home) -> Iterator[str]:
+def choose_level(home: Home, level: JoinLevel) -> Iterator[str]:
+    """Join so far from now on; says what follows. A running agent sees it at its next round, the hub is not needed."""
+    config = read_config(home.config)
+    with closing(_ledger(home)) as ledger:
+        set_level(ledger, level)
+        running = [row for row in ledger.rows() if row.step in (Step.SUBMITTING, Step.STARTED)]
+        policy = _policy_or_file(home, config.policy)
+    yield level_text(level)
+    if level is JoinLevel.RUN and policy.own_entity is None and not policy.partners:
+        yield _("The policy names no own_entity and no partners, so nobody's jobs run at this level.")
+    if left := sum(_admits_no_more(level, policy, row) for row in running):
+        text = _("{n} attempts that this level admits no more run on; end them: suanlian-agent evict ATTEMPT")
+        yield text.format(n=left)
+
+
+def _admits_no_more(level: JoinLevel, policy: OwnerPolicy, row: Row) -> bool:
+    return bool(Halt(paused=False, level=level, policy=policy).why(row))
+
+
+def current_level(home: Home) -> JoinLevel:
+    """How far the owner has joined."""
+    config = read_config(home.config)
+    with closing(_ledger(home)) as ledger:
+        return level_of(ledger, config)
+
+
+def level_text(level: JoinLevel) -> str:
+    """What a level means, in a sentence."""
+    return {
+        JoinLevel.OBSERVE: _("Level observe: inventory and load are shown, nothing is dispatched here."),
+        JoinLevel.RUN: _("Level run: jobs of the own entity and of partners run here, without a price."),
+        JoinLevel.TRADE: _("Level trade: what the offers say is sold to whomever the policy accepts."),
+    }[level]
+
+
+def probes_text(policy: OwnerPolicy) -> str:
+    """What the hub may use for its own small jobs."""
+    cap = policy.probes
+    text = _("The hub's own probes may take {cpu} cores for {seconds} s each, {n} a day (policy: probes).")
+    return text.format(cpu=format(cap.cpu.normalize(), "f"), seconds=cap.seconds, n=cap.per_day)
+
+
+def _policy_or_file(home: Home, otherwise: OwnerPolicy) -> OwnerPolicy:
+    """The policy as it is written, for what is only said; where it cannot be read, what is told is the other."""
+    try:
+        return read_policy(home)
+    except SuanlianError:
+        return otherwise
+
+
+def policy_lines(home: Home, ledger: Ledger) -> Iterator[str]:
+    """What is wrong with the policy as it is written now, if anything is."""
+    fault, read_at = policy_fault(ledger) if is_running(home) else (_unreadable(home), "")
+    if fault and read_at:
+        text = _("THE POLICY IS NOT IN FORCE AS IT IS WRITTEN; the one read at {when} is: {fault}")
+        yield text.format(when=read_at, fault=fault)
+    elif fault:
+        yield _("THE POLICY CANNOT BE READ, the agent will not start: {fault}").format(fault=fault)
+
+
+def _unreadable(home: Home) -> str:
+    try:
+        read_policy(home)
+    except SuanlianError as error:
+        return str(error)
+    return ""
+
+
+def status_lines(home: Home, clock: Clock = utc_now) -> Iterator[str]:
     """What is here, in lines."""
     config, identity = read_config(home.config), read_identity(home)
+    policy = _policy_or_file(home, config.policy)
     with closing(_ledger(home)) as ledger:
+        yield from policy_lines(home, ledger)
         rows, refused = ledger.rows(), ledger.refused_segments()
-        paused, (here, hub) = is_paused(ledger, config), inventory_faults(ledger)
+        paused, (here, hub) = is_paused(ledger, policy), inventory_faults(ledger)
+        level, probes = level_of(ledger, config), ledger.probes_since(clock() - timedelta(days=1))
     yield _("Platform {platform} at hub {hub}").format(platform=identity.platform, hub=identity.hub_name)
+    yield level_text(level)
     yield _("The agent runs.") if is_running(home) else _("The agent does not run.")
-    yield _("Nothing new is accepted.") if paused else _("Jobs are accepted.")
+    yield _("Nothing new is accepted.") if paused or level is JoinLevel.OBSERVE else _("Jobs are accepted.")
+    yield _("{n} of the hub's own probes ran here in the last day, {most} may.").format(
+        n=len(probes), most=policy.probes.per_day
+    )
     if here:
         yield _("The inventory cannot be published: {reason}").format(reason=here)
     if hub:

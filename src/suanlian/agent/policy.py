@@ -1,49 +1,104 @@
-"""May this attempt run here? The owner's policy, asked again at the platform whatever the hub says. Pure.
+"""May this attempt run here? The owner's word, asked again at the platform whatever the hub says. Pure.
 
 What another platform may take is PREEMPTED, so that the hub places it elsewhere; what can never work is SYSTEM_ERROR.
+Of a refusal by the owner's policy the hub is told the clause, never what the policy says.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from suanlian.agent.config import ANYBODY, Policy
-from suanlian.agent.row import HOLDING, Row
+from suanlian.agent.reconcile import LOWERED, PAUSED
+from suanlian.agent.row import HOLDING, Row, Step
 from suanlian.drivers.contract import DriverStatus
-from suanlian.model.job import JobState, Variant
+from suanlian.model.job import JobSpec, JobState, Variant
+from suanlian.model.owner import JoinLevel, OwnerPolicy
 from suanlian.model.platform import Flavor, Inventory, Share
 from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Instruction
 from suanlian.model.quantity import Resources, shown, total
+from suanlian.rules.owner import REFUSED, Asked, Clause, Standing, Taken, level_admits, refusals
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why it does not run here, and as what it is reported."""
+    """Why it does not run here, and as what it is reported. ``clauses``: of the owner's policy, for the owner's log."""
 
     state: JobState
     reason: str
+    clauses: tuple[Clause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the platform is now."""
+    """What the platform was when it was last looked at."""
 
-    policy: Policy
+    policy: OwnerPolicy
     inventory: Inventory
     status: DriverStatus
 
 
-def admit(said: Instruction, house: House, others: Iterable[Row]) -> Refusal | None:
-    """None when it may run; ``others`` are the other attempts here."""
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What is true just now: the level, the time, the other attempts, and how many probes the last day had."""
+
+    level: JoinLevel
+    now: datetime
+    others: Sequence[Row] = field(default=())
+    probes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """By what the owner holds back attempts that have not started."""
+
+    paused: bool
+    level: JoinLevel
+    policy: OwnerPolicy
+
+    def why(self, row: Row) -> str:
+        """Why this one is given back; empty where nothing holds it back. What just came in is judged by ``admit``."""
+        if self.paused:
+            return PAUSED
+        if row.step is Step.RECEIVED or self._admits(row):
+            return ""
+        return LOWERED
+
+    def _admits(self, row: Row) -> bool:
+        if row.probe is not None:
+            return self.level is not JoinLevel.OBSERVE
+        return level_admits(self.level, row.entity, self.policy.own_entity, self.policy.partners)
+
+
+def admit(said: Instruction, house: House, present: Present) -> Refusal | None:
+    """None when it may run here and now."""
     share = next((share for share in house.inventory.shares if share.name == said.share), None)
     flavor = next((flavor for flavor in house.inventory.flavors if flavor.name == said.flavor), None)
     if share is None or flavor is None or share.flavor != flavor.name:
         return _elsewhere(f"the platform publishes no share {said.share!r} of flavor {said.flavor!r}")
+    if said.spec is None or said.variant not in range(len(said.spec.variants)):
+        return _never(f"the instruction names variant {said.variant}, which the job does not have")
+    variant = said.spec.variants[said.variant]
     return (
         _unready(house)
-        or _unwelcome(said, house)
-        or _senseless(said, flavor)
-        or _too_large(said.granted, flavor, share, others)
+        or _reserved(said, variant)
+        or _unwelcome(_asked(said, said.spec, variant), house, present)
+        or _senseless(variant, flavor)
+        or _too_large(said.granted, flavor, share, present.others)
+    )
+
+
+def _asked(said: Instruction, spec: JobSpec, variant: Variant) -> Asked:
+    return Asked(
+        entity=said.entity,
+        granted=said.granted,
+        wall_time_s=spec.wall_time_s,
+        environment=variant.environment,
+        image=variant.image,
+        network=spec.network,
+        data_level=spec.wants.data_level,
+        rates=said.rates,
+        probe=said.probe,
     )
 
 
@@ -53,25 +108,28 @@ def _unready(house: House) -> Refusal | None:
     return None
 
 
-def _unwelcome(said: Instruction, house: House) -> Refusal | None:
-    policy = house.policy
-    if said.probe is not None:
-        return None  # the owner's cap says what these may take, and they run nothing but our own program
-    if said.entity == policy.own_entity:
-        return None
-    if ANYBODY not in policy.entities and said.entity not in policy.entities:
-        return _elsewhere(f"the platform's owner does not accept jobs of {said.entity!r}")
-    if not house.status.isolated and not policy.allow_unisolated:
-        return _elsewhere("nothing isolates jobs here, and the owner accepts only its own then")
+def _unwelcome(asked: Asked, house: House, present: Present) -> Refusal | None:
+    standing = Standing(
+        level=present.level,
+        policy=house.policy,
+        isolated=house.status.isolated,
+        now=present.now,
+        taken=tuple(
+            Taken(row.entity, row.granted, probe=row.probe is not None) for row in present.others if row.step in HOLDING
+        ),
+        probes=present.probes,
+    )
+    clauses = refusals(asked, standing)
+    return Refusal(JobState.PREEMPTED, f"{REFUSED}: {clauses[0]}", clauses) if clauses else None
+
+
+def _reserved(said: Instruction, variant: Variant) -> Refusal | None:
+    if (said.probe is not None) is not (variant.environment == PROBE_ENVIRONMENT):
+        return _never(f"the environment {PROBE_ENVIRONMENT!r} is for the hub's own probes, and they have no other")
     return None
 
 
-def _senseless(said: Instruction, flavor: Flavor) -> Refusal | None:
-    if said.spec is None or said.variant not in range(len(said.spec.variants)):
-        return _never(f"the instruction names variant {said.variant}, which the job does not have")
-    variant = said.spec.variants[said.variant]
-    if (said.probe is not None) is not (variant.environment == PROBE_ENVIRONMENT):
-        return _never(f"the environment {PROBE_ENVIRONMENT!r} is for the hub's own probes, and they have no other")
+def _senseless(variant: Variant, flavor: Flavor) -> Refusal | None:
     if not _runs(variant, flavor):
         software = variant.environment or variant.image
         return _never(f"flavor {flavor.name!r} does not run {software!r} for {variant.architecture.value}")

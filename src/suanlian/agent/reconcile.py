@@ -14,6 +14,7 @@ from suanlian.model.usage import UsageSegment
 
 EVICTED: Final = "evicted by its owner"
 PAUSED: Final = "the platform's owner paused it before this attempt started"
+LOWERED: Final = "the platform's owner lowered the level before this attempt started"
 RECALLED: Final = "recalled before it started"
 CANCELED: Final = "cancelled before it started"
 LOST: Final = "the platform's engine no longer knows the job"
@@ -41,7 +42,7 @@ class Move(StrEnum):
 
 
 def decide(row: Row, *, paused: bool, now: datetime) -> Move:
-    """What to do next. Watching what runs goes on besides."""
+    """What to do next; ``paused``: the owner starts it no more. Watching what runs goes on besides."""
     if row.step in UNSTARTED and (_unwanted(row) or paused):
         return Move.FORGET if _traceless(row) else Move.GIVE_UP
     if row.step is Step.STARTED and _to_stop(row):
@@ -89,11 +90,11 @@ def staged(row: Row, *, paused: bool) -> Row:
     return row.with_(step=Step.SUBMITTING, tries=0, not_before=None)
 
 
-def given_up(row: Row, now: datetime) -> Row:
-    """The end of an attempt that was never started."""
+def given_up(row: Row, now: datetime, halted: str = PAUSED) -> Row:
+    """The end of an attempt that was never started; ``halted``: why the owner starts it no more."""
     if row.wish is Wish.CANCEL:
         return row.closed(JobState.CANCELED, Outcome(reason=CANCELED), now)
-    reason = EVICTED if row.evict else RECALLED if row.wish is Wish.RECALL else PAUSED
+    reason = EVICTED if row.evict else RECALLED if row.wish is Wish.RECALL else halted or PAUSED
     return row.closed(JobState.PREEMPTED, Outcome(reason=reason), now)
 
 

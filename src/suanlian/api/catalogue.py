@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends
 
 from suanlian.api.deps import Hub, TheHub, may
 from suanlian.api.listing import Listing
+from suanlian.model.load import ShareState, Utilisation
 from suanlian.model.offer import NewOffer
 from suanlian.model.party import Caller
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.version import Published, Subject
-from suanlian.services import catalogue, platforms
+from suanlian.services import catalogue, platforms, states
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -51,6 +52,23 @@ def offers(
 ) -> Listing[Published[NewOffer]]:
     """Offers, in the versions that are valid now."""
     return _listed(hub, caller, Subject.OFFER, platform)
+
+
+class States(Listing[ShareState]):
+    """The states of shares, and how much is in use over all that are fresh."""
+
+    utilisation: Utilisation
+
+
+@router.get("/states")
+def share_states(
+    hub: TheHub, caller: Annotated[Caller, Depends(may("state.list"))], platform: str | None = None
+) -> States:
+    """How full each share is, whoever uses it, and how old that is; told by platforms, of whatever level."""
+    with hub.reading(caller) as unit:
+        platform_id = None if platform is None else platforms.find(unit, platform)["id"]
+        found = states.list_all(unit, caller, platform_id=platform_id)
+    return States(items=found, utilisation=states.in_use(found))
 
 
 @router.get("/capacity")

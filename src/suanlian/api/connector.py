@@ -19,6 +19,7 @@ from suanlian.model.protocol import (
     EnrolCall,
     InventoryAnswer,
     InventoryCall,
+    ItemAnswer,
     LogAnswer,
     LogCall,
     ObjectAnswer,
@@ -32,7 +33,7 @@ from suanlian.model.protocol import (
     UsageCall,
 )
 from suanlian.model.report import ReportUpCall
-from suanlian.services import catalogue, files, lineage, platforms, progress, supervision, usage, witness
+from suanlian.services import catalogue, files, lineage, platforms, progress, states, supervision, usage, witness
 from suanlian.store.unit import Unit
 from suanlian.store.wakeups import wait
 
@@ -98,8 +99,12 @@ def report(request: Request, body: RawBody) -> Response:
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(ReportCall)
-        answers = ongoing.write(verified, lambda unit: progress.report(unit, verified.keyid, call))
-        return ReportAnswer(**frame(ongoing, verified), attempts=answers)
+
+        def take(unit: Unit) -> tuple[ItemAnswer, ...]:
+            states.told(unit, verified.keyid, call)
+            return progress.report(unit, verified.keyid, call)
+
+        return ReportAnswer(**frame(ongoing, verified), attempts=ongoing.write(verified, take))
 
     return exchange(request, body, work)
 
@@ -125,11 +130,13 @@ def inventory(request: Request, body: RawBody) -> Response:
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call, node = ongoing.call(InventoryCall), ongoing.hub.node
-        changed = ongoing.write(
-            verified,
-            lambda unit: catalogue.publish(unit, node, platforms.connector(unit, verified.keyid), call),
-        )
-        return InventoryAnswer(**frame(ongoing, verified), changed=changed)
+
+        def take(unit: Unit) -> int:
+            changed = catalogue.publish(unit, node, platforms.connector(unit, verified.keyid), call)
+            states.joined(unit, verified.keyid, call)
+            return changed
+
+        return InventoryAnswer(**frame(ongoing, verified), changed=ongoing.write(verified, take))
 
     return exchange(request, body, work)
 

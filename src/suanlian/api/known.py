@@ -22,7 +22,14 @@ CALLER_AGE: Final = timedelta(seconds=5)
 PLACES_AGE: Final = timedelta(seconds=2)
 _MOST_CALLERS: Final = 10_000
 _CHANGES_PLACES: Final = frozenset(
-    {EventType.INVENTORY_CHANGED, EventType.OFFER_PUBLISHED, EventType.PLATFORM_LIVE, EventType.PLATFORM_SUSPENDED}
+    {
+        EventType.INVENTORY_CHANGED,
+        EventType.OFFER_PUBLISHED,
+        EventType.PLATFORM_LIVE,
+        EventType.PLATFORM_SUSPENDED,
+        EventType.CONNECTOR_LEVEL,
+        EventType.CONNECTOR_PARTNERS,
+    }
 )
 
 Reading = Callable[[], AbstractContextManager[Unit]]

@@ -1,7 +1,8 @@
 """What platforms publish: sites, flavors, shares, and the room that is free now."""
 
 from suanlian.cli.arguments import OfPlatform
-from suanlian.cli.output import AsJson, listing
+from suanlian.cli.loads import age, in_use, level_of, utilisation
+from suanlian.cli.output import AsJson, listing, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import marked, resources, yes_no
 from suanlian.i18n import _
@@ -55,13 +56,18 @@ def _flavors(platform: OfPlatform = None, as_json: AsJson = False) -> None:
 @commands.command("shares", cls=Command, options_metavar=OPTIONS, help=N_("List the slices of platforms."))
 def _shares(platform: OfPlatform = None, as_json: AsJson = False) -> None:
     with open_hub() as hub:
+        told = hub.catalogue.states(platform)
+        by_share = {str(state.share_id): state for state in told.items}
         listing(
             hub.catalogue.shares(platform),
             [
                 (_("Name"), lambda share: share.body.name),
                 (_("Site"), lambda share: share.body.site),
                 (_("Flavor"), lambda share: share.body.flavor),
+                (_("Level"), lambda share: level_of(by_share.get(share.id))),
                 (_("Capacity"), lambda share: resources(share.body.capacity)),
+                (_("In use"), lambda share: in_use(by_share.get(share.id))),
+                (_("Age"), lambda share: age(by_share.get(share.id))),
                 (_("Jobs kept apart"), lambda share: yes_no(share.body.isolated)),
                 (_("How"), lambda share: share.body.isolation),
                 (_("Version"), lambda share: share.version),
@@ -69,6 +75,8 @@ def _shares(platform: OfPlatform = None, as_json: AsJson = False) -> None:
             ],
             as_json=as_json,
         )
+    if not as_json:
+        remark(utilisation(told.utilisation))
 
 
 @commands.command(

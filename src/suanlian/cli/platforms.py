@@ -112,6 +112,7 @@ def _connectors(platform: PlatformName, as_json: AsJson = False) -> None:
             hub.platforms.connectors(platform),
             [
                 (_("Name"), lambda connector: connector.name),
+                (_("Level"), lambda connector: connector.level),
                 (_("Takes work"), lambda connector: yes_no(connector.accepting)),
                 (_("Revision"), lambda connector: connector.revision),
                 (_("Enrolled"), lambda connector: when(connector.enrolled_at)),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from suanlian.cli.loads import utilisation
 from suanlian.cli.output import AsJson, listing, print_json, record, remark, say
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import money, when, yes_no
@@ -110,6 +111,7 @@ def _tell_report(report: SupervisionReport) -> None:
         (_("Core-seconds"), report.core_s),
         (_("East to west, core-seconds"), report.core_s_east_to_west),
         (_("Green, core-seconds"), report.core_s_green),
+        (_("In use now"), utilisation(report.in_use)),
         (_("Cost"), money(report.cost)),
         (_("Cost, simulated"), money(report.cost_simulated)),
     ]
@@ -147,6 +149,8 @@ def _tell_platforms(report: SupervisionReport) -> None:
             (_("Failed"), lambda row: row.tasks_failed),
             (_("Cores"), lambda row: row.cores),
             (_("Utilisation"), lambda row: f"{row.utilisation:.2%}"),
+            (_("In use now"), lambda row: "" if row.in_use.cpu is None else f"{row.in_use.cpu:.1%}"),
+            (_("Shares with a fresh state"), lambda row: f"{row.in_use.fresh}/{row.in_use.shares}"),
             (_("Green, contracted"), lambda row: f"{row.green_share:%}"),
             (_("Waited, mean"), lambda row: f"{row.waited_s_mean} s" if row.waited_s_mean is not None else ""),
             (_("Cost"), lambda row: money(row.cost)),

@@ -38,6 +38,7 @@ def agent_toml(plan: PlatformPlan, setting: Setting) -> str:
         "platform": plan.name,
         "connector": f"{plan.name}-1",
         "poll_wait_s": _POLL_S,
+        "level": "trade",
         "policy": {
             "own_entity": plan.provider,
             "allow_unisolated": setting.allow_unisolated,

@@ -14,7 +14,7 @@ from typing import NewType, Protocol, runtime_checkable
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Flavor
+from suanlian.model.platform import Flavor, Share
 from suanlian.model.quantity import Resources
 
 NativeId = NewType("NativeId", str)
@@ -89,6 +89,15 @@ class DriverStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """How full a share is by its engine: what cannot be given away now, whoever uses it; jobs where it counts them."""
+
+    in_use: Resources
+    running: int | None = None
+    queued: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentSetup:
     """How a named environment is made here: what stands before the command, on PATH, readable inside, and set."""
 
@@ -150,6 +159,15 @@ class Stages(Protocol):
 
     def working_directory(self, native_id: NativeId) -> Path:
         """Where the job's files lie. Raises DriverError when it is gone."""
+        ...
+
+
+@runtime_checkable
+class Loads(Protocol):
+    """The engine tells how full it is, work of others included."""
+
+    def load(self, share: Share) -> EngineLoad:
+        """What of the share's capacity is in use at this moment. Raises DriverError; that concerns this share alone."""
         ...
 
 

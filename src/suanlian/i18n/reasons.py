@@ -21,6 +21,7 @@ _MAX_LINE: Final = 2000
 _SIMULATED: Final = " (simulated)"
 _NAMES: Final = frozenset(
     {
+        Filter.LEVEL,
         Filter.WANTED_PLATFORM,
         Filter.WANTED_SITE,
         Filter.WANTED_FLAVOR,
@@ -212,6 +213,7 @@ _TERMS: Final[Mapping[Term, Callable[[], str]]] = {
 _PHRASES: Final[Mapping[str, Callable[[], str]]] = {
     "times the slowest variant": lambda: _("times the slowest variant"),
     "a weight, not billed": lambda: _("a weight, not billed"),
+    "level run, without a price": lambda: _("level run, without a price"),
     "GiB memory": lambda: _("GiB memory"),
     "GiB disk": lambda: _("GiB disk"),
     "GiB-hour": lambda: _("GiB-hour"),
@@ -236,6 +238,7 @@ _WORDS: Final[Mapping[str, Callable[[], str]]] = {
 
 _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.PLATFORM_LIVE: lambda: _("the platform is not live"),
+    Filter.LEVEL: lambda: _("its owner has joined at level {had} only"),
     Filter.ACCEPTING: lambda: _("it takes no new jobs at present"),
     Filter.WANTED_PLATFORM: lambda: _("wanted platform {wanted}, this is {had}"),
     Filter.WANTED_SITE: lambda: _("wanted site {wanted}, this is {had}"),
@@ -254,11 +257,13 @@ _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.PRICED: lambda: _("no price: wanted {wanted}, has {had}"),
     Filter.MAX_COST: lambda: _("wanted cost {wanted}, estimated {had}"),
     Filter.ELSEWHERE: lambda: _("an earlier attempt failed there"),
+    Filter.OWNER_REFUSED: lambda: _("its owner's policy refused this task a short while ago"),
     Filter.ROOM: lambda: _("wanted {wanted}, free at present {had}"),
 }
 
 _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.PLATFORM_LIVE: lambda: _("the platform were live"),
+    Filter.LEVEL: lambda: _("its owner joined at level {wanted}, or counted you among the partners at level run"),
     Filter.ACCEPTING: lambda: _("it took new jobs again"),
     Filter.WANTED_PLATFORM: lambda: _("another platform than {wanted} were allowed"),
     Filter.WANTED_SITE: lambda: _("another site than {wanted} were allowed"),
@@ -277,5 +282,6 @@ _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.PRICED: lambda: _("the owner published an offer with the price"),
     Filter.MAX_COST: lambda: _("max_cost were at least {had}"),
     Filter.ELSEWHERE: lambda: _("no earlier attempt had failed there"),
+    Filter.OWNER_REFUSED: lambda: _("its owner's policy admitted it; it is asked again later"),
     Filter.ROOM: lambda: _("running jobs ended and gave back {wanted}"),
 }

@@ -23,6 +23,8 @@ class EventType(StrEnum):
     PLATFORM_SUSPENDED = "platform.suspended"
     CONNECTOR_ENROLLED = "connector.enrolled"
     CONNECTOR_ACCEPTING = "connector.accepting"
+    CONNECTOR_LEVEL = "connector.level"
+    CONNECTOR_PARTNERS = "connector.partners"
     SITE_CHECKED = "site.checked"
     INVENTORY_CHANGED = "inventory.changed"
     OFFER_PUBLISHED = "offer.published"

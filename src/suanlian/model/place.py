@@ -6,6 +6,7 @@ from suanlian.model.ids import ShareId
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import USUAL_LEVELS, LevelRules, SiteCheck
 from suanlian.model.offer import NewOffer
+from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.quantity import Resources
@@ -32,6 +33,8 @@ class Place:
     offer: NewOffer | None
     versions: tuple[VersionRef, ...]
     free: Resources
+    level: JoinLevel = JoinLevel.TRADE
+    partners: tuple[str, ...] = ()
     check: SiteCheck | None = None
     """What an operator found of where the site lies and how well it is protected; it may have run out."""
 
@@ -43,9 +46,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One task that looks for a place: its spec, whose it is, shares at fault in earlier attempts, rules of levels."""
+    """One task that looks for a place: its spec, whose it is, shares at fault in earlier attempts, rules of levels.
+
+    ``refused``: shares of which the owner's policy refused it a short while ago.
+    """
 
     spec: JobSpec
     entity: str
     avoid: frozenset[ShareId] = frozenset()
     levels: LevelRules = USUAL_LEVELS
+    refused: frozenset[ShareId] = frozenset()

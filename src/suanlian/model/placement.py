@@ -19,6 +19,7 @@ class Filter(StrEnum):
     """What a candidate must pass, in the order in which it is asked."""
 
     PLATFORM_LIVE = "platform-live"
+    LEVEL = "level"
     ACCEPTING = "accepting"
     WANTED_PLATFORM = "wanted-platform"
     WANTED_SITE = "wanted-site"
@@ -37,6 +38,7 @@ class Filter(StrEnum):
     PRICED = "priced"
     MAX_COST = "max-cost"
     ELSEWHERE = "elsewhere"
+    OWNER_REFUSED = "owner-refused"
     ROOM = "room"
 
 

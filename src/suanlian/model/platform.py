@@ -174,3 +174,4 @@ class Connector(Value):
     accepting: bool
     enrolled_at: Utc
     seen_at: Utc | None = None
+    level: str = Field(default="observe", description="how far its owner has joined: observe, run, trade")

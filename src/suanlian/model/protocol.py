@@ -15,7 +15,10 @@ from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
 from suanlian.model.job import JobSpec, JobState, Outcome, Path
 from suanlian.model.levels import Footing
 from suanlian.model.lineage import Chain, KeyText
+from suanlian.model.load import Loads
+from suanlian.model.money import Rate
 from suanlian.model.offer import NewOffer
+from suanlian.model.owner import JoinLevel
 from suanlian.model.platform import Inventory
 from suanlian.model.probe import ProbeCap, ProbeTask, Purpose
 from suanlian.model.quantity import Resources
@@ -107,6 +110,7 @@ class Instruction(Wire):
     granted: Resources
     entity: Name = Field(description="whose job it is; the connector re-checks the owner's policy")
     probe: Purpose | None = Field(default=None, description="the hub's own job: it takes no more than the owner's cap")
+    rates: tuple[Rate, ...] = Field(default=(), max_length=4, description="what it is sold at; none: without a price")
     relied: Footing | None = Field(default=None, description="what the hub knew of the site; for data levels")
     task: ProbeTask | None = Field(default=None, description="what a probe does; the connector writes the job of it")
     spec: JobSpec | None = Field(default=None, description="present when the wish is run")
@@ -136,7 +140,9 @@ class ReportCall(Call):
     """What is true here. Path ``/connector/v1/report``."""
 
     accepting: bool = True
+    level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="who tells none observes")
     attempts: tuple[AttemptReport, ...] = Field(default=(), max_length=MAX_REPORTS)
+    loads: Loads = Field(default=(), description="counts of its shares; one that cannot be read is passed over")
 
 
 class Verdict(StrEnum):
@@ -183,6 +189,8 @@ class InventoryCall(Call):
 
     inventory: Inventory
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
+    level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="who tells none observes")
+    partners: tuple[Name, ...] = Field(default=(), max_length=400, description="whose jobs run at level run, too")
     probes: ProbeCap = Field(default=ProbeCap(), description="the owner's cap on the hub's own jobs")
     host: Annotated[str, StringConstraints(pattern="^[0-9a-f]{0,64}$")] = Field(
         default="", description="which machine, as a digest that means nothing elsewhere: probes of one take turns"

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from suanlian.model.base import Name, Region, Text, Utc, Wire
 from suanlian.model.ids import HubId
+from suanlian.model.load import Utilisation
 from suanlian.model.money import Amount
 from suanlian.model.performance import ComputeClass, Grade, Precision
 from suanlian.model.protocol import Call, Envelope
@@ -47,6 +48,7 @@ class PlatformRow(Wire):
     waited_s_p95: Amount | None
     cost: Amount
     cost_simulated: Amount
+    in_use: Utilisation = Field(default=Utilisation(), description="at the time of the report, work of others included")
 
 
 class FlowRow(Wire):
@@ -77,6 +79,7 @@ class SupervisionReport(Wire):
     core_s_green: Amount = Field(description="core-seconds weighted with the contracted green share of their site")
     cost: Amount
     cost_simulated: Amount
+    in_use: Utilisation = Field(default=Utilisation(), description="at the time of the report, work of others included")
 
 
 class ReportUpCall(Call):

@@ -131,6 +131,7 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "site.list": Rule(reads=True, grants=_ALL),
     "flavor.list": Rule(reads=True, grants=_ALL),
     "share.list": Rule(reads=True, grants=_ALL),
+    "state.list": Rule(reads=True, grants=_ALL),
     "capacity.read": Rule(reads=True, grants=_ALL),
     "capability.list": Rule(reads=True, grants=_ALL),
     "object.upload": Rule(reads=False, grants=_BUYER),

@@ -12,12 +12,14 @@ from typing import Final
 from suanlian.model.job import JobSpec, Variant
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
+from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import FailedFilter, Filter
 from suanlian.model.platform import Latency, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
 from suanlian.rules.levels import footing, level_grade, lies_within
+from suanlian.rules.owner import level_admits
 from suanlian.rules.pricing import expected_rent, plain, unpriced
 
 IMAGE_ENVIRONMENT: Final = "image"
@@ -42,9 +44,20 @@ class Question:
 
     @property
     def offer(self) -> NewOffer | None:
-        """The offer, if it is valid by now."""
-        offer = self.place.offer
+        """The offer, if it is valid by now and the platform trades."""
+        offer = self.place.offer if self.place.level is JoinLevel.TRADE else None
         return None if offer is None or (offer.valid_from is not None and offer.valid_from > self.now) else offer
+
+    @property
+    def admitted(self) -> bool:
+        """Whether the level at which the platform has joined admits the entity."""
+        place = self.place
+        return level_admits(place.level, self.demand.entity, place.entity, place.partners)
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether it would run there without a price: at level run, for whom that admits."""
+        return self.place.level is JoinLevel.RUN and self.admitted
 
 
 Miss = tuple[str, str] | None
@@ -104,6 +117,10 @@ def clip(text: str) -> str:
 
 def _platform_live(q: Question) -> Miss:
     return None if q.place.platform_live else ("live", "not live")
+
+
+def _level(q: Question) -> Miss:
+    return None if q.admitted else (JoinLevel.TRADE.value, q.place.level.value)
 
 
 def _accepting(q: Question) -> Miss:
@@ -224,6 +241,8 @@ def _percent(fraction: Decimal) -> str:
 
 def _priced(q: Question) -> Miss:
     wanted = q.demand.spec.resources
+    if q.unpriced:
+        return None
     if q.offer is None:
         return "offer", "none"
     missing = ", ".join(kind.value for kind in unpriced(wanted, q.offer))
@@ -243,6 +262,10 @@ def _elsewhere(q: Question) -> Miss:
     return ("elsewhere", "failed here before") if q.place.share_id in q.demand.avoid else None
 
 
+def _owner_refused(q: Question) -> Miss:
+    return ("elsewhere", "refused here before") if q.place.share_id in q.demand.refused else None
+
+
 def _room(q: Question) -> Miss:
     return _sizes(q.demand.spec, q.place.free)
 
@@ -251,6 +274,7 @@ _OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.MAX_
 
 CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.PLATFORM_LIVE: _platform_live,
+    Filter.LEVEL: _level,
     Filter.ACCEPTING: _accepting,
     Filter.WANTED_PLATFORM: _wanted_platform,
     Filter.WANTED_SITE: _wanted_site,
@@ -269,6 +293,7 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.PRICED: _priced,
     Filter.MAX_COST: _max_cost,
     Filter.ELSEWHERE: _elsewhere,
+    Filter.OWNER_REFUSED: _owner_refused,
     Filter.ROOM: _room,
 }
 """How each filter is asked."""

@@ -22,6 +22,8 @@ MOST_BENIGN_FIRST: Final = (
     Filter.ACCEPTING,
     Filter.PLATFORM_LIVE,
     Filter.ELSEWHERE,
+    Filter.OWNER_REFUSED,
+    Filter.LEVEL,
     Filter.MAX_COST,
     Filter.PRICED,
     Filter.LATENCY,
@@ -113,6 +115,8 @@ def _with_variant(number: int, question: Question) -> Candidate:
 def _terms(question: Question) -> tuple[CostTerm, ...]:
     """The terms of the cost; none where the place has no price or cannot run the variant."""
     spec, offer, variant = question.demand.spec, question.offer, question.variant
+    if question.unpriced:
+        return (CostTerm(term=Term.RENT, amount=Decimal(0), how="level run, without a price"),)
     runs = variant.architecture is question.place.flavor.architecture
     if offer is None or not runs or unpriced(spec.resources, offer):
         return ()

@@ -4,6 +4,7 @@ from suanlian.model.base import Name, Sha256, Utc, Wire
 from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import JobId, ShareId
 from suanlian.model.job import Path
+from suanlian.model.load import ShareState, Utilisation
 from suanlian.model.platform import Platform
 from suanlian.model.quantity import Resources
 from suanlian.model.report import Receipt, SupervisionReport
@@ -58,6 +59,13 @@ class ShareCapacity(Wire):
     used: Resources
     draining: bool
     simulated: bool
+
+
+class ShareStates(Wire):
+    """The states of shares, and how much is in use over all of them that are fresh."""
+
+    items: tuple[ShareState, ...]
+    utilisation: Utilisation
 
 
 class SentReport(Wire):

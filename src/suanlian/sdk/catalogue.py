@@ -6,7 +6,7 @@ from suanlian.model.measurement import Capability
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.version import Published
-from suanlian.sdk.answers import ShareCapacity
+from suanlian.sdk.answers import ShareCapacity, ShareStates
 from suanlian.sdk.paging import items
 from suanlian.sdk.people import Transport
 
@@ -32,6 +32,10 @@ class Catalogue:
     def offers(self, platform: str | None = None) -> Iterator[Published[NewOffer]]:
         """Prices."""
         return items(self._transport, Published[NewOffer], "/v1/offers", {"platform": platform})
+
+    def states(self, platform: str | None = None) -> ShareStates:
+        """How full each share is, and how old that is."""
+        return self._transport.read(ShareStates, "/v1/states", {"platform": platform})
 
     def capacity(self) -> Iterator[ShareCapacity]:
         """What each share has and what of it is held now."""

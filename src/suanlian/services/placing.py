@@ -1,15 +1,18 @@
 """Giving waiting tasks a place. Load, decide outside of the transaction, apply under the job's and the share's lock."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from suanlian.i18n.reasons import reason_line
 from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
-from suanlian.model.job import JobSpec, JobState
+from suanlian.model.job import JobSpec, JobState, Outcome
 from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
+from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Caller
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Assignment, Candidate, Explanation
@@ -19,6 +22,7 @@ from suanlian.model.quantity import ResourceKind
 from suanlian.model.version import Subject
 from suanlian.rules.capacity import Hold, admit
 from suanlian.rules.levels import footing, is_bound, unfit_at
+from suanlian.rules.owner import is_refusal, level_admits, rests
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
 from suanlian.store import attempts, capacity, jobs, parties, platforms, published
@@ -88,14 +92,14 @@ class _Look:
         if row["waiting"] and self._is_full_for(spec):
             return []
         waiting = jobs.unplaced_tasks(self._unit, row["id"], limit=_TASKS_PER_JOB)
-        failed_at = self._failed_at(row["id"], [task["idx"] for task in waiting if task["attempts"]])
+        past = self._past(row["id"], [task["idx"] for task in waiting if task["attempts"]])
         decisions: list[Placed | Waits] = []
         for task in waiting:
-            avoid = failed_at.get(task["idx"], frozenset())
-            explanation = self._explain(Demand(spec, row["entity"], avoid, self._levels))
-            if explanation.won is None and avoid:
+            failed, refused = past.get(task["idx"], (frozenset(), frozenset()))
+            explanation = self._explain(Demand(spec, row["entity"], failed, self._levels, refused))
+            if explanation.won is None and failed:
                 # A place that failed is better than none, as long as the job has attempts left.
-                explanation = self._explain(Demand(spec, row["entity"], levels=self._levels))
+                explanation = self._explain(Demand(spec, row["entity"], levels=self._levels, refused=refused))
             if explanation.won is None:
                 return decisions + _waits(row, explanation)
             decisions.append(self._give(task, spec, explanation, explanation.won))
@@ -112,7 +116,8 @@ class _Look:
 
     def _explain(self, demand: Demand) -> Explanation:
         spec = demand.spec
-        asked = (spec.resources, spec.variants, spec.wants, spec.wall_time_s, demand.entity, demand.avoid)
+        apart = (demand.entity, demand.avoid, demand.refused)
+        asked = (spec.resources, spec.variants, spec.wants, spec.wall_time_s, *apart)
         if asked not in self._known:
             self._known[asked] = explain(demand, self._free, now=self._unit.now)
         return self._known[asked]
@@ -133,13 +138,24 @@ class _Look:
             levels=self._levels,
         )
 
-    def _failed_at(self, job_id: str, indices: Sequence[int]) -> dict[int, frozenset[ShareId]]:
-        """The shares at which earlier attempts of these tasks failed by the platform's fault."""
-        failed: dict[int, frozenset[ShareId]] = {}
+    def _past(self, job_id: str, indices: Sequence[int]) -> dict[int, tuple[frozenset[ShareId], frozenset[ShareId]]]:
+        """Where earlier attempts of these tasks failed by the platform's fault, and where owners refuse them now."""
+        failed, refused = defaultdict[int, set[ShareId]](set), defaultdict[tuple[int, ShareId], list[datetime]](list)
         for attempt in attempts.with_places(self._unit, job_id, indices) if indices else ():
+            share = ShareId(attempt["share_id"])
             if attempt["state"] == JobState.SYSTEM_ERROR:
-                failed[attempt["idx"]] = failed.get(attempt["idx"], frozenset()) | {ShareId(attempt["share_id"])}
-        return failed
+                failed[attempt["idx"]].add(share)
+            elif attempt["state"] == JobState.PREEMPTED and is_refusal(_reason(attempt)):
+                refused[attempt["idx"], share].append(attempt["ended_at"])
+        resting = {key for key, moments in refused.items() if rests(moments, self._unit.now)}
+        return {
+            index: (frozenset(failed[index]), frozenset(share for at, share in resting if at == index))
+            for index in indices
+        }
+
+
+def _reason(attempt: Row) -> str:
+    return Outcome.model_validate_json(attempt["outcome"]).reason
 
 
 def estimate(unit: Unit, caller: Caller, spec: JobSpec, levels: LevelRules) -> Explanation:
@@ -173,7 +189,7 @@ def apply(unit: Unit, decision: Placed | Waits) -> bool:
 
 
 def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
-    if not _is_live(unit, decision.place.platform):
+    if not _is_live(unit, decision.place.platform) or not _level_holds(unit, row, decision):
         return False
     spec = JobSpec.model_validate_json(row["spec"])
     relied = _relied(unit, decision, spec)
@@ -257,26 +273,36 @@ def _is_live(unit: Unit, name: str) -> bool:
     return row is not None and row["state"] == PlatformState.LIVE
 
 
+def _level_holds(unit: Unit, row: Row, decision: Placed) -> bool:
+    """Whether the owner has joined as far as the decision rests on, and still admits whose job it is."""
+    connector, entity = platforms.find_connector(unit, decision.connector_id), parties.entity_of(unit, row["entity_id"])
+    if connector is None or entity is None or connector["level"] != decision.place.level:
+        return False
+    return level_admits(decision.place.level, entity["name"], decision.place.entity, json.loads(connector["partners"]))
+
+
 def _platform_id(unit: Unit, name: str) -> str:
     row = platforms.find(unit, name)
     return "" if row is None else str(row["id"])
 
 
 def _assignment_row(decision: Placed, spec: JobSpec, attempt_id: AttemptId) -> Row:
-    offer = next(ref for ref in decision.place.versions if ref.subject is Subject.OFFER)
+    priced = decision.place.level is JoinLevel.TRADE
+    versions = tuple(ref for ref in decision.place.versions if priced or ref.subject is not Subject.OFFER)
+    offer = next((ref for ref in versions if ref.subject is Subject.OFFER), None)
     assignment = Assignment(
         id=AssignmentId(new_id()),
         attempt_id=attempt_id,
         share_id=decision.place.share_id,
         granted=spec.resources,
-        versions=decision.place.versions,
+        versions=versions,
         explanation=shortened(decision.explanation),
     )
     return {
         "id": assignment.id,
         "attempt_id": attempt_id,
         "share_id": decision.place.share_id,
-        "offer_id": offer.id,
-        "offer_version": offer.version,
+        "offer_id": None if offer is None else offer.id,
+        "offer_version": None if offer is None else offer.version,
         "body": assignment.model_dump_json(),
     }

@@ -8,6 +8,7 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, JobId
 from suanlian.model.job import ENDED, JobSpec, JobState
 from suanlian.model.levels import Footing
+from suanlian.model.offer import NewOffer
 from suanlian.model.probe import PROBE_TASK, Purpose
 from suanlian.model.protocol import (
     MAX_WISHES,
@@ -61,6 +62,7 @@ def _instruction(row: Row) -> Instruction:
         granted=Resources.model_validate_json(row["granted"]),
         entity=row["entity"],
         probe=Purpose(row["purpose"]) if row["purpose"] else None,
+        rates=NewOffer.model_validate_json(row["offer_body"]).rates if row["offer_body"] else (),
         relied=Footing.model_validate_json(row["relied"]) if row["relied"] else None,
         task=PROBE_TASK.validate_json(row["probe"]) if row["probe"] else None,
         spec=JobSpec.model_validate_json(row["spec"]) if wish is Wish.RUN else None,

@@ -18,9 +18,11 @@ from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.quantity import Resources
 from suanlian.model.report import RECEIPT_TYPE, REPORT_TYPE, Receipt, ReportUpAnswer, ReportUpCall, SupervisionReport
 from suanlian.model.version import Subject
+from suanlian.rules.states import state_of, with_loads
 from suanlian.rules.supervision import PlatformFacts, ShareFacts, TaskRun, Window, supervision_report
 from suanlian.services.ports import Node, Upstream
 from suanlian.store import attempts, jobs, journal, nodes, platforms, published, usage
+from suanlian.store import states as load_states
 from suanlian.store.unit import Row, Unit
 
 
@@ -37,7 +39,8 @@ def make(unit: Unit, node: Node, since: datetime | None, until: datetime) -> Sup
     history = _History(unit)
     window = Window(HubId(node.id), node.name, node.prefix, since, until, unit.now)
     states = {JobState(state): count for state, count in jobs.count_by_state(unit, since, until).items()}
-    return supervision_report(window, history.platforms(), history.shares(), history.runs(since, until), states)
+    made = supervision_report(window, history.platforms(), history.shares(), history.runs(since, until), states)
+    return with_loads(made, [state_of(fact, unit.now, worded=False) for fact in load_states.facts(unit)])
 
 
 class _History:

@@ -40,16 +40,19 @@ def change(unit: Unit, attempt_id: str, values: Mapping[str, Any]) -> None:
 
 def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Sequence[Row]:
     """What changed for a connector since ``revision``, with job and places; from 0: all not to be forgotten."""
-    share, flavor = t.published.alias("share"), t.published.alias("flavor")
+    share, flavor, offer = (t.published.alias(name) for name in ("share", "flavor", "offer"))
+    sold_by = (offer.c.id == t.assignment.c.offer_id) & (offer.c.version == t.assignment.c.offer_version)
     query = (
         select(
             t.attempt, t.job.c.public_id, t.job.c.spec, t.job.c.purpose, t.job.c.probe, t.entity.c.name.label("entity")
         )
-        .add_columns(share.c.name.label("share"), flavor.c.name.label("flavor"))
+        .add_columns(share.c.name.label("share"), flavor.c.name.label("flavor"), offer.c.body.label("offer_body"))
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
         .join(share, (share.c.id == t.attempt.c.share_id) & (share.c.version == 1))
         .join(flavor, (flavor.c.id == t.attempt.c.flavor_id) & (flavor.c.version == 1))
+        .outerjoin(t.assignment, t.assignment.c.attempt_id == t.attempt.c.id)
+        .outerjoin(offer, sold_by)
         .where(t.attempt.c.connector_id == connector_id, t.attempt.c.revision > revision)
         .order_by(t.attempt.c.revision)
         .limit(limit)

@@ -1,5 +1,6 @@
 """The places of one moment, put together from what platforms published and from the capacity book."""
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.levels import SiteCheck
 from suanlian.model.offer import NewOffer
+from suanlian.model.owner import JoinLevel
 from suanlian.model.place import Place
 from suanlian.model.platform import Flavor, PlatformState, Share, Site
 from suanlian.model.version import Subject, VersionRef
@@ -76,6 +78,8 @@ class Places:
             offer=None if offer is None else self.body(offer),
             versions=tuple(_ref(r) for r in (row, site, flavor, offer) if r is not None),
             free=share.capacity if held is None else share.capacity.minus(held),
+            level=self.level(row),
+            partners=self._partners(row),
             check=self._check(platform, self.body(site)),
         )
 
@@ -88,6 +92,20 @@ class Places:
         if connector is None or not connector["accepting"]:
             return False
         return connector["seen_at"] is not None and connector["seen_at"] > self._now - SILENT
+
+    def flavor_of(self, row: Row) -> Flavor | None:
+        """The flavor that a share names, where it is published."""
+        found = self._named.get((row["platform_id"], Subject.FLAVOR, self.body(row).flavor))
+        return None if found is None else self.body(found)
+
+    def level(self, row: Row) -> JoinLevel:
+        """How far the connector of a share has joined; observe where it has none."""
+        connector = self._connectors.get(row["connector_id"])
+        return JoinLevel.OBSERVE if connector is None else JoinLevel(connector["level"])
+
+    def _partners(self, row: Row) -> tuple[str, ...]:
+        connector = self._connectors.get(row["connector_id"])
+        return () if connector is None else tuple(json.loads(connector["partners"]))
 
     def connector_of(self, share_id: str) -> str:
         """The connector that publishes the share."""

@@ -15,6 +15,7 @@ from suanlian.drivers.contract import (
     DriverError,
     Limits,
     Lists,
+    Loads,
     NativeId,
     Observation,
     Stages,
@@ -23,6 +24,7 @@ from suanlian.drivers.contract import (
 )
 from suanlian.model.ids import AttemptId, new_id
 from suanlian.model.job import ENDED, JobState
+from suanlian.model.platform import Share
 from suanlian.model.quantity import Resources
 
 
@@ -195,6 +197,21 @@ class DriverContract:
             assert (place / "out.txt").read_bytes() == b"hello\n"
             driver.forget(native_id)
             assert not place.exists()
+
+    def test_a_load_never_exceeds_the_share(self, bench: DriverBench) -> None:
+        """Asked twice, of a small share and of a large one; while a job runs, too."""
+        driver = bench.driver
+        if isinstance(driver, Loads):
+            native_id = bench.start(bench.commands["long"])
+            bench.wait(native_id, running)
+            for amount in ({"cpu": 1, "memory": 1}, {"cpu": 10**6, "memory": 10**6, "disk": 10, "accelerator": 2}):
+                share = Share(name="s", site="main", flavor="f", capacity=Resources.of(amount))
+                for _time in range(2):
+                    told = driver.load(share)
+                    assert told.in_use.fits(share.capacity)
+                    assert min(told.running or 0, told.queued or 0) >= 0
+            driver.cancel(native_id)
+            bench.wait(native_id)
 
     def test_what_it_knows_can_be_listed(self, bench: DriverBench) -> None:
         """Ended or not, until it is forgotten."""

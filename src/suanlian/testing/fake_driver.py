@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from suanlian.drivers.contract import DriverError, DriverStatus, Measured, NativeId, Observation, Work
+from suanlian.drivers.contract import DriverError, DriverStatus, EngineLoad, Measured, NativeId, Observation, Work
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
-from suanlian.model.platform import Flavor
+from suanlian.model.platform import Flavor, Share
+from suanlian.model.quantity import Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class _Job:
 
 
 class FakeDriver:
-    """Driver, Streams, Stages and Lists in memory. ``starts`` counts starts by attempt: never more than one."""
+    """Driver, Streams, Stages, Lists and Loads in memory. ``starts`` counts starts by attempt: never more than one."""
 
     def __init__(
         self,
@@ -64,6 +65,8 @@ class FakeDriver:
         self._isolated = isolated
         self._jobs: dict[str, _Job] = {}
         self.starts: dict[str, int] = {}
+        self.loads: dict[str, EngineLoad | Exception] = {}
+        """What is told, or raised, of a share by its name; else nothing is in use."""
         self.trouble: DriverError | None = None
         """When set, every call that talks to the engine raises it."""
 
@@ -167,3 +170,11 @@ class FakeDriver:
         """Every job not forgotten."""
         for key in tuple(self._jobs):
             yield NativeId(key), AttemptId(key)
+
+    def load(self, share: Share) -> EngineLoad:
+        """As set in ``loads``, else idle. Raises what is set there."""
+        self._engine()
+        told = self.loads.get(share.name, EngineLoad(Resources()))
+        if isinstance(told, Exception):
+            raise told
+        return told

@@ -22,7 +22,9 @@ from suanlian.crypto.httpsig import SignedRequest, SignedResponse, Signer, sign_
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.descriptor import DescriptorAnswer, DescriptorCall
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, PlatformId, new_id
+from suanlian.model.load import ShareLoad
 from suanlian.model.node import NodeAbout
+from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import AttemptReport as Report
 from suanlian.model.protocol import (
     DoneAnswer,
@@ -91,6 +93,8 @@ class FakeHub:
         self.connectors: dict[str, PublicKey] = {}
         self.wishes: list[Instruction] = []
         self.accepting: list[bool] = []
+        self.levels: list[JoinLevel] = []
+        self.loads: dict[str, list[ShareLoad]] = defaultdict(list)
         self.reports: dict[str, list[Report]] = defaultdict(list)
         self.verdicts: dict[str, Verdict] = {}
         self.logs: dict[tuple[str, str], bytearray] = defaultdict(bytearray)
@@ -246,6 +250,9 @@ class FakeHub:
     def _report(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
         call = ReportCall.model_validate_json(body)
         self.accepting.append(call.accepting)
+        self.levels.append(call.level)
+        for load in call.loads:
+            self.loads[load.share].append(load)
         return ReportAnswer(**envelope, attempts=tuple(self._item(report) for report in call.attempts))
 
     def _item(self, report: Report) -> ItemAnswer:

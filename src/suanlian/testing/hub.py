@@ -24,6 +24,7 @@ from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.ids import ConnectorId
 from suanlian.model.job import ENDED, JobState, Outcome
 from suanlian.model.offer import NewOffer
+from suanlian.model.owner import JoinLevel
 from suanlian.model.platform import Inventory
 from suanlian.model.protocol import (
     AttemptReport,
@@ -184,6 +185,7 @@ class SignedConnector:
     wire: Wire
     keypair: KeyPair
     id: str
+    level: JoinLevel = JoinLevel.TRADE
     _versions: dict[str, int] = field(default_factory=dict)
     _batches: int = 0
 
@@ -205,7 +207,7 @@ class SignedConnector:
 
     def publish(self, inventory: Inventory, *offers: NewOffer) -> int:
         """Publish; how many versions it made."""
-        return self.client.inventory(InventoryCall(inventory=inventory, offers=offers)).changed
+        return self.client.inventory(InventoryCall(inventory=inventory, offers=offers, level=self.level)).changed
 
     def report(self, of: Instruction, state: JobState, **fields: Any) -> ItemAnswer:  # noqa: ANN401 - of AttemptReport
         """Report one attempt with the next version; an end happens now unless ``ended_at`` says otherwise."""
@@ -214,7 +216,8 @@ class SignedConnector:
         if state in ENDED:
             fields.setdefault("ended_at", self.wire.clock())
         said = {"attempt_id": of.attempt_id, "token": of.token, "version": version, "state": state, **fields}
-        answer = self.client.report(ReportCall(attempts=(AttemptReport.model_validate(said),)))
+        call = ReportCall(level=self.level, attempts=(AttemptReport.model_validate(said),))
+        answer = self.client.report(call)
         return answer.attempts[0]
 
     def run(self, of: Instruction, state: JobState = JobState.COMPLETE, *, exit_code: int = 0) -> None:

@@ -172,6 +172,7 @@ platform = "{platform}"
 connector = "{platform}-1"
 poll_wait_s = 5
 usage_segment_s = 1
+level = "trade"
 [policy]
 allow_unisolated = true
 [driver]

@@ -172,6 +172,26 @@ CAPACITY: Final[Document] = {
     "draining": False,
     "simulated": True,
 }
+STATES: Final[Document] = {
+    "items": [
+        {
+            "share_id": UUID,
+            "platform_id": "w",
+            "platform": "wuhu",
+            "share": "open",
+            "level": "trade",
+            "capacity": {"cpu": "4", "memory": "2GiB"},
+            "in_use": {"cpu": "1", "memory": "512MiB"},
+            "ours": {"cpu": "1"},
+            "observed_at": MOMENT,
+            "age_s": "200.4",
+            "ttl_s": 90,
+            "stale": True,
+            "faulty": True,
+        }
+    ],
+    "utilisation": {"cpu": "0.25", "fresh": 1, "shares": 2, "oldest_s": "12.0"},
+}
 CONNECTOR: Final[Document] = {
     "id": "k",
     "platform_id": "w",

@@ -19,12 +19,13 @@ from typing import Final
 from suanlian.drivers.contract import (
     DriverError,
     DriverStatus,
+    EngineLoad,
     EnvironmentSetup,
     NativeId,
     Observation,
     Work,
 )
-from suanlian.drivers.local import machine, parse, probing
+from suanlian.drivers.local import machine, parse, probing, room
 from suanlian.drivers.local.compose import compose, slot_locks
 from suanlian.drivers.local.keeper import leftover, processes, record, tree, verdict
 from suanlian.drivers.local.keeper.spec import Spec
@@ -32,7 +33,7 @@ from suanlian.drivers.local.options import LocalOptions
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Flavor
+from suanlian.model.platform import Flavor, Share
 
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _STREAMS: Final = frozenset({"stdout", "stderr"})
@@ -47,7 +48,7 @@ __all__ = ["EnvironmentSetup", "LocalDriver", "LocalOptions"]
 
 
 class LocalDriver:
-    """One machine, one root directory. Capabilities: Streams, Stages, Lists, Probes.
+    """One machine, one root directory. Capabilities: Streams, Stages, Lists, Loads, Probes.
 
     Keepers must outlive the agent: a service ends only the agent's own process (systemd: KillMode=process). Without
     sandbox, control groups and an own user a job that wipes its environment and daemonises outlives a keeper that is
@@ -59,6 +60,7 @@ class LocalDriver:
         self._options = options
         self._jobs, self._fresh = options.root / "jobs", options.root / "new"
         self._machine: machine.Machine | None = None
+        self._busy: room.Busy | None = None
         try:
             for directory in (options.root, self._jobs, self._fresh):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -253,6 +255,18 @@ class LocalDriver:
         for entry in sorted(self._jobs.iterdir()):
             if _NAME.match(entry.name):
                 yield NativeId(entry.name), AttemptId(entry.name)
+
+    def load(self, share: Share) -> EngineLoad:
+        """By the machine's cores and memory, whoever uses them: since the last look, at first since it was started.
+
+        It tells nothing of disk and cards, and counts no jobs: a machine has no queue. Raises DriverError.
+        """
+        try:
+            seen = room.look(self._busy)
+        except (OSError, ValueError, KeyError) as error:
+            raise DriverError(f"the machine does not tell its load: {error}", transient=True) from error
+        self._busy = seen.busy
+        return EngineLoad(room.in_use(share.capacity, seen))
 
     def probe_architecture(self) -> Architecture | None:
         """This machine's own; None where the probes' program is not installed beside this file."""

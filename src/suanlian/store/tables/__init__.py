@@ -22,6 +22,7 @@ from suanlian.store.tables.onboarding import capability, conformance_run, staged
 from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
 from suanlian.store.tables.platforms import connector, nonce, platform, published
 from suanlian.store.tables.sign_in import identity, invitation, sign_in
+from suanlian.store.tables.states import share_state
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
 from suanlian.store.tables.work import assignment, attempt, capacity, job, task
 
@@ -69,6 +70,7 @@ __all__ = [
     "report_received",
     "report_sent",
     "resolution",
+    "share_state",
     "sign_in",
     "site_check",
     "staged_answer",

@@ -43,6 +43,9 @@ connector = Table(
     Column("accepting", Boolean, nullable=False),
     Column("enrolled_at", Moment, nullable=False),
     Column("seen_at", Moment),
+    # how far its owner has joined, and whose jobs run at level run besides the platform's own entity's (a JSON list)
+    Column("level", Label, nullable=False, server_default=text("'observe'")),
+    Column("partners", Document, nullable=False, server_default=text("'[]'")),
     # the highest version of the protocol that it has spoken
     Column("protocol", Integer, nullable=False, server_default=text("0")),
     # on which machine it says that it runs, as a digest; empty where it does not say
