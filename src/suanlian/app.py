@@ -19,12 +19,14 @@ from suanlian.api import (
     capabilities,
     catalogue,
     connector,
+    entities,
     errors,
     files,
     identifiers,
     identity,
     jobs,
     node,
+    onboarding,
     parties,
     platforms,
     sign_in,
@@ -57,6 +59,7 @@ from suanlian.store.wakeups import Wakeups
 from suanlian.store.writer import Writer
 from suanlian.workers.audit import Auditor
 from suanlian.workers.loop import Tools, Worker
+from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
 from suanlian.workers.sweep import Sweeper
@@ -232,6 +235,7 @@ def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
         return hub.node
 
     return (
+        Onboarder(tools, writer),
         Placer(tools, writer, hub.bounds.data.levels),
         Rater(tools, writer),
         Uplink(tools, writer, above),
@@ -266,8 +270,10 @@ def make_app(running: Running) -> FastAPI:
         node,
         identifiers,
         parties,
+        entities,
         sign_in,
         platforms,
+        onboarding,
         sites,
         catalogue,
         capabilities,

@@ -26,7 +26,7 @@ def is_chinese(page: str) -> set[bool]:
 
 def test_every_group_and_command_is_known() -> None:
     assert {leaf[0] for leaf in LEAVES} == set(COMMANDS)
-    assert ["platform", "approve"] in LEAVES
+    assert ["platform", "go-live"] in LEAVES
     assert ["report", "supervision"] in LEAVES
 
 

@@ -35,7 +35,31 @@ from suanlian.testing.people_samples import (
 from .conftest import Suanlian
 
 IDENTIFIER = public_id(Kind.PLATFORM)
-APPROVAL = {"platform": platform(), "join_token": "jt_1", "expires_at": "2026-03-02T00:00:00Z"}
+TOKEN = {"connector": "wuhu-1", "join_token": "jt_1", "expires_at": "2026-03-02T00:00:00Z"}
+TOKENS = {"platform": "wuhu", "platform_id": "p", "tokens": [TOKEN]}
+PROPOSAL = {
+    "id": "p1",
+    "act": "go-live",
+    "subject": "w",
+    "name": "wuhu",
+    "proposed_by": "op (national)",
+    "proposed_at": "2026-03-02T00:00:00Z",
+    "why": "all is well",
+    "expires_at": "2026-03-09T00:00:00Z",
+}
+MOVED = {"platform": platform(state="verified"), "proposal": PROPOSAL}
+MISSING = {"code": "second-operator", "by": "operator", "command": "suanlian operator invite NAME"}
+STEP = {"from_state": None, "to_state": "applied", "act": "apply", "actor": "pat", "at": "2026-03-02T00:00:00Z"}
+ONBOARDING = {
+    "platform": platform(state="verified"),
+    "state": "verified",
+    "since": "2026-03-02T00:00:00Z",
+    "steps": [STEP],
+    "proposals": [PROPOSAL],
+    "connectors": [],
+    "missing": [MISSING],
+}
+INVITED = {"name": "li", "link": "ot_1", "expires_at": "2026-03-02T00:00:00Z"}
 
 LISTS = [
     ("platforms", "/v1/platforms", platform(), "芜湖集群 / Wuhu cluster", "State", "状态"),
@@ -44,6 +68,7 @@ LISTS = [
     ("shares", "/v1/shares", published(SHARE), "cpu 4 core, memory 2 GiB", "Capacity", "容量"),
     ("offers", "/v1/offers", published(OFFER), "0.05 CNY/core-h cpu", "Price", "单价"),
     ("capacity", "/v1/capacity", CAPACITY, "cpu 3 core, memory 1536 MiB", "Free", "空闲"),
+    ("proposals", "/v1/proposals", PROPOSAL, "op (national)", "Proposed by", "提议者"),
     ("events", "/v1/events", EVENT, "job.ended", "Actor", "操作者"),
     ("entity list", "/v1/entities", ENTITY, "Anhui Compute", "Since", "登记于"),
     ("keys", "/v1/keys", KEY, "nightly", "Scopes", "权限范围"),
@@ -52,9 +77,14 @@ LISTS = [
 ACTS = [
     ("platform show wuhu", "GET /v1/platforms/wuhu", platform(), "live", "Live since", "上线时间"),
     ("platform apply wuhu --title-zh 芜湖", "POST /v1/platforms", platform(), "wuhu", "Applied", "申请时间"),
-    ("platform approve wuhu", "POST /v1/platforms/wuhu/approve", APPROVAL, "jt_1", "Join token", "接入令牌"),
-    ("platform suspend wuhu --why flood", "POST /v1/platforms/wuhu/suspend", platform(), "wuhu", "State", "状态"),
-    ("platform resume wuhu", "POST /v1/platforms/wuhu/resume", platform(), "wuhu", "State", "状态"),
+    ("platform tokens wuhu", "POST /v1/platforms/wuhu/tokens", TOKENS, "jt_1", "Join token", "接入令牌"),
+    ("platform suspend wuhu --why flood", "POST /v1/platforms/wuhu/suspend", MOVED, "wuhu", "State", "状态"),
+    ("platform go-live wuhu --why well", "POST /v1/platforms/wuhu/go-live", MOVED, "p1", "Proposal", "提议"),
+    ("platform onboarding wuhu", "GET /v1/platforms/wuhu/onboarding", ONBOARDING, "invite", "Waits for", "等待"),
+    ("proposal confirm p1 --why well", "POST /v1/proposals/p1/confirm", MOVED, "p1", "Verdict", "结论"),
+    ("operator invite li --why four-eyes", "POST /v1/operators/invite", INVITED, "ot_1", "Link", "链接"),
+    ("entity check anhui --why seen", "POST /v1/entities/anhui/check", ENTITY, "anhui", "Standing", "核验状态"),
+    ("entity change anhui --title A", "POST /v1/entities/anhui/change", ENTITY, "anhui", "Standing", "核验状态"),
     ("entity add anhui", "POST /v1/entities", ENTITY, "anhui", "Name", "名称"),
     (
         "principal add li --role buyer --entity anhui",

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from suanlian.testing.nodes import ENVIRONMENT, Slots, agent_toml, answers
+from suanlian.settings import HubSettings
+from suanlian.testing.nodes import ENVIRONMENT, Slots, agent_toml, answers, gates_of
+from suanlian.testing.onboarding import entity_fields
 from suanlian.testing.processes import Done, Processes, free_port, program, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -84,7 +86,9 @@ def _hub(processes: Processes, name: str, *prefix: str) -> Node:
 
 def _let_in(operator: User, node: Node, entity: str, role: str) -> User:
     """The operator lets somebody in, who logs in with the key."""
-    operator.says("entity", "add", entity)
+    said = entity_fields(entity)
+    operator.says("entity", "add", entity, *(f"--{n.replace('_', '-')}={v}" for n, v in said.items() if n != "name"))
+    assert operator.json("entity", "check", entity, "--why", "seen")["standing"] == "checked"
     key = operator.json("principal", "add", f"{entity}-desk", "--role", role, "--entity", entity)["key"]
     user = User(operator.processes, entity)
     assert role in user.says("login", node.url, "--key-file", "-", given=f"{key}\n")
@@ -99,8 +103,37 @@ def _operator(processes: Processes, node: Node, name: str) -> User:
 
 def _admitted(operator: User, owner: User, name: str, *more: str) -> str:
     assert owner.json("platform", "apply", name, *more)["state"] == "applied"
-    token = operator.json("platform", "approve", name)["join_token"]
-    return str(token)
+    assert (
+        operator.json("platform", "check-documents", name, "--why", "seen")["platform"]["state"] == "documents-checked"
+    )
+    (token,) = owner.json("platform", "tokens", name)["tokens"]
+    return str(token["join_token"])
+
+
+def _second(operator: User, node: Node) -> User:
+    """A second operator, by the link that the first one hands over."""
+    invited = operator.json("operator", "invite", "second", "--why", "four eyes")
+    second = User(operator.processes, f"{operator.name}-2")
+    assert "operator" in second.says("claim", node.url, invited["link"])
+    return second
+
+
+def _goes_live(processes: Processes, operator: User, second: User, name: str) -> None:
+    """NOT REAL: conformance and verification are written into the store; the rest is the commands' own."""
+
+    def state() -> str:
+        return str(operator.json("platform", "show", name)["state"])
+
+    until("the platform has published", lambda: state() == "connected" and operator.json("offers"))
+    gates_of(HubSettings(hub_home=processes.root / "delta"), name)
+    until("the platform is verified", lambda: state() == "verified")
+    proposed = operator.json("platform", "go-live", name, "--why", "all is well")
+    assert (proposed["platform"]["state"], proposed["proposal"]["verdict"]) == ("verified", "open")
+    assert second.json("proposals")[0]["act"] == "go-live"
+    assert (
+        second.json("proposal", "confirm", proposed["proposal"]["id"], "--why", "so it is")["platform"]["state"]
+        == "live"
+    )
 
 
 def _platform(processes: Processes, node: Node, token: str) -> None:
@@ -142,7 +175,7 @@ def test_from_nothing_to_a_receipt(processes: Processes) -> None:
     provider = _let_in(manager, delta, "wuhu-owner", "provider")
     _platform(processes, delta, _admitted(manager, provider, "wuhu"))
     buyer = _let_in(manager, delta, "lab", "buyer")
-    until("the platform is live", lambda: buyer.json("platform", "show", "wuhu")["state"] == "live")
+    _goes_live(processes, manager, _second(manager, delta), "wuhu")
     _submit_and_look(processes, buyer)
     _follow_and_cancel(processes, buyer)
     _resolve(national, delta, operator, buyer)

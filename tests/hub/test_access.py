@@ -23,6 +23,7 @@ OPERATOR = "200 403 403 403 403 403 401"
 WATCHERS = "200 200 403 403 403 403 401"
 JOB = "200 200 403 403 200 404 401"
 PLATFORM = "200 200 200 404 403 403 401"
+PLATFORM_ACT = "200 403 200 404 403 403 401"
 OWNER = "403 403 403 403 200 404 401"
 BUYERS = "403 403 403 403 200 200 401"
 OPEN = "200 200 200 200 200 200 200"
@@ -54,6 +55,10 @@ TABLE = {
     "GET /v1/me": ALL,
     "POST /v1/entities": OPERATOR,
     "GET /v1/entities": WATCHERS,
+    "GET /v1/entities/{ref}": "200 200 200 404 404 404 401",
+    "POST /v1/entities/{ref}/change": "200 403 200 404 404 404 401",
+    "POST /v1/entities/{ref}/check": OPERATOR,
+    "POST /v1/operators/invite": OPERATOR,
     "POST /v1/principals": OPERATOR,
     "POST /v1/sessions": "404 404 404 404 404 404 404",
     "POST /v1/sessions/redeem": "404 404 404 404 404 404 404",
@@ -68,9 +73,18 @@ TABLE = {
     "POST /v1/platforms": "403 403 200 200 403 403 401",
     "GET /v1/platforms": ALL,
     "GET /v1/platforms/{ref}": ALL,
-    "POST /v1/platforms/{ref}/approve": OPERATOR,
+    "GET /v1/platforms/{ref}/onboarding": PLATFORM,
+    "POST /v1/platforms/{ref}/connectors": PLATFORM_ACT,
+    "POST /v1/platforms/{ref}/tokens": PLATFORM_ACT,
+    "POST /v1/platforms/{ref}/check-documents": "409 403 403 403 403 403 401",
+    "POST /v1/platforms/{ref}/go-live": "409 403 403 403 403 403 401",
+    "POST /v1/platforms/{ref}/lift": "409 403 403 403 403 403 401",
     "POST /v1/platforms/{ref}/suspend": OPERATOR,
-    "POST /v1/platforms/{ref}/resume": OPERATOR,
+    "POST /v1/platforms/{ref}/freeze": OPERATOR,
+    "POST /v1/platforms/{ref}/rectify": OPERATOR,
+    "GET /v1/proposals": WATCHERS,
+    "POST /v1/proposals/{ref}/confirm": "404 403 403 403 403 403 401",
+    "POST /v1/proposals/{ref}/decline": "404 403 403 403 403 403 401",
     "GET /v1/platforms/{ref}/connectors": PLATFORM,
     "GET /v1/platforms/{ref}/attempts": PLATFORM,
     "POST /v1/platforms/{ref}/sites/{site}/checks": OPERATOR,
@@ -105,6 +119,8 @@ TABLE = {
     "GET /v1/events": WATCHERS,
     "GET /v1/audit/head": WATCHERS,
     "GET /v1/audit/proofs/{number}": WATCHERS,
+    "POST /v1/platforms/{ref}/withdraw": PLATFORM_ACT,
+    "POST /v1/entities/{ref}/refuse": OPERATOR,
     **{
         f"POST /connector/v1/{name}": SIGNED
         for name in (
@@ -171,11 +187,24 @@ def done(world: World) -> dict[str, Any]:
     return {**made, "attempt": told.attempt_id, "platform": platform}
 
 
+DECIDED = (
+    *(
+        f"/v1/platforms/{{ref}}/{act}"
+        for act in ("check-documents", "go-live", "suspend", "lift", "freeze", "withdraw")
+    ),
+    *(f"/v1/proposals/{{ref}}/{act}" for act in ("confirm", "decline")),
+    *(f"/v1/entities/{{ref}}/{act}" for act in ("check", "refuse")),
+)
+
+
+def ref_of(path: str, done: dict[str, Any]) -> str:
+    return "wuhu-cluster" if "/platforms/" in path else "wuhu" if "/entities/" in path else str(done["id"])
+
+
 def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     method, path = route.split(" ")
-    ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
-    names = {"ref": ref, "identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", **MORE}
-    filled = path.replace("{path:path}", "o").format(**names)
+    names = {"identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", **MORE}
+    filled = path.replace("{path:path}", "o").format(ref=ref_of(path, done), **names)
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
         "/v1/entities": {"name": f"new-{who}"},
@@ -186,7 +215,12 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/invitations": {"role": "provider" if who.startswith("provider") else "buyer"},
         "/v1/principals": {"name": f"new-{who}", "role": "buyer", "entity": "lab"},
         "/v1/platforms": {"name": f"new-{who}"},
-        "/v1/platforms/{ref}/suspend": {"why": "test"},
+        "/v1/operators/invite": {"name": "op3", "why": "test"},
+        "/v1/entities/{ref}/change": {"contacts": []},
+        "/v1/platforms/{ref}/connectors": {"connectors": [{"name": "c1"}]},
+        "/v1/platforms/{ref}/tokens": {},
+        "/v1/platforms/{ref}/rectify": {"why": "test", "mend": "test"},
+        **{path: {"why": "test"} for path in DECIDED},
         "/v1/platforms/{ref}/sites/{site}/checks": SITE_CHECK,
         "/v1/platforms/{ref}/offers": offer("0.2").model_dump(mode="json"),
         "/v1/identifiers/{identifier}/transfers": {"to": "suzhou", "why": "sold"},
@@ -379,8 +413,8 @@ def test_only_its_owner_ever_reads_what_a_job_is(world: World, done: dict[str, A
     paths = [route.removeprefix("GET ") for route in TABLE if route.startswith("GET ")]
     for who in ("operator", "supervisor", "provider", "buyer2", "nobody"):
         for path in paths:
-            ref = "wuhu-cluster" if "/platforms/" in path else done["id"]
-            filled = path.replace("{path:path}", "o").format(ref=ref, identifier=done["public_id"], index=0, **MORE)
+            named = {"ref": ref_of(path, done), "identifier": done["public_id"], "index": 0, **MORE}
+            filled = path.replace("{path:path}", "o").format(**named)
             shown = world.person(who).get(filled).text
             assert SECRET not in shown, (who, filled)
 

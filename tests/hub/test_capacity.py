@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from suanlian.app import utc_now
-from suanlian.model.errors import ConflictError
 from suanlian.model.job import ENDED, JobState
 from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import Instruction, PollAnswer, ReportCall, Wish
@@ -119,7 +118,7 @@ def test_a_decision_that_no_longer_fits_is_not_applied(world: World) -> None:
     writer = world.hub.running.hub.writer
     world.ok("operator", "POST", f"/v1/platforms/{WUHU}/suspend", {"why": "test"})
     assert not writer.run(lambda unit: placing.apply(unit, decision))
-    world.ok("operator", "POST", f"/v1/platforms/{WUHU}/resume")
+    world.ok("operator2", "POST", f"/v1/platforms/{WUHU}/lift", {"why": "test"})
     world.connector().publish(inventory("0.5"), offer())
     assert not writer.run(lambda unit: placing.apply(unit, decision))
     world.connector().publish(inventory("4"), offer())
@@ -206,16 +205,14 @@ class Play:
             self.world.person("buyer").post(f"/v1/jobs/{self.jobs[number % len(self.jobs)]}/cancel")
 
     def do_resize(self, number: int) -> None:
-        with suppress(ConflictError):  # it is suspended
-            self.mirrors[number % 2].connector.publish(inventory(("1", "2", "3", "6")[number % 4]), offer())
+        self.mirrors[number % 2].connector.publish(inventory(("1", "2", "3", "6")[number % 4]), offer())
 
     def do_pause(self, number: int) -> None:
         self.mirrors[number % 2].connector.client.report(ReportCall(level=JoinLevel.TRADE, accepting=number % 3 > 0))
 
     def do_suspend(self, number: int) -> None:
-        verb = ("suspend", "resume")[number % 2]
-        body = {"why": "test"} if verb == "suspend" else None
-        self.world.person("operator").post(f"/v1/platforms/{WUHU}/{verb}", body)
+        who, verb = (("operator", "suspend"), ("operator2", "lift"))[number % 2]
+        self.world.person(who).post(f"/v1/platforms/{WUHU}/{verb}", {"why": "test"})
 
 
 OFTEN = ("submit", "settle", "poll", "end")

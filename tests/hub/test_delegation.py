@@ -13,9 +13,10 @@ from suanlian.model.lineage import Chain, NodeKeys
 from suanlian.sdk.client import Client
 from suanlian.sdk.verify import checked
 from suanlian.testing.hub import Person, ServedHub, SignedConnector, Wire
+from suanlian.testing.onboarding import entity_fields
 from tests.hub.described import draft, hand_in
 from tests.hub.test_two_hubs import Pair
-from tests.hub.world import Stores, Template, inventory, offer
+from tests.hub.world import WHY, Stores, Template, inventory, offer
 
 
 @pytest.fixture
@@ -29,12 +30,14 @@ def keys_of(hub: ServedHub) -> NodeKeys:
 
 
 def platform_at(hub: ServedHub, operator: Person, name: str = "jiashan") -> SignedConnector:
-    """A platform that came in at this hub, live."""
-    operator.post("/v1/entities", {"name": f"{name}-owner"})
+    """A platform that came in at this hub, connected."""
+    operator.post("/v1/entities", entity_fields(f"{name}-owner"))
+    operator.post(f"/v1/entities/{name}-owner/check", WHY)
     new = {"name": "owner", "role": "provider", "entity": f"{name}-owner"}
     owner = hub.person(operator.post("/v1/principals", new).json()["key"])
-    assert owner.post("/v1/platforms", {"name": name}).status_code == 200
-    token = operator.post(f"/v1/platforms/{name}/approve").json()["join_token"]
+    assert owner.post("/v1/platforms", {"name": name, "connectors": [{"name": "c1"}]}).status_code == 200
+    assert operator.post(f"/v1/platforms/{name}/check-documents", WHY).status_code == 200
+    token = owner.post(f"/v1/platforms/{name}/tokens", {}).json()["tokens"][0]["join_token"]
     connector = SignedConnector.enrol(Wire(hub.http, hub.url, hub.key, hub.running.hub.clock), token)
     connector.publish(inventory(), offer())
     return connector

@@ -26,8 +26,7 @@ def identifier(world: World, platform: str = "wuhu-cluster") -> str:
 
 
 def second_operator(world: World) -> Any:  # noqa: ANN401 - a person
-    new = {"name": "op2", "role": "operator", "entity": "national"}
-    return world.hub.person(world.ok("operator", "POST", "/v1/principals", new)["key"])
+    return world.person("operator2")
 
 
 def code(connector: SignedConnector, new: Descriptor, **how: Any) -> str:  # noqa: ANN401 - of hand_in
@@ -222,7 +221,7 @@ def test_one_address_or_key_stands_under_one_identifier(world: World) -> None:
 
 def test_a_key_is_enrolled_at_one_platform(world: World) -> None:
     world.ok("provider2", "POST", "/v1/platforms", {"name": "third"})
-    token = world.ok("operator", "POST", "/v1/platforms/third/approve")["join_token"]
+    token = world.token("third", by="provider2")
     with pytest.raises(SuanlianError) as caught:
         SignedConnector.enrol(world.wire, token, keypair=world.connector().keypair)
     assert caught.value.code == "duplicate_key"

@@ -1,4 +1,4 @@
-"""How a platform comes in: applied, approved, live, suspended; join tokens; what it publishes, version by version."""
+"""How a platform comes in, step by step and by four eyes; join tokens; what it publishes, version by version."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ DAY = 24 * 3600
 
 
 def apply(world: World, name: str = "new", **fields: object) -> dict[str, Any]:
-    made: dict[str, Any] = world.ok("provider", "POST", "/v1/platforms", {"name": name, **fields})
+    asked = {"name": name, "connectors": [{"name": "c1"}], **fields}
+    made: dict[str, Any] = world.ok("provider", "POST", "/v1/platforms", asked)
     return made
 
 
-def approve(world: World, name: str = "new") -> str:
-    token: str = world.ok("operator", "POST", f"/v1/platforms/{name}/approve")["join_token"]
-    return token
+def approve(world: World, name: str = "new", connector: str = "c1") -> str:
+    return world.token(name, connector)
 
 
 def state(world: World, name: str = "new") -> str:
@@ -36,46 +36,110 @@ def enrol_code(world: World, token: str, **fields: Any) -> str:  # noqa: ANN401 
     return caught.value.code
 
 
+def missing(world: World, by: str = "provider", name: str = "new") -> list[str]:
+    """The codes of what is missing."""
+    return [one["code"] for one in world.ok(by, "GET", f"/v1/platforms/{name}/onboarding")["missing"]]
+
+
+def act(world: World, by: str, verb: str, name: str = "new") -> str:
+    """The code with which an act is refused; empty when it is done or proposed."""
+    answer = world.person(by).post(f"/v1/platforms/{name}/{verb}", {"why": "test", **MEND.get(verb, {})})
+    return "" if answer.status_code == 200 else str(answer.json()["code"])
+
+
+MEND: dict[str, dict[str, str]] = {"rectify": {"mend": "the clock"}}
+
+
 def test_a_platform_comes_in_step_by_step(world: World) -> None:
     made = apply(world, title="New", title_zh="新")
-    assert (made["state"], made["approved_at"], SCHEME.parse(made["public_id"]).kind) == (
+    assert (made["state"], made["documents_at"], SCHEME.parse(made["public_id"]).kind) == (
         "applied",
         None,
         Kind.PLATFORM,
     )
-    connector = SignedConnector.enrol(world.wire, approve(world))
-    assert state(world) == "approved"
+    assert missing(world) == ["documents-checked"]
+    refused(world.person("provider").post("/v1/platforms/new/tokens", {}), 409, "state_conflict")
+    assert act(world, "operator", "check-documents") == ""
+    assert missing(world) == ["token-minted"]
+    token = world.ok("provider", "POST", "/v1/platforms/new/tokens", {})["tokens"][0]["join_token"]
+    assert missing(world) == ["connector-enrolled"]
+    connector = SignedConnector.enrol(world.wire, token)
+    world.hub.settle()
+    assert (state(world), missing(world)) == ("connected", ["inventory-published"])
     assert connector.publish(inventory(), offer()) == 4
-    assert state(world) == "live"
-    kinds = [event["type"] for event in world.ok("operator", "GET", "/v1/events?limit=200")["items"]]
-    wanted = ["platform.applied", "platform.approved", "connector.enrolled", "platform.live", "inventory.changed"]
-    assert [kind for kind in kinds if kind in wanted][-5:] == wanted
+    world.hub.settle()
+    assert (state(world), missing(world)) == ("connected", ["conformance-run"])
+    assert act(world, "operator", "go-live") == "state_conflict"
+    world.pass_gates("new")
+    assert (state(world), missing(world)) == ("verified", ["go-live-proposed"])
+    assert act(world, "operator", "go-live") == ""
+    assert (state(world), missing(world)) == ("verified", ["go-live-confirmed"])
+    assert act(world, "operator", "go-live") == "same_person"
+    assert act(world, "operator2", "go-live") == ""
+    assert (state(world), missing(world)) == ("live", [])
+    steps = world.ok("provider", "GET", "/v1/platforms/new/onboarding")["steps"]
+    assert [(one["act"], one["to_state"], one["actor"]) for one in steps] == [
+        ("apply", "applied", "provider (wuhu)"),
+        ("check-documents", "documents-checked", "op (national)"),
+        ("connect", "connected", "hub"),
+        ("pass-conformance", "conformance-passed", "hub"),
+        ("verify", "verified", "hub"),
+        ("go-live", "live", "op2 (national)"),
+    ]
+    events = world.ok("operator", "GET", "/v1/events?limit=200")["items"]
+    moved = [event["data"] for event in events if event["subject"] == made["id"] and "after" in event["data"]]
+    assert [one["after"] for one in moved] == [step["to_state"] for step in steps[1:]]
 
 
 def test_from_each_state_only_the_next_ones_are_reached(world: World) -> None:
     apply(world)
-    operator = world.person("operator")
-
-    def code(verb: str) -> str:
-        answer = operator.post(f"/v1/platforms/new/{verb}", {"why": "x"} if verb == "suspend" else None)
-        return "" if answer.status_code == 200 else str(answer.json()["code"])
-
-    assert [code(verb) for verb in ("suspend", "resume")] == ["state_conflict", "state_conflict"]
-    token = approve(world)
-    assert code("resume") == "state_conflict"
-    connector = SignedConnector.enrol(world.wire, token)
+    codes = {act(world, "operator", verb) for verb in ("suspend", "freeze", "lift", "rectify", "go-live")}
+    assert codes == {"state_conflict"}
+    connector = SignedConnector.enrol(world.wire, approve(world))
     connector.publish(inventory(), offer())
-    assert [code("resume"), code("suspend"), code("suspend"), code("approve")] == [
+    world.go_live("new")
+    assert [act(world, "operator", verb) for verb in ("check-documents", "lift", "suspend", "suspend")] == [
+        "state_conflict",
         "state_conflict",
         "",
-        "state_conflict",
-        "state_conflict",
+        "same_person",
     ]
+    # an inventory is taken while it is suspended, tokens are not minted
+    connector.publish(inventory("2"), offer())
+    refused(world.person("provider").post("/v1/platforms/new/tokens", {}), 409, "state_conflict")
+    assert [act(world, "operator", "go-live"), act(world, "operator", "lift")] == ["state_conflict", "same_person"]
+    assert [act(world, "operator2", "lift"), state(world)] == ["", "live"]
+    assert [act(world, "operator", "freeze"), state(world)] == ["", "frozen"]
     with pytest.raises(SuanlianError) as caught:
-        connector.publish(inventory("2"), offer())
+        connector.publish(inventory("3"), offer())
     assert caught.value.code == "state_conflict"
-    assert [code("resume"), state(world), code("approve")] == ["", "live", ""]
-    refused(operator.post("/v1/platforms/none/approve"), 404, "no_such_platform", "platform")
+    assert [act(world, "operator2", "freeze"), act(world, "operator2", "lift")] == ["", "state_conflict"]
+    assert [act(world, "operator2", "go-live"), state(world)] == ["", "frozen"]
+    assert [act(world, "operator", "go-live"), state(world)] == ["", "live"]
+    answer = world.person("operator").post("/v1/platforms/none/go-live", {"why": "x"})
+    refused(answer, 404, "no_such_platform", "platform")
+
+
+def test_what_is_to_be_mended_is_passed_anew(world: World) -> None:
+    name = "wuhu-cluster"
+    assert [act(world, "operator", "rectify", name), state(world, name)] == ["", "rectifying"]
+    assert missing(world, name=name) == ["conformance-run"]
+    world.hub.settle()
+    assert state(world, name) == "rectifying"  # the run of before counts no longer
+    assert act(world, "operator", "go-live", name) == "state_conflict"
+    world.clock.advance(1)
+    world.go_live(name)
+    why = world.ok("provider", "GET", f"/v1/platforms/{name}/onboarding")["steps"][-4]["why"]
+    assert why == "test (to mend: the clock)"
+
+
+def test_its_owner_withdraws_at_once_and_operators_as_two(world: World) -> None:
+    assert [act(world, "operator", "withdraw", "suzhou-cloud"), state(world, "suzhou-cloud")] == ["", "live"]
+    assert [act(world, "operator2", "withdraw", "suzhou-cloud"), state(world, "suzhou-cloud")] == ["", "withdrawn"]
+    assert act(world, "provider2", "withdraw", "wuhu-cluster") == "not_found"
+    assert [act(world, "provider", "withdraw", "wuhu-cluster"), state(world, "wuhu-cluster")] == ["", "withdrawn"]
+    acts = ("check-documents", "go-live", "suspend", "freeze", "lift", "rectify", "withdraw")
+    assert {act(world, "operator", verb, "wuhu-cluster") for verb in acts} == {"state_conflict"}
 
 
 def test_a_name_is_taken_once_and_a_label_is_for_hubs(world: World) -> None:
@@ -90,6 +154,7 @@ def test_a_name_is_taken_once_and_a_label_is_for_hubs(world: World) -> None:
 def test_a_join_token_enrols_one_connector(world: World) -> None:
     apply(world)
     token = approve(world)
+    assert enrol_code(world, token, name="c2") == "token_of_another_connector"
     assert enrol_code(world, token[:-2] + "AA") == "join_token_invalid"
     assert enrol_code(world, "jt_x") == "join_token_invalid"
     pair = KeyPair.generate()
@@ -97,7 +162,7 @@ def test_a_join_token_enrols_one_connector(world: World) -> None:
     before = world.hub.rows()
     # its answer may have been lost: the same key gets it again
     assert SignedConnector.enrol(world.wire, token, keypair=pair).id == first.id
-    assert enrol_code(world, token, name="c2") == "join_token_invalid"
+    assert enrol_code(world, token, name="c1") == "join_token_invalid"
     assert world.hub.rows()["connector"] == before["connector"]
     assert enrol_code(world, world.template.keys["buyer"]) == "join_token_invalid"
 
@@ -105,15 +170,17 @@ def test_a_join_token_enrols_one_connector(world: World) -> None:
 def test_a_join_token_expires(world: World) -> None:
     apply(world)
     token = approve(world)
-    world.clock.advance(7 * DAY)
+    world.clock.advance(30 * DAY)
     assert enrol_code(world, token) == "join_token_invalid"
     assert SignedConnector.enrol(world.wire, approve(world)).id
 
 
 def test_a_platform_has_many_connectors_each_with_its_own_shares(world: World) -> None:
     first = world.connector()
-    token = approve(world, "wuhu-cluster")
-    assert enrol_code(world, token, name="c1") == "duplicate_name"
+    refused(
+        world.person("provider").post("/v1/platforms/wuhu-cluster/tokens", {"connector": "c1"}), 409, "already_done"
+    )
+    token = approve(world, "wuhu-cluster", "c2")
     second = SignedConnector.enrol(world.wire, token, "c2")
     with pytest.raises(SuanlianError) as caught:
         second.publish(inventory("8"), offer())
@@ -122,6 +189,10 @@ def test_a_platform_has_many_connectors_each_with_its_own_shares(world: World) -
     assert second.publish(inventory("8", name="s2"), other) == 2
     made = world.submit(array_size=12, wants={"platform": "wuhu-cluster"})
     world.hub.settle()
+    # what it publishes is shown, and not placed on before it has passed the gates itself
+    assert [len(answer.instructions) for answer in (first.poll(), second.poll())] == [4, 0]
+    world.clock.advance(1)
+    world.pass_gates("wuhu-cluster")
     told = [first.poll(), second.poll()]
     assert [len(answer.instructions) for answer in told] == [4, 8]
     assert {i.share for i in told[1].instructions} == {"s2"}

@@ -253,7 +253,7 @@ def test_a_suspended_platform_gives_back_what_has_not_started(world: World) -> N
     world.hub.settle()
     assert states(world, made["id"]) == ["RUNNING", "QUEUED"]
     assert world.job(made["id"])["waiting"]
-    world.ok("operator", "POST", f"/v1/platforms/{WUHU}/resume")
+    world.ok("operator2", "POST", f"/v1/platforms/{WUHU}/lift", {"why": "test"})
     world.hub.settle()
     assert [i.wish for i in connector.poll(answer.revision).instructions] == [Wish.FORGET, Wish.RUN]
     counts_are_whole(world.hub)

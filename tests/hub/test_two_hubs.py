@@ -39,9 +39,14 @@ class Pair:
 
     def token(self, label: str = "YRD") -> str:
         """A join token for a hub below."""
-        new = {"name": f"hub-{label.lower()}", "kind": "hub", "label": label}
+        return self.token_of(f"hub-{label.lower()}", label)
+
+    def token_of(self, name: str, label: str) -> str:
+        """A join token for a hub below that applies under this name."""
+        new = {"name": name, "kind": "hub", "label": label, "connectors": [{"name": "yrd"}]}
         assert self.provider.post("/v1/platforms", new).status_code == 200
-        token: str = self.operator.post(f"/v1/platforms/{new['name']}/approve").json()["join_token"]
+        assert self.operator.post(f"/v1/platforms/{name}/check-documents", {"why": "test"}).status_code == 200
+        token: str = self.provider.post(f"/v1/platforms/{name}/tokens", {}).json()["tokens"][0]["join_token"]
         return token
 
     def lower(self, above: Above, url: str = "http://127.0.0.1:9") -> tuple[HubSettings, Made]:
@@ -75,7 +80,7 @@ def test_a_hub_below_gets_its_prefix_and_both_resolve_each_others_identifiers(pa
     hub, operator = pair.serve_lower(settings, made)
     about = hub.person().get("/v1/node").json()
     assert (about["prefix"], about["provisional"], about["upstream"]) == ("CN.YRD", False, upper.url)
-    assert pair.operator.get("/v1/platforms/hub-yrd").json()["state"] == "live"
+    assert pair.operator.get("/v1/platforms/hub-yrd").json()["state"] in ("documents-checked", "connected")
     buyer = buyer_of(operator, hub)
     below = buyer.post("/v1/jobs", job()).json()["public_id"]
     above = pair.buyer.post("/v1/jobs", job()).json()["public_id"]
@@ -92,9 +97,7 @@ def test_a_hub_below_gets_its_prefix_and_both_resolve_each_others_identifiers(pa
 
 def test_a_label_is_delegated_once(pair: Pair) -> None:
     pair.lower(Above(pair.upper.url, pair.token(), pair.upper.key.text))
-    new = {"name": "again", "kind": "hub", "label": "YRD"}
-    pair.provider.post("/v1/platforms", new)
-    token = pair.operator.post("/v1/platforms/again/approve").json()["join_token"]
+    token = pair.token_of("again", "YRD")
     _, made = pair.lower(Above(pair.upper.url, token, pair.upper.key.text))
     assert made.node.provisional
     assert "CN.YRD is delegated" in made.warning

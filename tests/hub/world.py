@@ -28,6 +28,7 @@ from suanlian.store.engine import open_store
 from suanlian.store.migrate import is_current, upgrade
 from suanlian.store.tables import metadata
 from suanlian.testing.hub import IN_PROCESS, FrozenClock, InProcessHub, Person, SignedConnector, Wire
+from suanlian.testing.onboarding import entity_fields, write_gate_rows
 from suanlian.testing.postgres import TemporaryPostgres
 
 ROLES: Final = ("operator", "supervisor", "provider", "provider2", "buyer", "buyer2")
@@ -38,6 +39,8 @@ PRINCIPALS: Final = {
     "buyer": ("lab", "buyer"),
     "buyer2": ("mill", "buyer"),
 }
+KINDS: Final = {"supervisor": "supervisor", "provider": "provider", "buyer": "buyer"}
+WHY: Final = {"why": "test"}
 PLATFORMS: Final = {"wuhu-cluster": "provider", "suzhou-cloud": "provider2"}
 
 
@@ -151,7 +154,7 @@ def _fill(url: str, template: Template) -> None:
                 connection.execute(insert(table), [dict(row) for row in template.rows[table.name]])
     # what has a number goes on behind the copied rows
     with store.writing.begin() as connection:
-        for column in (tables.event.c.number, tables.capacity.c.id):
+        for column in (tables.event.c.number, tables.capacity.c.id, tables.onboarding_step.c.id):
             sequence = func.pg_get_serial_sequence(column.table.name, column.name)
             connection.execute(select(func.setval(sequence, func.max(column))))
     store.close()
@@ -202,6 +205,27 @@ class World:
         found: dict[str, Any] = self.person(by).get(f"/v1/jobs/{ref}").json()
         return found
 
+    def token(self, platform: str, connector: str = "c1", *, by: str = "provider") -> str:
+        """A join token for a connector of a platform, whose documents are checked before if they were not."""
+        if self.ok(by, "GET", f"/v1/platforms/{platform}")["state"] == "applied":
+            self.ok("operator", "POST", f"/v1/platforms/{platform}/check-documents", WHY)
+        self.ok(by, "POST", f"/v1/platforms/{platform}/connectors", {"connectors": [{"name": connector}]})
+        minted = self.ok(by, "POST", f"/v1/platforms/{platform}/tokens", {"connector": connector})
+        token: str = minted["tokens"][0]["join_token"]
+        return token
+
+    def pass_gates(self, platform: str) -> None:
+        """NOT REAL: see ``write_gate_rows``; then let the workers see it."""
+        self.hub.running.hub.writer.run(lambda unit: write_gate_rows(unit, platform))
+        self.hub.settle()
+
+    def go_live(self, platform: str) -> None:
+        """Pass the gates as ``pass_gates`` does, and let two operators take the platform live."""
+        self.pass_gates(platform)
+        for operator in ("operator", "operator2"):
+            self.ok(operator, "POST", f"/v1/platforms/{platform}/go-live", WHY)
+        assert self.ok(operator, "GET", f"/v1/platforms/{platform}")["state"] == "live"
+
     def ok(self, by: str, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Call and expect success; the answer's JSON."""
         person = self.person(by)
@@ -235,22 +259,27 @@ def populated(template: Template, stores: Stores) -> Template:
         keys = _people(hub, template.link)
         world = World(hub, clock, replace(template, keys=keys))
         connectors = {name: _platform(world, name, owner) for name, owner in PLATFORMS.items()}
+        # no worker of this process holds anything of the copies
+        hub.running.hub.writer.run(lambda unit: unit.connection.execute(delete(tables.lease)))
     return Template(settings.hub_home, _rows(settings), "", clock(), keys, connectors)
 
 
 def _people(hub: InProcessHub, link: str) -> dict[str, str]:
     operator = hub.person().post("/v1/operators/claim", {"link": link, "name": "op"}).json()["key"]
     keys, person = {"operator": operator}, hub.person(operator)
+    invited = person.post("/v1/operators/invite", {"name": "op2", **WHY}).json()["link"]
+    keys["operator2"] = hub.person().post("/v1/operators/claim", {"link": invited, "name": "op2"}).json()["key"]
     for name, (entity, role) in PRINCIPALS.items():
-        assert person.post("/v1/entities", {"name": entity}).status_code == 200
+        assert person.post("/v1/entities", entity_fields(entity, KINDS[role])).status_code == 200
+        assert person.post(f"/v1/entities/{entity}/check", WHY).status_code == 200
         answer = person.post("/v1/principals", {"name": name, "role": role, "entity": entity})
         keys[name] = answer.json()["key"]
     return keys
 
 
 def _platform(world: World, name: str, owner: str) -> Identity:
-    world.ok(owner, "POST", "/v1/platforms", {"name": name})
-    token = world.ok("operator", "POST", f"/v1/platforms/{name}/approve")["join_token"]
-    connector = SignedConnector.enrol(world.wire, token)
+    world.ok(owner, "POST", "/v1/platforms", {"name": name, "connectors": [{"name": "c1"}]})
+    connector = SignedConnector.enrol(world.wire, world.token(name, by=owner))
     connector.publish(inventory(), offer())
+    world.go_live(name)
     return Identity(connector.keypair, connector.id)

@@ -9,6 +9,7 @@ from suanlian.model.errors import ConflictError, InvalidError, SuanlianError, To
 from suanlian.model.ids import Kind
 from suanlian.model.job import MAX_BATCH, MAX_INLINE_BYTES, JobSpec, JobState
 from suanlian.model.offer import NewOffer
+from suanlian.model.party import Decision
 from suanlian.sdk.answers import JobNotEndedError, TaskOutput
 from suanlian.sdk.client import Client
 from suanlian.sdk.identifiers import MAX_HOPS
@@ -160,16 +161,16 @@ def test_an_object_beyond_the_limit_is_not_sent(hub: PeopleHub, client: Client) 
 
 
 def test_platforms(hub: PeopleHub, client: Client) -> None:
-    hub.says(
-        "POST /v1/platforms/wuhu/approve",
-        {"platform": platform(), "join_token": "jt_1", "expires_at": "2026-03-01T00:00:00Z"},
-    )
-    hub.says("POST /v1/platforms/wuhu/suspend", platform(state="suspended"))
+    token = {"connector": "wuhu-1", "join_token": "jt_1", "expires_at": "2026-03-01T00:00:00Z"}
+    hub.says("POST /v1/platforms/wuhu/tokens", {"platform": "wuhu", "platform_id": "w", "tokens": [token]})
+    hub.says("POST /v1/platforms/wuhu/suspend", {"platform": platform(state="suspended")})
     hub.says("POST /v1/platforms/wuhu/offers", published(OFFER))
     hub.lists("/v1/platforms/wuhu/attempts", {"attempt_id": "t"})
-    assert client.platforms.approve("wuhu").join_token == "jt_1"
-    assert client.platforms.suspend("wuhu", "flood").state == "suspended"
-    assert hub.asked[-1].document() == {"why": "flood"}
+    assert [one.join_token for one in client.platforms.tokens("wuhu").tokens] == ["jt_1"]
+    moved = client.platforms.suspend("wuhu", Decision(why="flood"))
+    assert moved.platform is not None
+    assert moved.platform.state == "suspended"
+    assert hub.asked[-1].document() == {"why": "flood", "reference": ""}
     offer = NewOffer.model_validate(OFFER)
     assert client.platforms.publish_offer("wuhu", offer).body == offer
     assert list(client.platforms.attempts("wuhu")) == [{"attempt_id": "t"}]

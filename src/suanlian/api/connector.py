@@ -33,7 +33,18 @@ from suanlian.model.protocol import (
     UsageCall,
 )
 from suanlian.model.report import ReportUpCall
-from suanlian.services import catalogue, files, lineage, platforms, progress, states, supervision, usage, witness
+from suanlian.services import (
+    catalogue,
+    enrolling,
+    files,
+    lineage,
+    platforms,
+    progress,
+    states,
+    supervision,
+    usage,
+    witness,
+)
 from suanlian.store.unit import Unit
 from suanlian.store.wakeups import wait
 
@@ -50,7 +61,7 @@ def enrol(request: Request, body: RawBody) -> Response:
         hub, call = ongoing.hub, ongoing.call(EnrolCall)
 
         def admitted(unit: Unit) -> EnrolAnswer:
-            return lineage.admit(unit, hub.node, call, platforms.enrol(unit, hub.node, hub.secrets, call))
+            return lineage.admit(unit, hub.node, call, enrolling.enrol(unit, hub.node, hub.secrets, call))
 
         answer = ongoing.write(verified, admitted)
         return answer.model_copy(update={"expires_at": hub.clock() + LIFE})

@@ -27,6 +27,11 @@ _CHANGES_PLACES: Final = frozenset(
         EventType.OFFER_PUBLISHED,
         EventType.PLATFORM_LIVE,
         EventType.PLATFORM_SUSPENDED,
+        EventType.PLATFORM_FROZEN,
+        EventType.PLATFORM_MOVED,
+        EventType.CONNECTOR_ADMITTED,
+        EventType.ENTITY_CHECKED,
+        EventType.ENTITY_REFUSED,
         EventType.CONNECTOR_LEVEL,
         EventType.CONNECTOR_PARTNERS,
     }

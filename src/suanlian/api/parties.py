@@ -9,6 +9,7 @@ from suanlian.api.listing import Listing, listed
 from suanlian.model.base import Name, Value
 from suanlian.model.party import Caller, Entity, KeyAbout, Me, MintedKey, NewEntity, NewKey, NewPrincipal
 from suanlian.services import parties
+from suanlian.services.entities import shown
 
 router = APIRouter(prefix="/v1", tags=["parties"])
 
@@ -74,7 +75,8 @@ def list_entities(
 ) -> Listing[Entity]:
     """All entities."""
     with hub.reading(caller) as unit:
-        return listed(parties.list_entities(unit, after=cursor, limit=limit + 1), limit, lambda entity: entity.id)
+        found = [shown(one, caller) for one in parties.list_entities(unit, after=cursor, limit=limit + 1)]
+        return listed(found, limit, lambda entity: entity.id)
 
 
 @router.post("/principals")

@@ -1,34 +1,20 @@
-"""Platforms: apply, approve, suspend, resume, look; connectors and what ran there; offers."""
+"""Platforms: apply, look; connectors and what ran there; offers. How one comes in: ``api/onboarding.py``."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
 from suanlian.api.deps import MAX_LIMIT, TheHub, TheRetry, may, write
 from suanlian.api.listing import Listing, listed
-from suanlian.model.base import LongText, Value
 from suanlian.model.offer import NewOffer
+from suanlian.model.onboarding import MoreConnectors
 from suanlian.model.party import Caller
 from suanlian.model.platform import Connector, NewPlatform, Platform
 from suanlian.services import catalogue, platforms, progress
+from suanlian.store.unit import Unit
 
 router = APIRouter(prefix="/v1/platforms", tags=["platforms"])
 _JSON = "application/json"
-
-
-class Approval(Value):
-    """The platform, and the join token that is shown this once."""
-
-    platform: Platform
-    join_token: str
-    expires_at: datetime
-
-
-class Suspension(Value):
-    """Why."""
-
-    why: LongText = ""
 
 
 @router.post("")
@@ -64,27 +50,6 @@ def get(hub: TheHub, ref: str, caller: Annotated[Caller, Depends(may("platform.r
         return platforms.get(unit, ref)
 
 
-@router.post("/{ref}/approve")
-def approve(hub: TheHub, ref: str, caller: Annotated[Caller, Depends(may("platform.approve"))]) -> Approval:
-    """Approve, with a fresh single-use join token; again for a further connector."""
-    platform, token, expires_at = write(hub, caller, lambda unit: platforms.approve(unit, hub.secrets, ref))
-    return Approval(platform=platform, join_token=token, expires_at=expires_at)
-
-
-@router.post("/{ref}/suspend")
-def suspend(
-    hub: TheHub, ref: str, body: Suspension, caller: Annotated[Caller, Depends(may("platform.suspend"))]
-) -> Platform:
-    """Nothing new is placed there."""
-    return write(hub, caller, lambda unit: platforms.suspend(unit, ref, body.why))
-
-
-@router.post("/{ref}/resume")
-def resume(hub: TheHub, ref: str, caller: Annotated[Caller, Depends(may("platform.resume"))]) -> Platform:
-    """End a suspension."""
-    return write(hub, caller, lambda unit: platforms.resume(unit, ref))
-
-
 @router.get("/{ref}/connectors")
 def connectors(
     hub: TheHub, ref: str, caller: Annotated[Caller, Depends(may("platform.connectors"))]
@@ -92,6 +57,20 @@ def connectors(
     """The connectors of an own platform."""
     with hub.reading(caller) as unit:
         return Listing[Connector](items=platforms.connectors(unit, caller, ref))
+
+
+@router.post("/{ref}/connectors")
+def name_connectors(
+    hub: TheHub, ref: str, body: MoreConnectors, caller: Annotated[Caller, Depends(may("platform.name-connectors"))]
+) -> Platform:
+    """Name further connectors of an own platform; tokens for them are minted apart."""
+
+    def work(unit: Unit) -> Platform:
+        row = platforms.owned(unit, caller, ref)
+        platforms.name_connectors(unit, row, body.connectors)
+        return platforms.get(unit, row["id"])
+
+    return write(hub, caller, work)
 
 
 @router.get("/{ref}/attempts")

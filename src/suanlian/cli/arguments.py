@@ -16,6 +16,10 @@ PlatformName = Annotated[str, typer.Argument(metavar="PLATFORM", help=N_("The pl
 OfPlatform = Annotated[
     str | None, typer.Option("--platform", metavar="PLATFORM", help=N_("Only of this platform, by name."))
 ]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help=N_("The reason; it is kept, and its owner reads it."))]
+Reference = Annotated[
+    str, typer.Option("--reference", metavar="TEXT", help=N_("The document in which it stands, such as its number."))
+]
 ScopeOptions = Annotated[
     list[Scope] | None,
     typer.Option(

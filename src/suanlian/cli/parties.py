@@ -5,18 +5,19 @@ from typing import Annotated
 import typer
 
 from suanlian.cli.arguments import ScopeOptions
-from suanlian.cli.output import AsJson, listing, record, remark
+from suanlian.cli.entities import install
+from suanlian.cli.output import AsJson, record, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when
 from suanlian.i18n import _
 from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
-from suanlian.model.party import NewEntity, NewPrincipal, Role
+from suanlian.model.party import NewPrincipal, Role
 from suanlian.model.reading import read
 
 commands = nouns()
 _entity, _principal = nouns(), nouns()
 for _noun, _name, _help in (
-    (_entity, "entity", N_("Legal persons: add, list.")),
+    (_entity, "entity", N_("Legal persons: add, list, show, change, check, refuse.")),
     (_principal, "principal", N_("Those who call: add.")),
 ):
     commands.add_typer(
@@ -29,32 +30,7 @@ for _noun, _name, _help in (
         help=_help,
     )
 
-
-@_entity.command("add", cls=Command, options_metavar=OPTIONS, help=N_("Register a legal person (operator)."))
-def _add_entity(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=N_("Its name: a-z, 0-9, dot, dash, underscore."))],
-    title: Annotated[str, typer.Option("--title", metavar="TEXT", help=N_("Its full name."))] = "",
-    as_json: AsJson = False,
-) -> None:
-    with open_hub() as hub:
-        entity = hub.parties.add_entity(read(NewEntity, {"name": name, "title": title}))
-    fields = [(_("Name"), entity.name), (_("Title"), entity.title), (_("Identifier"), entity.public_id)]
-    record(entity, fields, as_json=as_json)
-
-
-@_entity.command("list", cls=Command, options_metavar=OPTIONS, help=N_("List legal persons (operator)."))
-def _entities(as_json: AsJson = False) -> None:
-    with open_hub() as hub:
-        listing(
-            hub.parties.entities(),
-            [
-                (_("Name"), lambda entity: entity.name),
-                (_("Title"), lambda entity: entity.title),
-                (_("Since"), lambda entity: when(entity.created_at)),
-                (_("Identifier"), lambda entity: entity.public_id),
-            ],
-            as_json=as_json,
-        )
+install(_entity)
 
 
 @_principal.command(

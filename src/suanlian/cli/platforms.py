@@ -1,11 +1,12 @@
-"""Platforms: list them; one of them: show, apply, approve, suspend, resume, connectors."""
+"""Platforms: list them; one of them: show, apply, connectors; how it comes in stands in ``cli/onboarding.py``."""
 
 from typing import Annotated
 
 import typer
 
 from suanlian.cli.arguments import PlatformName
-from suanlian.cli.output import AsJson, listing, record, remark
+from suanlian.cli.onboarding import install
+from suanlian.cli.output import AsJson, listing, record
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when, yes_no
 from suanlian.i18n import _
@@ -22,8 +23,9 @@ commands.add_typer(
     options_metavar=OPTIONS,
     subcommand_metavar=COMMAND,
     no_args_is_help=True,
-    help=N_("One platform: show, apply, approve, suspend, resume, connectors."),
+    help=N_("One platform: apply, come in step by step, show, connectors."),
 )
+install(_platform)
 
 
 @commands.command("platforms", cls=Command, options_metavar=OPTIONS, help=N_("List platforms."))
@@ -63,46 +65,16 @@ def _apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         str | None,
         typer.Option("--label", metavar="LABEL", help=N_("The label of the prefix that a hub below asks for.")),
     ] = None,
+    connectors: Annotated[
+        list[str] | None,
+        typer.Option("--connector", metavar="NAME", help=N_("A connector by name, several times; else NAME-1 alone.")),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    asked = {"name": name, "title": title, "title_zh": title_zh, "kind": kind, "label": label}
+    named = [{"name": one} for one in connectors or ()]
+    asked = {"name": name, "title": title, "title_zh": title_zh, "kind": kind, "label": label, "connectors": named}
     with open_hub() as hub:
         _tell(hub.platforms.apply(read(NewPlatform, asked)), as_json=as_json)
-
-
-@_platform.command(
-    "approve",
-    cls=Command,
-    options_metavar=OPTIONS,
-    help=N_("Let a platform in and get the join token for its connector (operator); again for a further connector."),
-)
-def _approve(platform: PlatformName, as_json: AsJson = False) -> None:
-    with open_hub() as hub:
-        approval = hub.platforms.approve(platform)
-    fields = [
-        *_fields(approval.platform),
-        (_("Join token"), approval.join_token),
-        (_("Holds until"), when(approval.expires_at)),
-    ]
-    record(approval, fields, as_json=as_json)
-    if not as_json:
-        remark(_("The token is shown this once. On the platform's machine: suanlian-agent enrol"))
-
-
-@_platform.command("suspend", cls=Command, options_metavar=OPTIONS, help=N_("Place nothing there for now (operator)."))
-def _suspend(
-    platform: PlatformName,
-    why: Annotated[str, typer.Option("--why", metavar="TEXT", help=N_("The reason; its owner reads it."))],
-    as_json: AsJson = False,
-) -> None:
-    with open_hub() as hub:
-        _tell(hub.platforms.suspend(platform, why), as_json=as_json)
-
-
-@_platform.command("resume", cls=Command, options_metavar=OPTIONS, help=N_("Place there again (operator)."))
-def _resume(platform: PlatformName, as_json: AsJson = False) -> None:
-    with open_hub() as hub:
-        _tell(hub.platforms.resume(platform), as_json=as_json)
 
 
 @_platform.command("connectors", cls=Command, options_metavar=OPTIONS, help=N_("List the platform's connectors."))
@@ -117,6 +89,7 @@ def _connectors(platform: PlatformName, as_json: AsJson = False) -> None:
                 (_("Revision"), lambda connector: connector.revision),
                 (_("Enrolled"), lambda connector: when(connector.enrolled_at)),
                 (_("Seen"), lambda connector: when(connector.seen_at)),
+                (_("Admitted"), lambda connector: when(connector.admitted_at)),
                 ("UUID", lambda connector: connector.id),
             ],
             as_json=as_json,
@@ -134,7 +107,8 @@ def _fields(platform: Platform) -> list[tuple[str, object]]:
         (_("Kind"), platform.kind),
         (_("State"), platform.state),
         (_("Applied"), when(platform.applied_at)),
-        (_("Approved"), when(platform.approved_at)),
+        (_("State since"), when(platform.state_since)),
+        (_("Documents checked"), when(platform.documents_at)),
         (_("Live since"), when(platform.live_at)),
         (_("Identifier"), platform.public_id),
         ("UUID", platform.id),

@@ -15,7 +15,7 @@ from suanlian.demo.world import BUYERS, DELTA, DELTA_LABEL, NATIONAL, PlatformPl
 from suanlian.i18n import _
 from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import PlatformId
-from suanlian.model.party import NewEntity, NewPrincipal, Role
+from suanlian.model.party import Decision, NewEntity, NewPrincipal, Role
 from suanlian.model.platform import NewPlatform, PlatformKind, PlatformState
 from suanlian.sdk.client import Client
 
@@ -123,7 +123,8 @@ def _let_in(hub: Hub, owner: str, application: NewPlatform) -> tuple[str, str]:
         minted = operator.parties.add_principal(NewPrincipal(name=_OPERATING, role=Role.PROVIDER, entity=owner))
         with hub.client(minted.key) as provider:
             provider.platforms.apply(application)
-        return operator.platforms.approve(application.name).join_token, minted.key
+        operator.platforms.check_documents(application.name, Decision(why="demonstration"))
+        return operator.platforms.tokens(application.name).tokens[0].join_token, minted.key
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,7 @@ _WORDS: Final[Mapping[str, Callable[[], str]]] = {
 
 _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.PLATFORM_LIVE: lambda: _("the platform is not live"),
+    Filter.ADMITTED: lambda: _("its connector or its owner's entity is not admitted"),
     Filter.LEVEL: lambda: _("its owner has joined at level {had} only"),
     Filter.ACCEPTING: lambda: _("it takes no new jobs at present"),
     Filter.WANTED_PLATFORM: lambda: _("wanted platform {wanted}, this is {had}"),
@@ -263,6 +264,7 @@ _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
 
 _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.PLATFORM_LIVE: lambda: _("the platform were live"),
+    Filter.ADMITTED: lambda: _("its connector passed conformance and verification, and its owner stood checked"),
     Filter.LEVEL: lambda: _("its owner joined at level {wanted}, or counted you among the partners at level run"),
     Filter.ACCEPTING: lambda: _("it took new jobs again"),
     Filter.WANTED_PLATFORM: lambda: _("another platform than {wanted} were allowed"),

@@ -63,3 +63,8 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 Region = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{5}$")]
 """A GB/T 2260 code of six digits, such as 310000 for Shanghai."""
+
+_PROVINCES: Final = "1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[12]"
+
+ProvinceRegion = Annotated[str, StringConstraints(pattern=rf"^(?:{_PROVINCES})[0-9]{{4}}$")]
+"""A GB/T 2260 code whose first two digits are a province, an autonomous region, a municipality or a special region."""

@@ -1,11 +1,13 @@
 """Who takes part: entities (legal persons), their accounts and projects, the principals that call, and their roles."""
 
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from suanlian.model.base import Name, Text, Utc, Value, Wire
+from suanlian.model.base import LongText, Name, ProvinceRegion, Text, Utc, Value, Wire
 from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
 
 MAX_KEY_DAYS: Final = 3650
@@ -39,21 +41,138 @@ Scopes = Annotated[tuple[Scope, ...], Field(min_length=1, max_length=len(Scope))
 """One or more scopes, each once, in the order of ``Scope``."""
 
 
-class Entity(Value):
-    """A legal person."""
+class EntityKind(StrEnum):
+    """What an entity is here for."""
+
+    PROVIDER = "provider"
+    BUYER = "buyer"
+    BOTH = "both"
+    SUPERVISOR = "supervisor"
+    CARRIER = "carrier"
+    """A network operator."""
+    OPERATOR = "operator"
+    """Runs this hub."""
+    PERSON = "person"
+    """A natural person who signed in; no legal person."""
+
+
+PROVIDING: Final = frozenset({EntityKind.PROVIDER, EntityKind.BOTH})
+"""Kinds that may own platforms."""
+
+
+class Standing(StrEnum):
+    """Whether an operator has checked who an entity is."""
+
+    REGISTERED = "registered"
+    CHECKED = "checked"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    """It was checked, and one of its qualifications has run out since; never written down, worked out each day."""
+
+
+class Contact(Value):
+    """Whom to reach; personal data: shown to the entity itself and to operators, never written into an event."""
+
+    name: Text
+    role: Text = ""
+    phone: Text = ""
+    email: Text = ""
+
+
+class Qualification(Value):
+    """A permit or grade that an entity shows, such as ``business-licence`` or ``protection`` with its grade."""
+
+    kind: Name
+    number: Text = ""
+    issuer: Text = ""
+    valid_until: date | None = Field(default=None, description="the last day on which it holds, in China; none: no end")
+    grade: Annotated[int, Field(ge=1, le=4)] | None = Field(default=None, description="of a protection grade, 1 to 4")
+    region: ProvinceRegion | None = Field(default=None, description="where it holds, if not everywhere")
+
+
+CreditCode = Annotated[str, StringConstraints(max_length=64)]
+"""A unified social credit code as it was typed; whether it is one is asked by ``rules/entities.py``."""
+
+
+class EntityDetails(Value):
+    """What is said of an entity. ``contacts`` may be changed at will; the rest is what an operator checks."""
+
+    title: Text = ""
+    title_zh: Text = ""
+    kind: EntityKind = EntityKind.BOTH
+    credit_code: CreditCode | None = Field(default=None, description="18 characters of GB 32100-2015")
+    region: ProvinceRegion | None = None
+    contacts: tuple[Contact, ...] = Field(default=(), max_length=16)
+    qualifications: tuple[Qualification, ...] = Field(default=(), max_length=64)
+
+
+class NewEntity(EntityDetails):
+    """What an operator states to register an entity."""
+
+    name: Name
+
+
+class EntityChange(Value):
+    """What is to be different; what is left out stays."""
+
+    title: Text | None = None
+    title_zh: Text | None = None
+    kind: EntityKind | None = None
+    credit_code: CreditCode | None = None
+    region: ProvinceRegion | None = None
+    contacts: tuple[Contact, ...] | None = Field(default=None, max_length=16)
+    qualifications: tuple[Qualification, ...] | None = Field(default=None, max_length=64)
+
+
+class Entity(EntityDetails):
+    """A legal person (or a natural one) as the hub knows it.
+
+    ``pending``: a change that waits for its check; until then what was checked stands.
+    """
 
     id: EntityId
     public_id: str
     name: Name
-    title: Text = ""
     created_at: Utc
+    standing: Standing = Standing.REGISTERED
+    decided_at: Utc | None = None
+    decided_by: str = ""
+    decided_why: LongText = ""
+    pending: EntityDetails | None = None
 
 
-class NewEntity(Value):
-    """What an operator states to register an entity."""
+_QUALIFICATIONS: Final = TypeAdapter(tuple[Qualification, ...])
 
-    name: Name
-    title: Text = ""
+
+def read_qualifications(document: str) -> tuple[Qualification, ...]:
+    """The qualifications of a JSON document. Raises ValueError."""
+    return _QUALIFICATIONS.validate_json(document)
+
+
+CHINA: Final = timezone(timedelta(hours=8))
+"""Days are counted as they are in China."""
+
+
+def today(now: datetime) -> date:
+    """The day in China."""
+    return now.astimezone(CHINA).date()
+
+
+def expired(qualifications: Iterable[Qualification], day: date) -> list[Qualification]:
+    """Those that no longer hold on this day."""
+    return [one for one in qualifications if one.valid_until is not None and one.valid_until < day]
+
+
+def standing_on(standing: Standing, qualifications: Iterable[Qualification], day: date) -> Standing:
+    """The standing that holds on this day: a check holds as long as every qualification does."""
+    return Standing.EXPIRED if standing is Standing.CHECKED and expired(qualifications, day) else standing
+
+
+class Decision(Value):
+    """Why something is decided, and the document in which it stands."""
+
+    why: Annotated[LongText, StringConstraints(min_length=1)]
+    reference: Text = ""
 
 
 class Account(Value):

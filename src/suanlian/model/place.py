@@ -33,6 +33,8 @@ class Place:
     offer: NewOffer | None
     versions: tuple[VersionRef, ...]
     free: Resources
+    admitted: bool = True
+    """The connector has passed conformance and verification, and the platform's entity stands checked."""
     level: JoinLevel = JoinLevel.TRADE
     partners: tuple[str, ...] = ()
     check: SiteCheck | None = None

@@ -19,6 +19,7 @@ class Filter(StrEnum):
     """What a candidate must pass, in the order in which it is asked."""
 
     PLATFORM_LIVE = "platform-live"
+    ADMITTED = "admitted"
     LEVEL = "level"
     ACCEPTING = "accepting"
     WANTED_PLATFORM = "wanted-platform"

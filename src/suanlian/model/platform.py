@@ -1,9 +1,8 @@
 """Platforms that stay in their owners' hands: sites, shares, flavors, environments, and how a platform joins."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -19,23 +18,18 @@ Fraction = Annotated[Amount, Field(ge=0, le=1)]
 
 
 class PlatformState(StrEnum):
-    """How far a platform has come."""
+    """How far a platform has come; which way leads where stands in ``rules/onboarding.py``."""
 
     APPLIED = "applied"
-    APPROVED = "approved"
+    DOCUMENTS_CHECKED = "documents-checked"
+    CONNECTED = "connected"
+    CONFORMANCE_PASSED = "conformance-passed"
+    VERIFIED = "verified"
     LIVE = "live"
     SUSPENDED = "suspended"
+    FROZEN = "frozen"
+    RECTIFYING = "rectifying"
     WITHDRAWN = "withdrawn"
-
-
-PLATFORM_TRANSITIONS: Final[Mapping[PlatformState, frozenset[PlatformState]]] = {
-    PlatformState.APPLIED: frozenset({PlatformState.APPROVED, PlatformState.WITHDRAWN}),
-    PlatformState.APPROVED: frozenset({PlatformState.LIVE, PlatformState.SUSPENDED, PlatformState.WITHDRAWN}),
-    PlatformState.LIVE: frozenset({PlatformState.SUSPENDED, PlatformState.WITHDRAWN}),
-    PlatformState.SUSPENDED: frozenset({PlatformState.LIVE, PlatformState.WITHDRAWN}),
-    PlatformState.WITHDRAWN: frozenset(),
-}
-"""Approved becomes live by itself: at the first inventory from an enrolled connector."""
 
 
 class PlatformKind(StrEnum):
@@ -45,8 +39,16 @@ class PlatformKind(StrEnum):
     HUB = "hub"
 
 
+class NewConnector(Value):
+    """A connector that an application names: a data centre of the platform, say."""
+
+    name: Name
+    title: Text = ""
+    region: Region | None = None
+
+
 class NewPlatform(Value):
-    """What a provider states to apply."""
+    """What a provider states to apply. Without ``connectors`` it is one: ``NAME-1``, or ``NAME`` for a hub below."""
 
     name: Name
     title: Text = ""
@@ -55,6 +57,20 @@ class NewPlatform(Value):
     label: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")] | None = Field(
         default=None, description="a hub below asks for this label of the prefix"
     )
+    connectors: tuple[NewConnector, ...] = Field(default=(), max_length=400)
+
+    @model_validator(mode="after")
+    def _connectors(self) -> Self:
+        names = [connector.name for connector in self.connectors]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            msg = f"connectors are named twice: {', '.join(twice[:20])}"
+            raise ValueError(msg)
+        return self
+
+    def named_connectors(self) -> tuple[NewConnector, ...]:
+        """The connectors of the application, the one that is meant where none is named."""
+        one = self.name if self.kind is PlatformKind.HUB else f"{self.name[:61]}-1"
+        return self.connectors or (NewConnector(name=one),)
 
 
 class Platform(Value):
@@ -68,8 +84,9 @@ class Platform(Value):
     title_zh: Text = ""
     kind: PlatformKind = PlatformKind.COMPUTE
     state: PlatformState
+    state_since: Utc
     applied_at: Utc
-    approved_at: Utc | None = None
+    documents_at: Utc | None = Field(default=None, description="when its documents were checked")
     live_at: Utc | None = None
 
 
@@ -174,4 +191,5 @@ class Connector(Value):
     accepting: bool
     enrolled_at: Utc
     seen_at: Utc | None = None
+    admitted_at: Utc | None = Field(default=None, description="since when its shares may be placed on")
     level: str = Field(default="observe", description="how far its owner has joined: observe, run, trade")

@@ -119,6 +119,10 @@ def _platform_live(q: Question) -> Miss:
     return None if q.place.platform_live else ("live", "not live")
 
 
+def _admitted(q: Question) -> Miss:
+    return None if q.place.admitted else ("admitted", "not admitted")
+
+
 def _level(q: Question) -> Miss:
     return None if q.admitted else (JoinLevel.TRADE.value, q.place.level.value)
 
@@ -274,6 +278,7 @@ _OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.MAX_
 
 CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.PLATFORM_LIVE: _platform_live,
+    Filter.ADMITTED: _admitted,
     Filter.LEVEL: _level,
     Filter.ACCEPTING: _accepting,
     Filter.WANTED_PLATFORM: _wanted_platform,

@@ -20,6 +20,7 @@ LATENCY_CNY_PER_MS: Final = Decimal("0.00001")
 MOST_BENIGN_FIRST: Final = (
     Filter.ROOM,
     Filter.ACCEPTING,
+    Filter.ADMITTED,
     Filter.PLATFORM_LIVE,
     Filter.ELSEWHERE,
     Filter.OWNER_REFUSED,

@@ -1,11 +1,10 @@
 """What a hub answers besides the values of `suanlian.model`: unknown fields are ignored, so that versions can meet."""
 
-from suanlian.model.base import Name, Sha256, Utc, Wire
+from suanlian.model.base import Name, Sha256, Wire
 from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import JobId, ShareId
 from suanlian.model.job import Path
 from suanlian.model.load import ShareState, Utilisation
-from suanlian.model.platform import Platform
 from suanlian.model.quantity import Resources
 from suanlian.model.report import Receipt, SupervisionReport
 
@@ -38,14 +37,6 @@ class TaskOutput(Wire):
     path: Path
     size: int
     sha256: Sha256
-
-
-class Approval(Wire):
-    """A platform let in, with the single-use token by which its connector enrols."""
-
-    platform: Platform
-    join_token: str
-    expires_at: Utc
 
 
 class ShareCapacity(Wire):

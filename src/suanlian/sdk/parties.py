@@ -3,13 +3,28 @@
 from collections.abc import Iterator
 
 from suanlian.model.base import Name, Value
-from suanlian.model.party import Entity, KeyAbout, Me, MintedKey, NewEntity, NewKey, NewPrincipal
+from suanlian.model.onboarding import OperatorInvitation
+from suanlian.model.party import (
+    Decision,
+    Entity,
+    EntityChange,
+    KeyAbout,
+    Me,
+    MintedKey,
+    NewEntity,
+    NewKey,
+    NewPrincipal,
+)
 from suanlian.sdk.paging import items, part
 from suanlian.sdk.people import Call, Transport
 
 
 class _Claim(Value):
     link: str
+    name: Name
+
+
+class _Invited(Decision):
     name: Name
 
 
@@ -43,6 +58,30 @@ class Parties:
     def entities(self) -> Iterator[Entity]:
         """Every entity (operator)."""
         return items(self._transport, Entity, "/v1/entities")
+
+    def entity(self, entity: str) -> Entity:
+        """One entity: one's own, or any for who sees all."""
+        return self._transport.read(Entity, f"/v1/entities/{part(entity)}")
+
+    def change_entity(self, entity: str, change: EntityChange) -> Entity:
+        """State it anew; what was checked stands until an operator has looked."""
+        content = change.model_dump_json(exclude_unset=True).encode()
+        return self._transport.act(Entity, f"/v1/entities/{part(entity)}/change", content)
+
+    def check_entity(self, entity: str, decision: Decision) -> Entity:
+        """It is who it says (operator)."""
+        content = decision.model_dump_json().encode()
+        return self._transport.act(Entity, f"/v1/entities/{part(entity)}/check", content)
+
+    def refuse_entity(self, entity: str, decision: Decision) -> Entity:
+        """It is not (operator)."""
+        content = decision.model_dump_json().encode()
+        return self._transport.act(Entity, f"/v1/entities/{part(entity)}/refuse", content)
+
+    def invite(self, name: str, decision: Decision) -> OperatorInvitation:
+        """A one-time link for a further operator (operator); never repeated by itself."""
+        content = _Invited(name=name, **decision.model_dump()).model_dump_json().encode()
+        return self._transport.act(OperatorInvitation, "/v1/operators/invite", content, repeatable=False)
 
     def add_principal(self, principal: NewPrincipal) -> MintedKey:
         """Let somebody in; the key is shown this once (operator)."""

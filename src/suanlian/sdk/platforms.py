@@ -1,19 +1,23 @@
-"""How a platform joins and is run: apply, approve, suspend, resume; its connectors, offers and what runs on it."""
+"""How a platform joins step by step and is run: acts, proposals, tokens; its connectors, offers and what runs on it."""
 
 from collections.abc import Iterator
 
-from suanlian.model.base import LongText, Value
 from suanlian.model.levels import NewSiteCheck, SiteCheck
 from suanlian.model.offer import NewOffer
+from suanlian.model.onboarding import (
+    JoinTokens,
+    MoreConnectors,
+    Moved,
+    Onboarding,
+    Proposal,
+    Rectification,
+    TokensWanted,
+)
+from suanlian.model.party import Decision
 from suanlian.model.platform import Connector, NewPlatform, Platform
 from suanlian.model.version import Published
-from suanlian.sdk.answers import Approval
 from suanlian.sdk.paging import Plain, items, part, plain_items
 from suanlian.sdk.people import Transport
-
-
-class _Reason(Value):
-    why: LongText
 
 
 class Platforms:
@@ -34,17 +38,63 @@ class Platforms:
         """One platform. Raises NotFoundError."""
         return self._transport.read(Platform, _path(platform))
 
-    def approve(self, platform: str) -> Approval:
-        """Let it in. Again: a fresh token for a further connector; so it is never repeated by itself."""
-        return self._transport.act(Approval, f"{_path(platform)}/approve", repeatable=False)
+    def onboarding(self, platform: str) -> Onboarding:
+        """Where it stands, how it came there, and what is missing (its provider, or who sees all)."""
+        return self._transport.read(Onboarding, f"{_path(platform)}/onboarding")
 
-    def suspend(self, platform: str, why: str) -> Platform:
-        """Place nothing there until it is resumed."""
-        return self._transport.act(Platform, f"{_path(platform)}/suspend", _Reason(why=why).model_dump_json().encode())
+    def name_connectors(self, platform: str, connectors: MoreConnectors) -> Platform:
+        """Name further connectors; those that are named already stay."""
+        content = connectors.model_dump_json().encode()
+        return self._transport.act(Platform, f"{_path(platform)}/connectors", content)
 
-    def resume(self, platform: str) -> Platform:
-        """Place there again."""
-        return self._transport.act(Platform, f"{_path(platform)}/resume")
+    def tokens(self, platform: str, connector: str | None = None) -> JoinTokens:
+        """Join tokens for connectors that have none; with ``connector`` a fresh one. Never repeated by itself."""
+        content = TokensWanted(connector=connector).model_dump_json().encode()
+        return self._transport.act(JoinTokens, f"{_path(platform)}/tokens", content, repeatable=False)
+
+    def check_documents(self, platform: str, decision: Decision) -> Moved:
+        """Its documents are in order (operator)."""
+        return self._act(platform, "check-documents", decision)
+
+    def go_live(self, platform: str, decision: Decision) -> Moved:
+        """Let it take work: one operator proposes it, a second one does it."""
+        return self._act(platform, "go-live", decision)
+
+    def suspend(self, platform: str, decision: Decision) -> Moved:
+        """Place nothing there, at once; a second operator confirms it by the same."""
+        return self._act(platform, "suspend", decision)
+
+    def freeze(self, platform: str, decision: Decision) -> Moved:
+        """Place nothing there and take no inventory, at once; a second operator confirms it by the same."""
+        return self._act(platform, "freeze", decision)
+
+    def lift(self, platform: str, decision: Decision) -> Moved:
+        """End a suspension or freeze that nobody has confirmed (a second operator)."""
+        return self._act(platform, "lift", decision)
+
+    def rectify(self, platform: str, decision: Rectification) -> Moved:
+        """Something has to be mended, and conformance to be passed anew (operator)."""
+        return self._act(platform, "rectify", decision)
+
+    def withdraw(self, platform: str, decision: Decision) -> Moved:
+        """Take it away for good: its provider at once, operators as two."""
+        return self._act(platform, "withdraw", decision)
+
+    def proposals(self) -> Iterator[Proposal]:
+        """All acts that wait for a second person (operator, supervisor)."""
+        return items(self._transport, Proposal, "/v1/proposals")
+
+    def confirm(self, proposal: str, decision: Decision) -> Moved:
+        """Want a proposed act too (a second operator)."""
+        return self._transport.act(Moved, f"/v1/proposals/{part(proposal)}/confirm", _body(decision), repeatable=False)
+
+    def decline(self, proposal: str, decision: Decision) -> Moved:
+        """Do not want it; of a suspension or freeze: lift it (a second operator)."""
+        return self._transport.act(Moved, f"/v1/proposals/{part(proposal)}/decline", _body(decision), repeatable=False)
+
+    def _act(self, platform: str, verb: str, decision: Decision) -> Moved:
+        # not repeated by itself: the second delivery of a proposal would be refused as the same person's
+        return self._transport.act(Moved, f"{_path(platform)}/{verb}", _body(decision), repeatable=False)
 
     def connectors(self, platform: str) -> Iterator[Connector]:
         """The connectors enrolled for it (its provider or the operator)."""
@@ -65,6 +115,10 @@ class Platforms:
     def publish_offer(self, platform: str, offer: NewOffer) -> Published[NewOffer]:
         """Put a price on a share: a new version when the offer's name is there already."""
         return self._transport.create(Published[NewOffer], f"{_path(platform)}/offers", offer)
+
+
+def _body(decision: Decision) -> bytes:
+    return decision.model_dump_json().encode()
 
 
 def _path(platform: str) -> str:

@@ -13,6 +13,7 @@ from suanlian.model.place import Place
 from suanlian.model.platform import PlatformState, Share
 from suanlian.model.protocol import InventoryCall
 from suanlian.model.version import Published, Subject
+from suanlian.rules.onboarding import EFFECTS
 from suanlian.services.ports import Node
 from suanlian.store import capacity, platforms, published
 from suanlian.store.places import BODY, Places
@@ -29,9 +30,9 @@ _KIND: Final[Mapping[Subject, Kind]] = {
 def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
     """Take a platform's whole inventory: changed things get a new version, those left out are withdrawn.
 
-    Returns how many versions were made; none for what did not change. The first makes an approved platform live.
+    Returns how many versions were made; none for what did not change. Refused while the platform's state takes none.
     """
-    if connector["platform_state"] not in (PlatformState.APPROVED, PlatformState.LIVE):
+    if not EFFECTS[PlatformState(connector["platform_state"])].inventory:
         wrong = f"{connector['platform']!r} is {connector['platform_state']}."
         raise ConflictError("state_conflict", wrong, todo="Ask the hub's operator.")
     inventory = call.inventory
@@ -52,10 +53,6 @@ def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
     facts = {"probe_cap": call.probes.model_dump_json(), "inventory_digest": inventory_digest(call)}
     facts |= {"host": call.host}
     platforms.change_connector(unit, connector["id"], facts)
-    if connector["platform_state"] == PlatformState.APPROVED:
-        values = {"state": PlatformState.LIVE.value, "live_at": unit.now}
-        platforms.change(unit, connector["platform_id"], PlatformState.APPROVED.value, values)
-        unit.record(EventType.PLATFORM_LIVE, connector["platform_id"], name=connector["platform"])
     if rows:
         unit.record(EventType.INVENTORY_CHANGED, connector["platform_id"], versions=len(rows))
     return len(rows)

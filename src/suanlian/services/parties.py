@@ -12,6 +12,7 @@ from suanlian.model.ids import AccountId, EntityId, Kind, PrincipalId, new_id, p
 from suanlian.model.party import (
     Caller,
     Entity,
+    EntityKind,
     KeyAbout,
     Me,
     MintedKey,
@@ -22,13 +23,16 @@ from suanlian.model.party import (
     Role,
     Scope,
     Scopes,
+    Standing,
 )
+from suanlian.rules.entities import read_credit_code
 from suanlian.rules.scopes import covers
 from suanlian.services.ports import Node, Secrets
 from suanlian.store import parties
 from suanlian.store.unit import Row, Unit
 
 _LINK_LIFE: Final = timedelta(hours=24)
+_OPERATOR_DAYS: Final = 365
 
 
 def make_link(unit: Unit, secrets: Secrets) -> str:
@@ -55,12 +59,41 @@ def claim(unit: Unit, node: Node, secrets: Secrets, link: str, name: str) -> Min
     except TokenError as error:
         raise refused from error
     row = parties.find_one_time(unit, token.prefix, TokenKind.OPERATOR_LINK)
-    right = row is not None and row["hash"] == keyed_hash(token.text, secrets.pepper)
-    if not right or parties.has_operator(unit) or not parties.use_one_time(unit, token.prefix, unit.now):
+    if row is None or row["hash"] != keyed_hash(token.text, secrets.pepper):
         raise refused
+    is_first = row["bound_to"] is None
+    if (is_first and parties.has_operator(unit)) or not parties.use_one_time(unit, token.prefix, unit.now):
+        raise refused
+    return _first_operator(unit, node, secrets, name) if row["bound_to"] is None else _invited(unit, secrets, row)
+
+
+def _first_operator(unit: Unit, node: Node, secrets: Secrets, name: str) -> MintedKey:
     if parties.find_entity(unit, node.name) is None:
-        register_entity(unit, node, NewEntity(name=node.name, title="operator of this hub"))
+        new = NewEntity(name=node.name, title="operator of this hub", kind=EntityKind.OPERATOR)
+        entity = register_entity(unit, node, new)
+        # nobody is there yet who could check it, and the hub's own jobs are its
+        why = {"decided_at": unit.now, "decided_by": "hub", "decided_why": "the hub's own entity"}
+        parties.change_entity(unit, entity.id, {"standing": Standing.CHECKED.value, **why})
+        unit.record(EventType.ENTITY_CHECKED, entity.id, name=entity.name, why=why["decided_why"])
     return register_principal(unit, secrets, NewPrincipal(name=name, role=Role.OPERATOR, entity=node.name))
+
+
+def _invited(unit: Unit, secrets: Secrets, link: Row) -> MintedKey:
+    """A further operator: of the inviter's entity, with a key that only who opened the link has."""
+    inviter = parties.find_principal(unit, link["minted_by"])
+    entity = None if inviter is None else parties.entity_of(unit, inviter["entity_id"])
+    if inviter is None or entity is None:
+        raise NotFoundError("not_found", "Who invited you is not here any more.", todo="Ask for a fresh link.")
+    new = NewPrincipal(name=link["bound_to"], role=Role.OPERATOR, entity=entity["name"])
+    if parties.principal_named(unit, entity["id"], new.name) is not None:
+        raise _name_taken(new.name)
+    principal = _add_principal(unit, entity, new, invited_by=inviter["id"])
+    return _mint(unit, secrets, principal, _wish(NewKey(valid_days=_OPERATOR_DAYS)))
+
+
+def _name_taken(name: str) -> ConflictError:
+    wrong = f"An operator named {name!r} is here already."
+    return ConflictError("duplicate_name", wrong, todo="Choose another name.", field="name")
 
 
 def register_entity(unit: Unit, node: Node, new: NewEntity) -> Entity:
@@ -68,21 +101,36 @@ def register_entity(unit: Unit, node: Node, new: NewEntity) -> Entity:
     if parties.find_entity(unit, new.name) is not None:
         wrong = f"An entity named {new.name!r} is registered already."
         raise ConflictError("duplicate_name", wrong, todo="Choose another name.", field="name")
+    columns = parties.entity_columns(_with_code(unit, new))
     entity_id = EntityId(new_id())
-    entity = Entity(
-        id=entity_id,
-        public_id=public_id(node.prefix, Kind.ENTITY, entity_id),
-        name=new.name,
-        title=new.title,
-        created_at=unit.now,
-    )
-    parties.add_entity(unit, entity.model_dump())
+    row = {
+        "id": entity_id,
+        "public_id": public_id(node.prefix, Kind.ENTITY, entity_id),
+        "name": new.name,
+        "created_at": unit.now,
+        "standing": Standing.REGISTERED.value,
+        **columns,
+    }
+    parties.add_entity(unit, row)
     account_id = AccountId(new_id())
     account = {"id": account_id, "entity_id": entity_id, "name": new.name, "held_bytes": 0, "created_at": unit.now}
     parties.add_account(unit, account)
     parties.add_project(unit, {"id": new_id(), "account_id": account_id, "name": "default"})
-    unit.record(EventType.ENTITY_REGISTERED, entity_id, name=new.name)
-    return entity
+    unit.record(EventType.ENTITY_REGISTERED, entity_id, name=new.name, of_kind=new.kind.value)
+    found = parties.entity_of(unit, entity_id)
+    assert found is not None  # noqa: S101 - it was inserted above
+    return parties.entity_value(unit, found)
+
+
+def _with_code(unit: Unit, new: NewEntity) -> NewEntity:
+    """The same with the credit code as it is kept. Raises InvalidError, ConflictError ``credit_code_taken``."""
+    if new.credit_code is None:
+        return new
+    code = read_credit_code(new.credit_code)
+    if parties.entity_with_code(unit, code) is not None:
+        wrong = f"An entity with the credit code {code} is registered already."
+        raise ConflictError("credit_code_taken", wrong, todo="suanlian entity list shows it.", field="credit_code")
+    return new.model_copy(update={"credit_code": code})
 
 
 def register_principal(unit: Unit, secrets: Secrets, new: NewPrincipal) -> MintedKey:
@@ -91,7 +139,12 @@ def register_principal(unit: Unit, secrets: Secrets, new: NewPrincipal) -> Minte
     if entity is None:
         wrong = f"No entity is named {new.entity!r}."
         raise NotFoundError("not_found", wrong, todo="Register it first: suanlian entity add", field="entity")
-    row = parties.principal_named(unit, entity["id"], new.name) or _add_principal(unit, entity, new)
+    row = parties.principal_named(unit, entity["id"], new.name)
+    if row is None:
+        row = _add_principal(unit, entity, new, minted_by=None if unit.caller is None else unit.caller.principal_id)
+    elif new.role is Role.OPERATOR and unit.caller is not None and unit.caller.principal_id != row["id"]:
+        wrong = f"{new.name!r} operates this hub: a key that you mint would be yours too."
+        raise ForbiddenError("same_person", wrong, todo="Let them mint their own.", field="name")
     if row["role"] != new.role.value:
         wrong = f"{new.name!r} of {new.entity!r} has the role {row['role']}."
         raise ConflictError("duplicate_name", wrong, todo="Choose another name for another role.", field="role")
@@ -106,7 +159,9 @@ def add_member(unit: Unit, entity_id: str, role: Role, name: str) -> str:
     return str(_add_principal(unit, entity, NewPrincipal(name=name, role=role, entity=entity["name"]))["id"])
 
 
-def _add_principal(unit: Unit, entity: Row, new: NewPrincipal) -> Row:
+def _add_principal(
+    unit: Unit, entity: Row, new: NewPrincipal, *, minted_by: str | None = None, invited_by: str | None = None
+) -> Row:
     account = parties.account_of(unit, entity["id"])
     project = None if account is None else parties.first_project(unit, account["id"])
     if account is None or project is None:
@@ -118,6 +173,8 @@ def _add_principal(unit: Unit, entity: Row, new: NewPrincipal) -> Row:
         "entity_id": entity["id"],
         "account_id": account["id"],
         "project_id": project["id"],
+        "minted_by": minted_by,
+        "invited_by": invited_by,
     }
     parties.add_principal(unit, row)
     return row
@@ -204,7 +261,7 @@ def me(unit: Unit, caller: Caller) -> Me:
 
 def list_entities(unit: Unit, *, after: str, limit: int) -> list[Entity]:
     """Entities in the order in which they were registered."""
-    return [Entity.model_validate(dict(row)) for row in parties.list_entities(unit, after=after, limit=limit)]
+    return [parties.entity_value(unit, row) for row in parties.list_entities(unit, after=after, limit=limit)]
 
 
 def revoke_key(unit: Unit, caller: Caller, prefix: str) -> None:

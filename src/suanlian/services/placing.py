@@ -13,7 +13,7 @@ from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
 from suanlian.model.job import JobSpec, JobState, Outcome
 from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
 from suanlian.model.owner import JoinLevel
-from suanlian.model.party import Caller
+from suanlian.model.party import Caller, Standing
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Assignment, Candidate, Explanation
 from suanlian.model.platform import PlatformState, Share
@@ -26,6 +26,7 @@ from suanlian.rules.owner import is_refusal, level_admits, rests
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
 from suanlian.store import attempts, capacity, jobs, parties, platforms, published
+from suanlian.store.gates import standing_of
 from suanlian.store.places import Places, site_now
 from suanlian.store.unit import Row, Unit
 
@@ -107,11 +108,13 @@ class _Look:
 
     @property
     def _any_room(self) -> bool:
-        return any(place.platform_live and place.accepting and place.free.cpu for place in self._free)
+        return any(
+            place.platform_live and place.admitted and place.accepting and place.free.cpu for place in self._free
+        )
 
     def _is_full_for(self, spec: JobSpec) -> bool:
         """Whether no open place has room; a job that was told why it waits then keeps that reason, with its time."""
-        open_places = (place for place in self._free if place.platform_live and place.accepting)
+        open_places = (p for p in self._free if p.platform_live and p.admitted and p.accepting)
         return not any(spec.resources.fits(place.free) for place in open_places)
 
     def _explain(self, demand: Demand) -> Explanation:
@@ -189,7 +192,7 @@ def apply(unit: Unit, decision: Placed | Waits) -> bool:
 
 
 def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
-    if not _is_live(unit, decision.place.platform) or not _level_holds(unit, row, decision):
+    if not _is_open(unit, decision) or not _level_holds(unit, row, decision):
         return False
     spec = JobSpec.model_validate_json(row["spec"])
     relied = _relied(unit, decision, spec)
@@ -267,10 +270,13 @@ def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) 
     }
 
 
-def _is_live(unit: Unit, name: str) -> bool:
-    """Whether the platform still is: it may have been suspended since the decision."""
-    row = platforms.find(unit, name)
-    return row is not None and row["state"] == PlatformState.LIVE
+def _is_open(unit: Unit, decision: Placed) -> bool:
+    """Whether the place still is: it may have been suspended, or its owner refused, since the decision."""
+    row = platforms.find(unit, decision.place.platform)
+    connector = platforms.find_connector(unit, decision.connector_id)
+    if row is None or connector is None or connector["admitted_at"] is None or row["state"] != PlatformState.LIVE:
+        return False
+    return standing_of(unit, parties.entity_of(unit, row["entity_id"])) is Standing.CHECKED
 
 
 def _level_holds(unit: Unit, row: Row, decision: Placed) -> bool:

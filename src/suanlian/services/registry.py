@@ -49,7 +49,7 @@ def act(unit: Unit, caller: Caller, platform: Row, what: Act, reason: Reason) ->
 
 def _check_other(unit: Unit, caller: Caller, platform: Row) -> None:
     frozen = [row for row in _all_acts(unit, platform["id"]) if row["act"] == Act.FROZEN.value]
-    if frozen and frozen[-1]["actor"] == caller.principal_id:
+    if frozen and parties.person_of(unit, frozen[-1]["actor"]) == parties.person_of(unit, caller.principal_id):
         wrong = "Who froze it decides no further."
         raise ForbiddenError("same_person", wrong, todo="Let another operator do it.")
 
@@ -148,7 +148,7 @@ def second_transfer(unit: Unit, caller: Caller, transfer_id: str) -> Transfer:
     """Another operator agrees. Raises ForbiddenError ``same_person``, ConflictError when it is over."""
     row, platform = _found(unit, transfer_id)
     _still_open(unit, row)
-    if row["proposed_by"] == caller.principal_id:
+    if parties.person_of(unit, row["proposed_by"]) == parties.person_of(unit, caller.principal_id):
         raise ForbiddenError("same_person", "Who proposed it cannot second it.", todo="Let another operator do it.")
     identifiers.change_transfer(unit, row["id"], {"seconded_by": caller.principal_id})
     unit.record(EventType.TRANSFER_SECONDED, platform["public_id"], transfer=row["id"])

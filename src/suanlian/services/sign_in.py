@@ -17,7 +17,7 @@ from suanlian.crypto.oidc import LEEWAY_S, Expected, Identity, verify_id_token
 from suanlian.model.base import Text, plain_text
 from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, UnauthenticatedError
 from suanlian.model.event import EventType
-from suanlian.model.party import Caller, NewEntity, Role
+from suanlian.model.party import Caller, EntityKind, NewEntity, Role
 from suanlian.model.sign_in import Invitation, LinkedIdentity, NewInvitation
 from suanlian.rules.returning import refused_return
 from suanlian.services.ports import IdentityProvider, Secrets
@@ -86,7 +86,7 @@ def identities_of(unit: Unit, caller: Caller) -> list[LinkedIdentity]:
 
 def person(identity: Identity, name: str) -> NewEntity:
     """The entity of somebody who signs in for the first time: a natural person, whom nobody has checked."""
-    return NewEntity(name=name, title=_title(identity.name))
+    return NewEntity(name=name, title=_title(identity.name), kind=EntityKind.PERSON)
 
 
 def _title(said: str) -> Text:

@@ -9,6 +9,7 @@ from suanlian.model.party import Caller, Role
 from suanlian.model.protocol import InventoryCall, ReportCall
 from suanlian.rules.states import state_of, utilisation
 from suanlian.store import platforms, states
+from suanlian.store.onboarding import close_gate, newest_runs
 from suanlian.store.unit import Row, Unit
 
 
@@ -35,6 +36,9 @@ def _set_level(unit: Unit, row: Row | None, level: JoinLevel) -> None:
     if row is None or row["level"] == level:
         return
     states.set_level(unit, row["id"], {"level": level.value})
+    if row["level"] == JoinLevel.OBSERVE and (row["admitted_at"] is not None or newest_runs(unit, [row["id"]])):
+        # what was passed while nothing was dispatched does not count for what is dispatched now
+        close_gate(unit, row["id"])
     what = {"platform": row["platform"], "before": row["level"], "after": level.value}
     unit.record(EventType.CONNECTOR_LEVEL, row["id"], **what)
 

@@ -1,10 +1,13 @@
 """Entities, accounts, projects, principals, their keys and one-time tokens."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, or_, select, update
 
+from suanlian.model.party import Entity, EntityDetails, Standing, standing_on, today
 from suanlian.store import tables as t
 from suanlian.store.unit import Row, Unit
 
@@ -12,6 +15,22 @@ from suanlian.store.unit import Row, Unit
 def add_entity(unit: Unit, row: Row) -> None:
     """Insert an entity."""
     unit.connection.execute(insert(t.entity).values(**row))
+
+
+def entity_columns(details: EntityDetails) -> dict[str, Any]:
+    """What is said of an entity, as columns."""
+    row = details.model_dump(mode="json", include=set(EntityDetails.model_fields))
+    listed = {name: json.dumps(row[name], ensure_ascii=False) for name in ("contacts", "qualifications")}
+    return {**row, **listed}
+
+
+def entity_value(unit: Unit, row: Row) -> Entity:
+    """The entity of a row, with the standing that it has today."""
+    listed = {name: json.loads(row[name]) for name in ("contacts", "qualifications")}
+    pending = None if row["pending"] is None else json.loads(row["pending"])
+    entity = Entity.model_validate({**row, **listed, "pending": pending})
+    standing = standing_on(Standing(row["standing"]), entity.qualifications, today(unit.now))
+    return entity.model_copy(update={"standing": standing})
 
 
 def find_entity(unit: Unit, ref: str) -> Row | None:
@@ -66,6 +85,26 @@ def find_principal(unit: Unit, principal_id: str) -> Row | None:
 def principal_named(unit: Unit, entity_id: str, name: str) -> Row | None:
     """By name within its entity."""
     query = select(t.principal).where(t.principal.c.entity_id == entity_id, t.principal.c.name == name)
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
+def person_of(unit: Unit, principal_id: str) -> str:
+    """Who stands behind a principal: whoever minted its first key holds it too, and so on to the first of them."""
+    at, seen = principal_id, {principal_id}
+    while (row := find_principal(unit, at)) is not None and row["minted_by"] and row["minted_by"] not in seen:
+        at = row["minted_by"]
+        seen.add(at)
+    return at
+
+
+def change_entity(unit: Unit, entity_id: str, values: Row) -> None:
+    """Change an entity."""
+    unit.connection.execute(update(t.entity).where(t.entity.c.id == entity_id).values(**values))
+
+
+def entity_with_code(unit: Unit, credit_code: str) -> Row | None:
+    """The entity that has this unified social credit code."""
+    query = select(t.entity).where(t.entity.c.credit_code == credit_code)
     return unit.connection.execute(query).mappings().one_or_none()
 
 

@@ -9,10 +9,12 @@ from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.levels import SiteCheck
 from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel
+from suanlian.model.party import Standing
 from suanlian.model.place import Place
 from suanlian.model.platform import Flavor, PlatformState, Share, Site
 from suanlian.model.version import Subject, VersionRef
 from suanlian.store import capacity, levels, parties, platforms, published
+from suanlian.store.gates import standing_of
 from suanlian.store.unit import Row, Unit
 
 SILENT: Final = timedelta(seconds=90)
@@ -32,7 +34,9 @@ class Places:
         """Read everything in one go; the values stay as they are."""
         self.rows = {row["id"]: row for row in published.current(unit, at=unit.now) if not row["withdrawn"]}
         self.platforms = {row["id"]: row for row in platforms.list_all(unit)}
-        self.entities = {row["id"]: row["name"] for row in parties.list_entities(unit)}
+        entities = parties.list_entities(unit)
+        self.entities = {row["id"]: row["name"] for row in entities}
+        self._checked = {row["id"] for row in entities if standing_of(unit, row) is Standing.CHECKED}
         self._connectors = {row["id"]: row for row in platforms.all_connectors(unit)}
         self._checks = levels.newest_checks(unit)
         self._held = capacity.held_now(unit)
@@ -78,6 +82,7 @@ class Places:
             offer=None if offer is None else self.body(offer),
             versions=tuple(_ref(r) for r in (row, site, flavor, offer) if r is not None),
             free=share.capacity if held is None else share.capacity.minus(held),
+            admitted=platform["entity_id"] in self._checked and self._admitted(row),
             level=self.level(row),
             partners=self._partners(row),
             check=self._check(platform, self.body(site)),
@@ -86,6 +91,10 @@ class Places:
     def _check(self, platform: Row, site: Site) -> SiteCheck | None:
         row = self._checks.get((platform["id"], site.name))
         return None if row is None else levels.check_value(row, platform["name"])
+
+    def _admitted(self, row: Row) -> bool:
+        connector = self._connectors.get(row["connector_id"])
+        return connector is not None and connector["admitted_at"] is not None
 
     def _accepting(self, row: Row) -> bool:
         connector = self._connectors.get(row["connector_id"])

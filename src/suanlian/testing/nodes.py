@@ -9,32 +9,35 @@ from typing import Final
 
 from sqlalchemy import Table, select
 
-from suanlian.app import database_url
+from suanlian.app import database_url, utc_now
 from suanlian.commands.initialise import Above, Wish, initialise
 from suanlian.drivers.local.keeper import record
 from suanlian.model.errors import SuanlianError
 from suanlian.model.job import JobSpec
-from suanlian.model.party import NewEntity, NewPrincipal, Role
+from suanlian.model.party import Decision, NewEntity, NewPrincipal, Role
 from suanlian.model.platform import NewPlatform, PlatformKind, PlatformState
 from suanlian.sdk.client import Client
 from suanlian.settings import HubSettings
 from suanlian.store.engine import open_store
-from suanlian.store.unit import Row
+from suanlian.store.unit import Row, Unit
+from suanlian.testing.onboarding import entity_fields, write_gate_rows
 from suanlian.testing.processes import Daemon, Done, Processes, free_port, program
 
 ENVIRONMENT: Final = "python"
 """The one environment of these platforms: this interpreter with its standard library."""
+_WHY: Final = Decision(why="test")
 _RATES: Final = '[{ kind = "cpu", per_unit_hour = "0.36" }, { kind = "memory", per_unit_hour = "0.036" }]'
 
 
 @dataclass(frozen=True, slots=True)
 class HubProcess:
-    """A hub that was made and let its operator in; ``daemon`` is its process."""
+    """A hub that was made and let two operators in; ``daemon`` is its process."""
 
     settings: HubSettings
     url: str
     public_key: str
     operator: str
+    second: str
     daemon: Daemon
 
     def client(self, key: str | None = None) -> Client:
@@ -52,17 +55,29 @@ class HubProcess:
         self.daemon.until(f"an answer of {self.url}", lambda: self.answers)
 
     def let_in(self, entity: str, role: Role) -> str:
-        """Register an entity and somebody of it; the key."""
+        """Register an entity, check it, and let somebody of it in; the key."""
         with self.client() as operator:
-            operator.parties.add_entity(NewEntity(name=entity))
+            operator.parties.add_entity(NewEntity.model_validate(entity_fields(entity)))
+            operator.parties.check_entity(entity, _WHY)
             return operator.parties.add_principal(NewPrincipal(name="desk", role=role, entity=entity)).key
 
     def admit(self, application: NewPlatform, owner: str) -> str:
-        """Apply as the owner and approve as the operator; the join token."""
+        """Apply as the owner, have the documents checked, and mint the join token of the first connector."""
         with self.client(owner) as provider:
             provider.platforms.apply(application)
-        with self.client() as operator:
-            return operator.platforms.approve(application.name).join_token
+            with self.client() as operator:
+                operator.platforms.check_documents(application.name, _WHY)
+            return provider.platforms.tokens(application.name).tokens[0].join_token
+
+    def pass_gates(self, platform: str) -> None:
+        """NOT REAL: see ``write_gate_rows``; written into the store itself, beside the hub that runs."""
+        gates_of(self.settings, platform)
+
+    def go_live(self, platform: str) -> None:
+        """Two operators let it take work."""
+        for key in (self.operator, self.second):
+            with self.client(key) as operator:
+                operator.platforms.go_live(platform, _WHY)
 
     def rows(self, table: Table) -> list[Row]:
         """Every row of a table, read from the store itself."""
@@ -107,6 +122,16 @@ class Slots:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
+def gates_of(settings: HubSettings, platform: str) -> None:
+    """NOT REAL: see ``write_gate_rows``; written into the store of a hub, whether it runs or not."""
+    store = open_store(database_url(settings))
+    try:
+        with store.writing.begin() as connection:
+            write_gate_rows(Unit(connection, utc_now()), platform)
+    finally:
+        store.close()
+
+
 def answers(url: str) -> bool:
     """Whether a hub serves there just now."""
     with Client(url, timeout_s=2, retry_wait_s=0.01) as door:
@@ -130,7 +155,10 @@ def make_hub(processes: Processes, name: str, *, database: str = "", below: HubP
     daemon.until(f"an answer of {url}", lambda: answers(url))
     with Client(url) as door:
         operator = door.parties.claim(made.link).key
-    return HubProcess(settings, url, made.node.keypair.public_text, operator, daemon)
+        with Client(url, operator) as first:
+            invited = first.parties.invite("second", _WHY)
+        second = door.parties.claim(invited.link, "second").key
+    return HubProcess(settings, url, made.node.keypair.public_text, operator, second, daemon)
 
 
 def _above(name: str, hub: HubProcess) -> Above:
@@ -151,13 +179,16 @@ def make_platform(processes: Processes, hub: HubProcess, name: str, slots: Slots
     assert entered.code == 0, entered
     made = AgentProcess(name, home, processes.daemon(f"agent-{name}", [*agent, "run", "--home", str(home)]), processes)
     made.daemon.start()
-    made.daemon.until(f"{name} is live", lambda: _is_live(hub, name))
+    made.daemon.until(f"{name} has published", lambda: _is_there(hub, name, PlatformState.CONNECTED))
+    hub.pass_gates(name)
+    made.daemon.until(f"{name} is verified", lambda: _is_there(hub, name, PlatformState.VERIFIED))
+    hub.go_live(name)
     return made
 
 
-def _is_live(hub: HubProcess, name: str) -> bool:
+def _is_there(hub: HubProcess, name: str, state: PlatformState) -> bool:
     with hub.client() as operator:
-        return operator.platforms.get(name).state is PlatformState.LIVE and bool(list(operator.catalogue.offers(name)))
+        return operator.platforms.get(name).state is state and bool(list(operator.catalogue.offers(name)))
 
 
 def agent_toml(url: str, platform: str, slots: Slots) -> str:

@@ -122,7 +122,8 @@ def platform(**fields: object) -> Document:
         "title_zh": "芜湖集群",
         "state": "live",
         "applied_at": MOMENT,
-        "approved_at": MOMENT,
+        "state_since": MOMENT,
+        "documents_at": MOMENT,
         "live_at": LATER,
     }
     return _with(document, fields)

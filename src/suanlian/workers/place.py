@@ -30,6 +30,8 @@ class Placer(Worker):
             EventType.OFFER_PUBLISHED,
             EventType.PLATFORM_LIVE,
             EventType.CONNECTOR_ACCEPTING,
+            EventType.CONNECTOR_ADMITTED,
+            EventType.ENTITY_CHECKED,
             EventType.CONNECTOR_LEVEL,
             EventType.CONNECTOR_PARTNERS,
             EventType.SITE_CHECKED,

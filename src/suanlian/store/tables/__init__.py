@@ -18,7 +18,14 @@ from suanlian.store.tables.journal import event, idempotency, report_received, r
 from suanlian.store.tables.keys import connector_key, delegation_issued, hub_key
 from suanlian.store.tables.levels import site_check
 from suanlian.store.tables.node import delegation, lease, node, own_prefix, uplink
-from suanlian.store.tables.onboarding import capability, conformance_run, staged_answer
+from suanlian.store.tables.onboarding import (
+    capability,
+    conformance_run,
+    named_connector,
+    onboarding_step,
+    proposal,
+    staged_answer,
+)
 from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
 from suanlian.store.tables.platforms import connector, nonce, platform, published
 from suanlian.store.tables.sign_in import identity, invitation, sign_in
@@ -56,15 +63,18 @@ __all__ = [
     "lease",
     "log_chunk",
     "metadata",
+    "named_connector",
     "node",
     "nonce",
     "object_",
+    "onboarding_step",
     "one_time",
     "output",
     "own_prefix",
     "platform",
     "principal",
     "project",
+    "proposal",
     "published",
     "registration",
     "report_received",

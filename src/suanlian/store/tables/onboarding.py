@@ -1,9 +1,57 @@
-"""What the hub found out about platforms for itself: conformance runs, and capabilities by how they are known."""
+"""How platforms come in: steps, proposals, named connectors; what the hub found out for itself: runs, capabilities."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, Table, text
 
 from suanlian.store.columns import Document, Exact, Id, Label, Line, Moment
-from suanlian.store.tables.base import metadata
+from suanlian.store.tables.base import BIG_SERIAL, metadata
+
+onboarding_step = Table(
+    "onboarding_step",
+    metadata,
+    Column("id", BIG_SERIAL, primary_key=True, autoincrement=True),
+    Column("platform_id", ForeignKey("platform.id"), nullable=False),
+    # none at the first
+    Column("from_state", Label),
+    Column("to_state", Label, nullable=False),
+    Column("act", Label, nullable=False),
+    Column("actor", Label, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("why", Document, nullable=False),
+    Column("reference", Line, nullable=False),
+    Index("ix_onboarding_step_platform", "platform_id", "id"),
+)
+
+proposal = Table(
+    "proposal",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("act", Label, nullable=False),
+    # the platform's id; of an invitation the name of who is invited
+    Column("subject", Label, nullable=False),
+    Column("name", Label, nullable=False),
+    Column("proposed_by", Id, nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("why", Document, nullable=False),
+    Column("reference", Line, nullable=False),
+    Column("expires_at", Moment),
+    Column("verdict", Label, nullable=False),
+    Column("decided_by", Id),
+    Column("decided_at", Moment),
+    Column("decided_why", Document, nullable=False),
+    Index("ix_proposal_verdict", "verdict", "id"),
+    Index("ix_proposal_subject", "subject"),
+)
+
+named_connector = Table(
+    "named_connector",
+    metadata,
+    Column("platform_id", ForeignKey("platform.id"), nullable=False),
+    Column("name", Label, nullable=False),
+    Column("title", Line, nullable=False),
+    Column("region", Label),
+    Column("named_at", Moment, nullable=False),
+    PrimaryKeyConstraint("platform_id", "name"),
+)
 
 conformance_run = Table(
     "conformance_run",

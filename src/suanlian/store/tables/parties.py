@@ -1,8 +1,8 @@
 """Entities, accounts, projects, principals, their keys and one-time tokens."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Table, UniqueConstraint, false, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Table, UniqueConstraint, false, text
 
-from suanlian.store.columns import Id, Label, Line, Moment
+from suanlian.store.columns import Document, Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
 
 entity = Table(
@@ -13,6 +13,18 @@ entity = Table(
     Column("name", Label, nullable=False, unique=True),
     Column("title", Line, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("title_zh", Line, nullable=False, server_default=text("''")),
+    Column("kind", Label, nullable=False, server_default=text("'both'")),
+    Column("credit_code", Label, unique=True),
+    Column("region", Label),
+    Column("contacts", Document, nullable=False, server_default=text("'[]'")),
+    Column("qualifications", Document, nullable=False, server_default=text("'[]'")),
+    Column("standing", Label, nullable=False, server_default=text("'registered'")),
+    Column("decided_at", Moment),
+    Column("decided_by", Label, nullable=False, server_default=text("''")),
+    Column("decided_why", Document, nullable=False, server_default=text("''")),
+    # a change that waits for its check: until then what was checked stands
+    Column("pending", Document),
 )
 
 account = Table(
@@ -43,6 +55,9 @@ principal = Table(
     Column("entity_id", ForeignKey("entity.id"), nullable=False),
     Column("account_id", ForeignKey("account.id"), nullable=False),
     Column("project_id", ForeignKey("project.id"), nullable=False),
+    # who held its first key: such a one is no second person; an invited one took the link alone
+    Column("minted_by", Id),
+    Column("invited_by", Id),
     UniqueConstraint("entity_id", "name"),
 )
 
@@ -71,4 +86,8 @@ one_time = Table(
     Column("subject_id", Id),
     Column("expires_at", Moment, nullable=False),
     Column("used_at", Moment),
+    # the connector that a join token lets in, the operator that a link invites
+    Column("bound_to", Label),
+    Column("minted_by", Id),
+    Index("ix_one_time_subject", "subject_id"),
 )

@@ -28,8 +28,9 @@ platform = Table(
     Column("label", Label),
     Column("state", Label, nullable=False),
     Column("applied_at", Moment, nullable=False),
-    Column("approved_at", Moment),
+    Column("documents_at", Moment),
     Column("live_at", Moment),
+    Column("state_since", Moment, nullable=False, server_default=text("0")),
 )
 
 connector = Table(
@@ -53,6 +54,9 @@ connector = Table(
     # what its owner lets probes take (model/probe.ProbeCap), and the digest of what it published last; none before
     Column("probe_cap", Document),
     Column("inventory_digest", Label),
+    # since when its shares may be placed on, and from when a conformance run counts
+    Column("admitted_at", Moment),
+    Column("gate_from", Moment),
     UniqueConstraint("platform_id", "name"),
 )
 
