@@ -11,6 +11,7 @@ from suanlian.model.job import JobState
 from suanlian.model.levels import LevelRules
 from suanlian.model.protocol import Instruction
 from suanlian.rules.levels import is_bound, narrowed, unfit_at
+from suanlian.rules.owner import REFUSED, Clause
 
 
 def misplaced(said: Instruction, house: House, now: datetime) -> Refusal | None:
@@ -23,4 +24,9 @@ def misplaced(said: Instruction, house: House, now: datetime) -> Refusal | None:
     if site is None:
         return Refusal(JobState.PREEMPTED, f"the platform publishes no share {said.share!r}")
     unfit = unfit_at(narrowed(said.relied, site, now), said.spec.wants, rules)
-    return Refusal(JobState.PREEMPTED, f"its data may not lie at site {site.name!r}: {unfit}") if unfit else None
+    if not unfit:
+        return None
+    # by the owner's code: the hub leaves the place out for a while instead of offering it again at once
+    return Refusal(
+        JobState.PREEMPTED, f"{REFUSED}: {Clause.DATA_LEVEL}: its data may not lie at site {site.name!r}: {unfit}"
+    )

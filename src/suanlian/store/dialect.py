@@ -1,10 +1,37 @@
 """What SQLite and PostgreSQL do differently, one function each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+
+@contextmanager
+def rebuilding(connection: Connection) -> Iterator[None]:
+    """Tables may be made anew while others refer to them: SQLite changes a table by copying and dropping it.
+
+    To be entered before a transaction begins; in one, SQLite passes over the switch (sqlite.org/lang_altertable.html).
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    direct = connection.connection.cursor()
+    try:
+        direct.execute("PRAGMA foreign_keys=OFF")
+        yield
+    finally:
+        direct.execute("PRAGMA foreign_keys=ON")
+        direct.close()
+
+
+def check_references(connection: Connection) -> None:
+    """Find rows that refer to nothing, before what was made anew is committed. Raises ValueError naming tables."""
+    if connection.dialect.name == "sqlite":
+        broken = {str(row[0]) for row in connection.exec_driver_sql("PRAGMA foreign_key_check")}
+        if broken:
+            raise ValueError(f"rows of {sorted(broken)} refer to nothing: the store is left as it was")
 
 
 def lock_name(connection: Connection, name: str) -> None:

@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from suanlian.store.dialect import check_references, rebuilding
 from suanlian.store.engine import Store
 
 _HERE: Final = Path(__file__).parent / "migrations"
@@ -23,9 +24,10 @@ def config() -> Config:
 def upgrade(store: Store) -> None:
     """Create or update every table. All of it or nothing where the database can do that."""
     made = config()
-    with store.writing.begin() as connection:
+    with store.writing.connect() as connection, rebuilding(connection), connection.begin():
         made.attributes["connection"] = connection
         command.upgrade(made, "head")
+        check_references(connection)
 
 
 def is_current(store: Store) -> bool:
