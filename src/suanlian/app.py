@@ -33,6 +33,7 @@ from suanlian.api import (
     sites,
     supervision,
 )
+from suanlian.api import secrets as secrets_api
 from suanlian.api.deps import Bounds
 from suanlian.api.deps import Hub as Hub  # noqa: PLC0414 - commands know the hub by this room alone
 from suanlian.api.known import Known
@@ -68,7 +69,8 @@ from suanlian.workers.witness import Witness
 
 KEY_FILE: Final = "hub.key"
 PEPPER_FILE: Final = "pepper"
-_PEPPER_BYTES: Final = 32
+SECRETS_FILE: Final = "secrets.key"
+_RANDOM_BYTES: Final = 32
 
 
 def utc_now() -> datetime:
@@ -82,13 +84,17 @@ def database_url(settings: HubSettings) -> str:
 
 
 def make_secrets(home: Path) -> Secrets:
-    """What keyed hashes and tokens are made with; the pepper is made at first use, readable by its owner alone."""
-    path = home / PEPPER_FILE
+    """What keyed hashes, tokens and sealed secrets are made with; made at first use, readable by their owner alone."""
+    pepper, at_rest = _random_file(home / PEPPER_FILE), _random_file(home / SECRETS_FILE)
+    return Secrets(pepper=pepper, random_bytes=secrets.token_bytes, at_rest=at_rest)
+
+
+def _random_file(path: Path) -> bytes:
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_PEPPER_BYTES))
-    return Secrets(pepper=path.read_bytes(), random_bytes=secrets.token_bytes)
+            file.write(secrets.token_bytes(_RANDOM_BYTES))
+    return path.read_bytes()
 
 
 class HubAbove:
@@ -277,6 +283,7 @@ def make_app(running: Running) -> FastAPI:
         sites,
         catalogue,
         capabilities,
+        secrets_api,
         jobs,
         files,
         supervision,

@@ -98,6 +98,9 @@ TABLE = {
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
     "POST /v1/objects": BUYERS,
+    "GET /v1/secrets": BUYERS,
+    "PUT /v1/secrets/{name}": BUYERS,
+    "DELETE /v1/secrets/{name}": "403 403 403 403 204 204 401",
     "POST /v1/jobs": BUYERS,
     "POST /v1/jobs:batch": BUYERS,
     "POST /v1/jobs:estimate": BUYERS,
@@ -132,6 +135,7 @@ TABLE = {
             "logs",
             "outputs",
             "objects",
+            "secrets",
             "supervision",
             "descriptor",
             "audit",
@@ -203,7 +207,7 @@ def ref_of(path: str, done: dict[str, Any]) -> str:
 
 def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     method, path = route.split(" ")
-    names = {"identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", **MORE}
+    names = {"identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", "name": "db", **MORE}
     filled = path.replace("{path:path}", "o").format(ref=ref_of(path, done), **names)
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
@@ -223,6 +227,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         **{path: {"why": "test"} for path in DECIDED},
         "/v1/platforms/{ref}/sites/{site}/checks": SITE_CHECK,
         "/v1/platforms/{ref}/offers": offer("0.2").model_dump(mode="json"),
+        "/v1/secrets/{name}": {"value": "a-long-enough-value"},
         "/v1/identifiers/{identifier}/transfers": {"to": "suzhou", "why": "sold"},
         "/v1/identifiers/{identifier}/freeze": {"why": "test"},
         "/v1/identifiers/{identifier}/thaw": {"why": "test"},
@@ -242,7 +247,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     if path == "/v1/objects":
         sha256 = hashlib.sha256(b"x").hexdigest()
         return person.post(f"{filled}?sha256={sha256}", content=b"x").status_code
-    return (person.get(filled) if method == "GET" else person.post(filled, body)).status_code
+    return person.send(method, filled, None if method in ("GET", "DELETE") else body).status_code
 
 
 def test_every_route_names_an_action_and_every_action_is_a_routes(world: World) -> None:

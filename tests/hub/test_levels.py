@@ -131,7 +131,7 @@ def test_a_check_is_told_with_what_was_before_it(keeper: World) -> None:
         3,
         2,
     ]
-    told = [e for e in keeper.ok("operator", "GET", "/v1/events")["items"] if e["type"] == "site.checked"]
+    told = [e for e in keeper.ok("operator", "GET", "/v1/events?limit=200")["items"] if e["type"] == "site.checked"]
     first, second = sorted(told, key=lambda event: event["number"])
     assert first["data"]["before"] is None
     assert (second["data"]["before"]["grade"], second["data"]["after"]["grade"]) == ("2", "3")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from threading import Lock
 from typing import Final
@@ -92,6 +93,7 @@ class Agent:
             level=desk.level,
             partners=house.policy.partners,
             probes=house.policy.probes,
+            sealing_key=desk.vault.key.text,
             host=host_of(desk.identity.hub_id),
         )
         if call == self._published:
@@ -129,6 +131,11 @@ class Agent:
             return changed + self.poll(0)
         self._polled = True
         return changed
+
+    def tidy(self) -> None:
+        """Drop secrets of attempts that are gone, and sealing keys that nothing needs any more."""
+        live = {row.attempt_id for row in self.desk.ledger.rows() if row.step is not Step.FORGOTTEN}
+        self.desk.vault.tidy(live, told=self._published.sealing_key if self._published else "")
 
     def sweep(self) -> int:
         """End what the engine keeps for attempts that neither the ledger nor the hub knows; returns how many there are.
@@ -204,8 +211,10 @@ class Agent:
             log.warning("the engine cannot be asked: %s", error)
             return
         segment_s = desk.config.usage_segment_s
-        for native, observation in seen.items():
-            row, what = rows[native], partial(observed, seen=observation, asked_at=asked_at, segment_s=segment_s)
+        for native, found in seen.items():
+            row = rows[native]
+            observation = replace(found, reason=desk.masked(row, found.reason))
+            what = partial(observed, seen=observation, asked_at=asked_at, segment_s=segment_s)
             if what(row)[0] != row:  # most rounds change nothing, and cost no transaction
                 desk.ledger.account(row.attempt_id, what, asked_at)
 

@@ -19,6 +19,7 @@ from suanlian.agent.journal import SentJournal
 from suanlian.agent.ledger import Ledger
 from suanlian.agent.row import Row
 from suanlian.agent.stage import Sources
+from suanlian.agent.vault import Vault
 from suanlian.agent.word import OwnersWord
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.drivers.contract import Driver
@@ -157,5 +158,6 @@ def _desk(
         hub=hub,
         clock=means.clock,
         sources=sources,
+        vault=Vault(home, identity.connector_id),
         word=word,
     )

@@ -8,6 +8,7 @@ from suanlian.agent.logs import send_rest
 from suanlian.agent.outputs import Found, OutputError, collect
 from suanlian.agent.reconcile import plain
 from suanlian.agent.row import Row
+from suanlian.agent.secrecy import paths
 from suanlian.drivers.contract import DriverError, NativeId, Stages
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.job import JobState, OutputFile
@@ -24,11 +25,11 @@ def collect_and_close(desk: Desk, row: Row, said: Instruction | None) -> None:
     _send_logs(desk, row)
     end = row.end or JobState.SYSTEM_ERROR
     declared = said.spec.outputs if said is not None and said.spec is not None and end in _WITH_OUTPUTS else ()
-    files, faults = _send_outputs(desk, row, declared)
+    files, faults = _send_outputs(desk, row, declared, paths(said))
     changes: dict[str, object] = {"outputs": files}
     if faults and end is JobState.COMPLETE:
         end = JobState.EXECUTOR_ERROR
-        changes["reason"] = plain(f"{row.outcome.reason} {faults[0]}")
+        changes["reason"] = plain(desk.masked(row, f"{row.outcome.reason} {faults[0]}"))
     outcome, now = row.outcome.model_copy(update=changes), desk.clock()
     desk.change(row, lambda was: was.closed(end, outcome, now))
 
@@ -49,8 +50,10 @@ def _send_logs(desk: Desk, row: Row) -> None:
         log.warning("the log of attempt %s is refused: %s", row.attempt_id, error)
 
 
-def _send_outputs(desk: Desk, row: Row, declared: tuple[str, ...]) -> tuple[tuple[OutputFile, ...], list[str]]:
-    """Send every file that is there; returns them with what is wrong with the others."""
+def _send_outputs(
+    desk: Desk, row: Row, declared: tuple[str, ...], withheld: frozenset[str]
+) -> tuple[tuple[OutputFile, ...], list[str]]:
+    """Send every file that is there but those ``withheld``; returns them with what is wrong with the others."""
     files: dict[str, OutputFile] = {}
     faults: list[str] = []
     if not declared:
@@ -62,6 +65,8 @@ def _send_outputs(desk: Desk, row: Row, declared: tuple[str, ...]) -> tuple[tupl
     for path in declared:
         try:
             for found in collect(folder, [path]):
+                if found.file.path in withheld:
+                    continue
                 _send(desk, row, found)
                 files[found.file.path] = found.file
         except OutputError as error:

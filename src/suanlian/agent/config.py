@@ -130,6 +130,16 @@ class Home:
         return self.root / "connector.key"
 
     @property
+    def sealing(self) -> Path:
+        """The private keys to which a job's secrets are sealed, the current one first; readable by the owner only."""
+        return self.root / "sealing.keys"
+
+    @property
+    def sealed(self) -> Path:
+        """The sealed secrets of attempts that are here."""
+        return self.root / "sealed"
+
+    @property
     def ledger(self) -> Path:
         """What must not be lost."""
         return self.root / "ledger.sqlite3"

@@ -12,6 +12,7 @@ from suanlian.agent.policy import Halt, House
 from suanlian.agent.reconcile import plain, postponed
 from suanlian.agent.row import Row
 from suanlian.agent.stage import Sources
+from suanlian.agent.vault import Vault
 from suanlian.agent.word import OwnersWord, is_paused, level_of
 from suanlian.crypto.keys import KeyPair
 from suanlian.drivers.contract import Driver
@@ -56,6 +57,7 @@ class Desk:
     hub: ConnectorClient
     clock: Clock
     sources: Callable[[Row], Sources]
+    vault: Vault
     word: OwnersWord
     house: list[House] = field(default_factory=list)
     """The platform as it was last looked at; empty before the first look."""
@@ -84,14 +86,26 @@ class Desk:
     def close(self, row: Row, state: JobState, reason: str) -> Row:
         """End the attempt here, to be reported with this reason."""
         now: datetime = self.clock()
+        reason = self.masked(row, reason)
         log.info("attempt %s ends as %s: %s", row.attempt_id, state, reason)
         return self.change(
             row, lambda was: was.closed(state, was.outcome.model_copy(update={"reason": plain(reason)}), now)
         )
 
+    def masked(self, row: Row, reason: str) -> str:
+        """A reason without the attempt's secrets; all of it is withheld where they are here and cannot be opened."""
+        if not reason:
+            return reason
+        try:
+            self.vault.kept(row)
+        except SuanlianError:
+            return "the reason is withheld: the job's secrets cannot be opened here"
+        redactor = self.vault.redactor(row)
+        return reason if redactor is None else redactor.text(reason)
+
     def postpone(self, row: Row, why: Exception) -> Row:
         """Try again a little later."""
-        log.warning("attempt %s, %s: tried again later: %s", row.attempt_id, row.step, why)
+        log.warning("attempt %s, %s: tried again later: %s", row.attempt_id, row.step, self.masked(row, str(why)))
         now = self.clock()
         return self.change(row, lambda was: postponed(was, now))
 

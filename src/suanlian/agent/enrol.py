@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from suanlian.agent.config import AgentConfig, Home, read_config
 from suanlian.agent.desk import Identity
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.crypto.sealing import SealingRing
 from suanlian.model.errors import ConflictError, InvalidError, SuanlianError, UnavailableError
 from suanlian.model.protocol import EnrolAnswer, EnrolCall
 from suanlian.sdk.address import hub_address
@@ -64,6 +65,8 @@ def enrol(home: Home, entry: Entry, config: AgentConfig, doors: Doors) -> Identi
     keypair = KeyPair.load(home.key) if home.key.exists() else KeyPair.generate()
     if not home.key.exists():
         keypair.save(home.key)
+    if not home.sealing.exists():
+        SealingRing.generate().save(home.sealing)
     call = EnrolCall(token=entry.token, name=config.connector, public_key=keypair.public_text)
     try:
         hub_key = PublicKey.parse(entry.hub_key or about(doors.http, config.hub).public_key)

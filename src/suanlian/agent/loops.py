@@ -127,6 +127,7 @@ class Rounds:
 
     def _prune(self) -> bool:
         self._agent.desk.ledger.prune(self._agent.desk.clock())
+        self._agent.tidy()
         return False
 
     def _apart(self, work: Callable[[], None]) -> bool:

@@ -24,6 +24,7 @@ from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.loops import Rounds
 from suanlian.agent.measuring import install as install_measure
+from suanlian.agent.rotation import install as install_rotation
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.keys import PublicKey
 from suanlian.drivers.contract import DriverError
@@ -147,6 +148,7 @@ def sent_command(
 
 owner_commands.install(app)
 install_measure(app)
+install_rotation(app)
 
 
 def run(arguments: Sequence[str], settings: AgentSettings | None = None) -> int:

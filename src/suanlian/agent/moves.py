@@ -14,7 +14,8 @@ from suanlian.agent.levels import misplaced
 from suanlian.agent.policy import House, Present, Refusal
 from suanlian.agent.reconcile import Move, given_up, staged
 from suanlian.agent.row import Row, Step
-from suanlian.agent.stage import stage
+from suanlian.agent.secrecy import secrets_of, variables
+from suanlian.agent.stage import lay_secrets, stage
 from suanlian.drivers.contract import DriverError, Limits, Lists, NativeId, Work
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.job import JobState
@@ -70,7 +71,9 @@ def lay_out(desk: Desk, row: Row) -> None:
     """Bring the inputs together, then journal the intent to start and start."""
     said = _instruction(desk, row)
     try:
+        values = secrets_of(desk, row, said)
         stage(said, _folder(desk, row), desk.sources(row))
+        lay_secrets(said, _folder(desk, row), values)
     except UnavailableError as error:
         if row.tries < (MAX_HOST_TRIES if isinstance(error, HostUnknownError) else MAX_STAGE_TRIES):
             raise
@@ -101,7 +104,8 @@ def submit(desk: Desk, row: Row) -> None:
         desk.change(row, lambda was: was.with_(step=Step.STAGING))
         return
     try:
-        natives = desk.driver.submit(_work(said, folder), keys={said.task_index: said.attempt_id})
+        work = _work(said, folder, variables(said, secrets_of(desk, row, said)))
+        natives = desk.driver.submit(work, keys={said.task_index: said.attempt_id})
     except DriverError as error:
         if error.transient:
             raise
@@ -155,6 +159,7 @@ def collect(desk: Desk, row: Row) -> None:
 
 def forget(desk: Desk, row: Row) -> None:
     """Remove every trace but the tombstone."""
+    desk.vault.drop(row.attempt_id)
     if row.native_id is not None:
         desk.driver.forget(NativeId(row.native_id))
     shutil.rmtree(_folder(desk, row), ignore_errors=True)
@@ -206,7 +211,7 @@ def _native(desk: Desk, row: Row) -> NativeId | None:
     return next((native for native, attempt in desk.driver.known() if attempt == row.attempt_id), None)
 
 
-def _work(said: Instruction, folder: Path) -> Work:
+def _work(said: Instruction, folder: Path, secret_env: Mapping[str, str]) -> Work:
     if said.spec is None:
         message = f"the instruction for attempt {said.attempt_id} brings no job"
         raise LookupError(message)
@@ -218,6 +223,7 @@ def _work(said: Instruction, folder: Path) -> Work:
         environment=variant.environment,
         image=variant.image,
         env={**spec.env, **index, **array},
+        secret_env=secret_env,
         granted=said.granted,
         limits=Limits(wall_time_s=spec.wall_time_s),
         network=spec.network,

@@ -4,7 +4,7 @@ import base64
 import binascii
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,17 @@ def stage(said: Instruction, folder: Path, sources: Sources) -> None:
     folder.mkdir(mode=0o700, parents=True)
     for item in said.spec.inputs if said.spec else ():
         _lay(item, _place(folder, item.path), sources)
+
+
+def lay_secrets(said: Instruction, folder: Path, values: Mapping[str, bytes]) -> None:
+    """Write the secrets that the job wants as files, for its user alone. Raises as `stage`."""
+    for use in said.spec.secrets if said.spec else ():
+        if use.path is not None:
+            target = _place(folder, use.path)
+            if target.exists():
+                raise InvalidError("path_escapes", f"The path {use.path!r} of a secret is an input's too.")
+            target.touch(mode=0o600)
+            target.write_bytes(values[use.name])
 
 
 def _place(folder: Path, path: str) -> Path:

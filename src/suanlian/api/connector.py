@@ -29,6 +29,8 @@ from suanlian.model.protocol import (
     PollCall,
     ReportAnswer,
     ReportCall,
+    SecretsAnswer,
+    SecretsCall,
     UsageAnswer,
     UsageCall,
 )
@@ -40,6 +42,7 @@ from suanlian.services import (
     lineage,
     platforms,
     progress,
+    secrets,
     states,
     supervision,
     usage,
@@ -143,8 +146,10 @@ def inventory(request: Request, body: RawBody) -> Response:
         call, node = ongoing.call(InventoryCall), ongoing.hub.node
 
         def take(unit: Unit) -> int:
-            changed = catalogue.publish(unit, node, platforms.connector(unit, verified.keyid), call)
+            row = platforms.connector(unit, verified.keyid)
+            changed = catalogue.publish(unit, node, row, call)
             states.joined(unit, verified.keyid, call)
+            secrets.note_key(unit, row, call.sealing_key)
             return changed
 
         return InventoryAnswer(**frame(ongoing, verified), changed=ongoing.write(verified, take))
@@ -184,6 +189,18 @@ def objects(request: Request, body: RawBody) -> Response:
         call = ongoing.call(ObjectCall)
         data = ongoing.write(verified, lambda unit: files.object_for(unit, verified.keyid, call))
         return ObjectAnswer(**frame(ongoing, verified), data=base64.b64encode(data).decode())
+
+    return exchange(request, body, work)
+
+
+@router.post("/secrets", dependencies=[Depends(Signed("connector.secrets"))], openapi_extra=body_of(SecretsCall))
+def take_secrets(request: Request, body: RawBody) -> Response:
+    """The secrets of an attempt's own job, sealed to the connector's key."""
+
+    def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
+        call = ongoing.call(SecretsCall)
+        released = ongoing.write(verified, lambda unit: secrets.release(unit, verified.keyid, call))
+        return SecretsAnswer(**frame(ongoing, verified), sealed=secrets.seal(released, ongoing.hub.secrets))
 
     return exchange(request, body, work)
 

@@ -109,6 +109,7 @@ def estimate(hub: TheHub, caller: Annotated[Caller, Depends(may("job.estimate"))
     spec = parsed(body, JobSpec)
     jobs.check_all([spec], hub.known.checks())
     with hub.reading(caller) as unit:
+        jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
         return placing.estimate(unit, caller, spec, hub.bounds.data.levels)
 
 

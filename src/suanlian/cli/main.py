@@ -38,6 +38,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "logs": ("logs", N_("Print what a job wrote.")),
     "outputs": ("outputs", N_("List a job's output files, or fetch them into a directory.")),
     "cancel": ("jobs", N_("Cancel a job.")),
+    "secrets": ("secrets", N_("List the names of your secrets.")),
+    "secret": ("secrets", N_("One secret: set, rm.")),
     "charges": ("charges", N_("Show what jobs cost.")),
     "platforms": ("platforms", N_("List platforms.")),
     "platform": ("platforms", N_("One platform: apply, come in step by step, show, connectors.")),

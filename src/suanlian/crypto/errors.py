@@ -5,6 +5,7 @@
     ├── KeyTextError     a key's text or bytes cannot be read
     ├── KeyFileError     a key file cannot be read or written safely
     ├── CanonicalError   a value has no canonical JSON form
+    ├── SealError        a sealed text does not open
     ├── TokenError       the text is no API key and no one-time token
     └── IdTokenError     an identity provider's token is not believed
 
@@ -31,6 +32,7 @@ class CryptoCode(StrEnum):
     KEY_FILE_EXISTS = "key_file_exists"
     NOT_CANONICAL = "value_not_canonical"
     TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a code, not a secret
+    SEAL_INVALID = "seal_invalid"
     TOKEN_UNSIGNED = "token_unsigned"  # noqa: S105 - codes, not secrets, to the end of the list
     TOKEN_ALGORITHM = "token_algorithm"  # noqa: S105
     TOKEN_KEY_UNKNOWN = "token_key_unknown"  # noqa: S105
@@ -81,6 +83,10 @@ class CanonicalError(CryptoError):
 
 class TokenError(CryptoError):
     """A text is not a token of ours (`token_malformed`), or the pepper is weak (`pepper_short`)."""
+
+
+class SealError(CryptoError):
+    """A sealed text does not open here, or not as what it is given as (`seal_invalid`, `key_unknown`)."""
 
 
 class IdTokenError(CryptoError):

@@ -6,9 +6,6 @@ thumbprint of RFC 7638.
 
 import base64
 import binascii
-import os
-import stat
-import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,11 +22,10 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc.jwk import OKPKey
 
 from suanlian.crypto.errors import CryptoCode, KeyFileError, KeyTextError
+from suanlian.crypto.keyfiles import read_private, write_private
 
 PUBLIC_PREFIX = "ed25519:"
 KEY_BYTES = 32
-MAX_KEY_FILE_BYTES = 8192
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True)
@@ -104,7 +100,7 @@ class KeyPair:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a PEM PKCS#8 file that only its owner can read; else `KeyFileError`."""
-        private = _parse_pem(_read_private(path), path)
+        private = _parse_pem(read_private(path), path)
         return cls(private)
 
     def save(self, path: Path, *, replace: bool = False) -> None:
@@ -112,18 +108,7 @@ class KeyPair:
 
         An existing file is kept and `KeyFileError` raised unless `replace` is set.
         """
-        # mkstemp opens with O_EXCL and mode 0600: no instant at which others could read it
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(self.pem)
-                stream.flush()
-                os.fsync(stream.fileno())
-            _publish(temporary, path, replace=replace)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        write_private(path, self.pem, replace=replace)
 
     @property
     def pem(self) -> bytes:
@@ -151,20 +136,6 @@ class KeyPair:
         return self.public.key_id
 
 
-def _read_private(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            # asked of the open file, not of the path, which may be swapped in between
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            if mode & _OTHERS:
-                message = f"{path} has mode {mode:04o}: others can use it; run: chmod 600 {path}"
-                raise KeyFileError(CryptoCode.KEY_FILE_EXPOSED, message)
-            return stream.read(MAX_KEY_FILE_BYTES)
-    except FileNotFoundError as error:
-        message = f"there is no private key at {path}; create one or correct the path"
-        raise KeyFileError(CryptoCode.KEY_FILE_MISSING, message) from error
-
-
 def _parse_pem(pem: bytes, path: Path) -> Ed25519PrivateKey:
     message = f"{path} is not an unencrypted PEM PKCS#8 file with an Ed25519 private key"
     try:
@@ -174,22 +145,3 @@ def _parse_pem(pem: bytes, path: Path) -> Ed25519PrivateKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise KeyFileError(CryptoCode.KEY_FILE_MALFORMED, message)
     return private
-
-
-def _publish(temporary: Path, path: Path, *, replace: bool) -> None:
-    if replace:
-        temporary.replace(path)
-        return
-    try:
-        path.hardlink_to(temporary)  # unlike rename, fails when the name is taken
-    except FileExistsError as error:
-        message = f"{path} exists and is kept; move it away first, or ask to replace it"
-        raise KeyFileError(CryptoCode.KEY_FILE_EXISTS, message) from error
-
-
-def _sync_directory(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -48,6 +48,8 @@ class Work:
     granted: Resources
     limits: Limits
     network: bool
+    secret_env: Mapping[str, str] = field(default_factory=dict, kw_only=True, repr=False)
+    """Set besides ``env``. A driver writes these values nowhere where they outlive the start of the job."""
     staged: Mapping[AttemptId, Path]
     """One prepared directory an attempt; the driver takes it over (it may move it)."""
 

@@ -30,6 +30,7 @@ class EventType(StrEnum):
     PLATFORM_FROZEN = "platform.frozen"
     TOKEN_MINTED = "token.minted"  # noqa: S105 - an event, no secret
     CONNECTOR_ENROLLED = "connector.enrolled"
+    CONNECTOR_SEALING_KEY = "connector.sealing-key"
     CONNECTOR_NAMED = "connector.named"
     CONNECTOR_ADMITTED = "connector.admitted"
     CONNECTOR_ACCEPTING = "connector.accepting"
@@ -38,6 +39,9 @@ class EventType(StrEnum):
     SITE_CHECKED = "site.checked"
     INVENTORY_CHANGED = "inventory.changed"
     OFFER_PUBLISHED = "offer.published"
+    SECRET_SET = "secret.set"  # noqa: S105 - a kind of event
+    SECRET_REMOVED = "secret.removed"  # noqa: S105 - a kind of event
+    SECRET_SENT = "secret.sent"  # noqa: S105 - a kind of event
     JOB_SUBMITTED = "job.submitted"
     JOB_CANCELING = "job.canceling"
     JOB_ENDED = "job.ended"

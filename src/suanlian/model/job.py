@@ -21,6 +21,7 @@ from suanlian.model.money import Amount
 from suanlian.model.performance import Architecture
 from suanlian.model.platform import Fraction
 from suanlian.model.quantity import Resources
+from suanlian.model.secret import MAX_PER_JOB
 
 MAX_INLINE_BYTES: Final = 16 * 1024 * 1024
 """An inline input, an uploaded object or an output carried by the hub is at most this long."""
@@ -129,6 +130,21 @@ class Input(Value):
         return self._decoded() if self.content_base64 is not None else None
 
 
+class SecretUse(Value):
+    """A secret of the account by its name, and where the job finds it: an environment variable or a file."""
+
+    name: Name
+    env: EnvironmentName | None = None
+    path: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.env is None) == (self.path is None):
+            msg = "give exactly one of env and path"
+            raise ValueError(msg)
+        return self
+
+
 class Variant(Value):
     """One way to run the job: for which architecture, in which software, by which command."""
 
@@ -185,6 +201,9 @@ class JobSpec(Value):
     inputs: tuple[Input, ...] = Field(default=(), max_length=256)
     outputs: tuple[Path, ...] = Field(default=(), max_length=256, description="files or directories to bring back")
     env: Mapping[EnvironmentName, Argument] = Field(default_factory=dict, max_length=256)
+    secrets: tuple[SecretUse, ...] = Field(
+        default=(), max_length=MAX_PER_JOB, description="references; what they say is never part of a job"
+    )
     array_size: int | None = Field(default=None, ge=1, le=MAX_ARRAY)
     wall_time_s: int = Field(default=3600, ge=1, le=MAX_WALL_S)
     network: bool = False
@@ -196,9 +215,13 @@ class JobSpec(Value):
         if not self.resources.cpu or not self.resources.memory:
             msg = "resources needs cpu and memory above zero"
             raise ValueError(msg)
-        paths = [item.path for item in self.inputs]
+        paths = [item.path for item in self.inputs] + [use.path for use in self.secrets if use.path is not None]
         if len(set(paths)) != len(paths):
             msg = "two inputs have the same path"
+            raise ValueError(msg)
+        names = [*self.env, *(use.env for use in self.secrets if use.env is not None)]
+        if len(set(names)) != len(names):
+            msg = "a variable is set twice, by env and secrets"
             raise ValueError(msg)
         keys = [(v.architecture, v.chip_family, v.environment, v.image) for v in self.variants]
         if len(set(keys)) != len(keys):

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from suanlian.model.base import LongText, Name, Region, Text, Utc, Value
+from suanlian.model.base import LongText, Name, Region, Text, Utc, Value, Wire
 
 
 class DataLevel(IntEnum):
@@ -95,7 +95,7 @@ class SiteCheck(Value):
     checked_at: Utc
 
 
-class Footing(Value):
+class Footing(Wire):
     """What a hub relied on when it gave an attempt its place: the site's region and grade as checked, and how long."""
 
     region: Region | None = None

@@ -33,6 +33,8 @@ class Place:
     offer: NewOffer | None
     versions: tuple[VersionRef, ...]
     free: Resources
+    seals: bool = False
+    """Whether its connector has told a key, to which a job's secrets can be sealed."""
     admitted: bool = True
     """The connector has passed conformance and verification, and the platform's entity stands checked."""
     level: JoinLevel = JoinLevel.TRADE

@@ -31,6 +31,7 @@ class Filter(StrEnum):
     ISOLATION = "isolation"
     NODE_SIZE = "node-size"
     SHARE_SIZE = "share-size"
+    SECRETS = "secrets"
     LATENCY = "latency"
     GREEN = "green"
     DATA_LEVEL = "data-level"

@@ -22,6 +22,7 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.platform import Inventory
 from suanlian.model.probe import ProbeCap, ProbeTask, Purpose
 from suanlian.model.quantity import Resources
+from suanlian.model.secret import MAX_SEALED_CHARS
 from suanlian.model.usage import UsageBatch
 
 PROTOCOL_VERSION: Final = 1
@@ -189,6 +190,7 @@ class InventoryCall(Call):
 
     inventory: Inventory
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
+    sealing_key: Text = Field(default="", description="x25519:..., to which the hub seals the secrets of jobs")
     level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="who tells none observes")
     partners: tuple[Name, ...] = Field(default=(), max_length=400, description="whose jobs run at level run, too")
     probes: ProbeCap = Field(default=ProbeCap(), description="the owner's cap on the hub's own jobs")
@@ -235,6 +237,19 @@ class ObjectCall(Call):
     attempt_id: AttemptId
     token: Int64
     sha256: Sha256
+
+
+class SecretsCall(Call):
+    """Ask for the secrets of an attempt's job, when its inputs are laid out. Path ``/connector/v1/secrets``."""
+
+    attempt_id: AttemptId
+    token: Int64
+
+
+class SecretsAnswer(Envelope):
+    """The secrets by name, sealed to the key that this connector published last; see ``SecretContents``."""
+
+    sealed: Annotated[str, StringConstraints(max_length=MAX_SEALED_CHARS)]
 
 
 class ObjectAnswer(Envelope):

@@ -151,6 +151,9 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "capacity.read": Rule(reads=True, grants=_ALL),
     "capability.list": Rule(reads=True, grants=_ALL),
     "object.upload": Rule(reads=False, grants=_BUYER),
+    "secret.set": Rule(reads=False, grants=_BUYER),
+    "secret.list": Rule(reads=True, grants=_BUYER),
+    "secret.remove": Rule(reads=False, grants=_BUYER),
     "job.submit": Rule(reads=False, grants=_BUYER),
     "job.submit-batch": Rule(reads=False, grants=_BUYER),
     "job.estimate": Rule(reads=True, grants=_BUYER),
@@ -181,6 +184,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "connector.logs": Rule(reads=False, door=Door.CONNECTOR),
     "connector.outputs": Rule(reads=False, door=Door.CONNECTOR),
     "connector.objects": Rule(reads=True, door=Door.CONNECTOR),
+    # it changes nothing but is told: who had which secret
+    "connector.secrets": Rule(reads=False, door=Door.CONNECTOR),
     "connector.descriptor": Rule(reads=False, door=Door.CONNECTOR),
     "connector.measurements": Rule(reads=False, door=Door.CONNECTOR),
     "connector.supervision": Rule(reads=False, door=Door.CONNECTOR),

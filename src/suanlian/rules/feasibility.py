@@ -195,6 +195,10 @@ def _share_size(q: Question) -> Miss:
     return _sizes(q.demand.spec, q.place.share.capacity)
 
 
+def _secrets(q: Question) -> Miss:
+    return ("sealing key", "none") if q.demand.spec.secrets and not q.place.seals else None
+
+
 def _latency(q: Question) -> Miss:
     wants = q.demand.spec.wants
     if wants.max_latency_ms is None or wants.user_region is None:
@@ -290,6 +294,7 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.ISOLATION: _isolation,
     Filter.NODE_SIZE: _node_size,
     Filter.SHARE_SIZE: _share_size,
+    Filter.SECRETS: _secrets,
     Filter.LATENCY: _latency,
     Filter.GREEN: _green,
     Filter.DATA_LEVEL: _data_level,

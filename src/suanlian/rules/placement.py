@@ -27,6 +27,7 @@ MOST_BENIGN_FIRST: Final = (
     Filter.LEVEL,
     Filter.MAX_COST,
     Filter.PRICED,
+    Filter.SECRETS,
     Filter.LATENCY,
     Filter.GREEN,
     Filter.SHARE_SIZE,

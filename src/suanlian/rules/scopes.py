@@ -10,7 +10,7 @@ from suanlian.model.party import Scope
 from suanlian.rules.access import ACTIONS, Access, Rule
 
 SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
-    Scope.JOBS: frozenset({"job", "object", "charge"}),
+    Scope.JOBS: frozenset({"job", "object", "charge", "secret"}),
     Scope.PLATFORMS: frozenset({"platform", "offer"}),
     Scope.KEYS: frozenset({"key", "identity"}),
 }

@@ -11,6 +11,7 @@ from suanlian.sdk.objects import Objects
 from suanlian.sdk.parties import Parties
 from suanlian.sdk.people import Key, Transport
 from suanlian.sdk.platforms import Platforms
+from suanlian.sdk.secrets import AccountSecrets
 from suanlian.sdk.sign_in import SignIn
 from suanlian.sdk.supervision import Supervision
 
@@ -33,6 +34,7 @@ class Client:
         self.objects = Objects(self._transport)
         self.platforms = Platforms(self._transport)
         self.catalogue = Catalogue(self._transport)
+        self.secrets = AccountSecrets(self._transport)
         self.parties = Parties(self._transport)
         self.sign_in = SignIn(self._transport)
         self.identifiers = Identifiers(self._transport)

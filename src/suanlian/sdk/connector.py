@@ -49,6 +49,8 @@ from suanlian.model.protocol import (
     PollCall,
     ReportAnswer,
     ReportCall,
+    SecretsAnswer,
+    SecretsCall,
     UsageAnswer,
     UsageCall,
 )
@@ -177,6 +179,10 @@ class ConnectorClient:
     def fetch_object(self, call: ObjectCall) -> ObjectAnswer:
         """Get an uploaded input."""
         return self._retried("objects", call, ObjectAnswer)
+
+    def secrets(self, call: SecretsCall) -> SecretsAnswer:
+        """Get the secrets of an attempt's job, sealed to the key that was published."""
+        return self._retried("secrets", call, SecretsAnswer)
 
     def measurements(self, call: MeasurementCall) -> MeasurementAnswer:
         """Hand in what was measured here."""

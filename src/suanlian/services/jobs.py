@@ -1,7 +1,7 @@
 """Jobs as people deal with them: submit one or many, look, cancel. Placing is another matter (``placing``)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -23,7 +23,7 @@ from suanlian.rules.feasibility import too_large
 from suanlian.rules.levels import hub_is_outside, hub_is_too_low
 from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.services.ports import Node
-from suanlian.store import attempts, files, jobs, platforms
+from suanlian.store import attempts, files, jobs, platforms, secrets
 from suanlian.store.jobs import Wanted as Wanted  # noqa: PLC0414 - what a list is asked by is part of this service
 from suanlian.store.unit import Row, Unit
 
@@ -140,6 +140,7 @@ class Prepared:
     jobs: tuple[Row, ...]
     tasks: tuple[Row, ...]
     digests: frozenset[str]
+    secrets: frozenset[str]
 
     @property
     def answer(self) -> list[dict[str, str]]:
@@ -155,7 +156,8 @@ def prepare(node: Node, caller: Caller, specs: Sequence[JobSpec], now: datetime)
         job_rows.append(row)
         task_rows += [_task_row(row["id"], index, now) for index in range(spec.tasks)]
     digests = frozenset(item.sha256 or "" for spec in specs for item in spec.inputs if item.object)
-    return Prepared(tuple(job_rows), tuple(task_rows), digests)
+    named = frozenset(use.name for spec in specs for use in spec.secrets)
+    return Prepared(tuple(job_rows), tuple(task_rows), digests, named)
 
 
 def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
@@ -196,10 +198,20 @@ def submit(unit: Unit, caller: Caller, prepared: Prepared) -> list[dict[str, str
         if missing:
             wrong = f"No object with the digest {min(missing)} was uploaded."
             raise NotFoundError("not_found", wrong, todo="Upload it first: POST /v1/objects.", field="inputs.sha256")
+    check_secrets(unit, caller, prepared.secrets)
     jobs.add_many(unit, prepared.jobs, prepared.tasks)
     happened = [(row["id"], {"tasks": row["tasks"]} if row["tasks"] > 1 else {}) for row in prepared.jobs]
     unit.record_many(EventType.JOB_SUBMITTED, happened, account_id=caller.account_id)
     return prepared.answer
+
+
+def check_secrets(unit: Unit, caller: Caller, names: Collection[str]) -> None:
+    """Refuse names of secrets that the caller's account does not have. Raises NotFoundError ``no_such_secret``."""
+    missing = set(names) - set(secrets.named(unit, caller.account_id, names)) if names else ()
+    if missing:
+        wrong = f"You have no secret {min(missing)!r}."
+        todo = f"Set it first: suanlian secret set {min(missing)}."
+        raise NotFoundError("no_such_secret", wrong, todo=todo, field="secrets.name")
 
 
 def _row(unit: Unit, caller: Caller, ref: str) -> Row:

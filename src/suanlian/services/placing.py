@@ -119,7 +119,7 @@ class _Look:
 
     def _explain(self, demand: Demand) -> Explanation:
         spec = demand.spec
-        apart = (demand.entity, demand.avoid, demand.refused)
+        apart = (demand.entity, demand.avoid, demand.refused, bool(spec.secrets))
         asked = (spec.resources, spec.variants, spec.wants, spec.wall_time_s, *apart)
         if asked not in self._known:
             self._known[asked] = explain(demand, self._free, now=self._unit.now)

@@ -1,7 +1,7 @@
 """What services ask of the world, as protocols and values; the composition root hands them in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -34,8 +34,10 @@ class Node:
 class Secrets:
     """What keyed hashes and fresh tokens are made with."""
 
-    pepper: bytes
+    pepper: bytes = field(repr=False)
     random_bytes: RandomBytes
+    at_rest: bytes = field(default=b"", repr=False)
+    """The key of 32 bytes with which what must not lie open in the store is sealed."""
 
 
 class Upstream(Protocol):

@@ -25,7 +25,9 @@ from suanlian.rules.progress import Progress, parse_tally
 from suanlian.store import attempts, capacity, jobs, platforms
 from suanlian.store.unit import Row, Unit
 
-_REQUEST_FAULTS: Final = frozenset({"checksum_mismatch", "input_host_unknown", "input_origin_refused", "path_escapes"})
+_REQUEST_FAULTS: Final = frozenset(
+    {"checksum_mismatch", "input_host_unknown", "input_origin_refused", "no_such_secret", "path_escapes"}
+)
 """Causes that stand at the beginning of a reason and fail everywhere: no other place is tried."""
 _SKEW: Final = timedelta(seconds=60)
 """So far a connector's clock may be off."""

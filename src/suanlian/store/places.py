@@ -82,6 +82,7 @@ class Places:
             offer=None if offer is None else self.body(offer),
             versions=tuple(_ref(r) for r in (row, site, flavor, offer) if r is not None),
             free=share.capacity if held is None else share.capacity.minus(held),
+            seals=self._seals(row),
             admitted=platform["entity_id"] in self._checked and self._admitted(row),
             level=self.level(row),
             partners=self._partners(row),
@@ -91,6 +92,10 @@ class Places:
     def _check(self, platform: Row, site: Site) -> SiteCheck | None:
         row = self._checks.get((platform["id"], site.name))
         return None if row is None else levels.check_value(row, platform["name"])
+
+    def _seals(self, row: Row) -> bool:
+        connector = self._connectors.get(row["connector_id"])
+        return connector is not None and bool(connector["sealing_key"])
 
     def _admitted(self, row: Row) -> bool:
         connector = self._connectors.get(row["connector_id"])

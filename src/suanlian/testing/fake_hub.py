@@ -20,6 +20,7 @@ from suanlian.crypto.documents import verify_document
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.httpsig import SignedRequest, SignedResponse, Signer, sign_response, verify_request
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.crypto.sealing import SealingKey, seal_to
 from suanlian.model.descriptor import DescriptorAnswer, DescriptorCall
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, PlatformId, new_id
 from suanlian.model.load import ShareLoad
@@ -44,10 +45,13 @@ from suanlian.model.protocol import (
     PollCall,
     ReportAnswer,
     ReportCall,
+    SecretsAnswer,
+    SecretsCall,
     UsageAnswer,
     UsageCall,
     Verdict,
 )
+from suanlian.model.secret import SecretContents
 from suanlian.model.usage import USAGE_TYPE, UsageSegment
 
 _LIFETIME: Final = timedelta(seconds=60)
@@ -100,6 +104,8 @@ class FakeHub:
         self.logs: dict[tuple[str, str], bytearray] = defaultdict(bytearray)
         self.outputs: dict[str, dict[str, bytes]] = defaultdict(dict)
         self.objects: dict[str, bytes] = {}
+        self.secrets: dict[str, dict[str, str]] = defaultdict(dict)
+        """By attempt: what each secret says, by name."""
         self.segments: dict[str, dict[int, UsageSegment]] = defaultdict(dict)
         self.inventories: list[InventoryCall] = []
         self.descriptors: list[DescriptorCall] = []
@@ -226,6 +232,7 @@ class FakeHub:
             "logs": self._log,
             "outputs": self._output,
             "objects": self._object,
+            "secrets": self._sealed,
         }
         return takers[name](body, envelope)
 
@@ -308,6 +315,14 @@ class FakeHub:
     def _object(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
         call = ObjectCall.model_validate_json(body)
         return ObjectAnswer(**envelope, data=base64.b64encode(self.objects[call.sha256]).decode())
+
+    def _sealed(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
+        call = SecretsCall.model_validate_json(body)
+        said = {name: base64.b64encode(text.encode()).decode() for name, text in self.secrets[call.attempt_id].items()}
+        bound = {"attempt": call.attempt_id, "token": str(call.token), "connector": envelope["connector_id"]}
+        key = SealingKey.parse(self.inventories[-1].sealing_key)
+        content = SecretContents(values=said).model_dump_json().encode()
+        return SecretsAnswer(**envelope, sealed=seal_to(content, key, "suanlian-secrets-of-attempt", bound))
 
 
 _STATUS: Final[dict[Mischief | None, int]] = {Mischief.BROKEN: 503, Mischief.REFUSED: 422}

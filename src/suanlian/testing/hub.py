@@ -84,6 +84,10 @@ class Person:
             return self._http.post(path, content=content, headers={"Content-Type": "application/json"} | given)
         return self._http.post(path, headers=given) if body is None else self._http.post(path, json=body, headers=given)
 
+    def send(self, method: str, path: str, body: object = None) -> httpx2.Response:
+        """Any method, with a body as JSON where there is one."""
+        return self._http.request(method, path, json=body, headers=self._headers)
+
 
 class InProcessHub:
     """A hub over a home that was initialised; use in a ``with``."""
@@ -205,9 +209,10 @@ class SignedConnector:
         """What should be true since ``revision``."""
         return self.client.poll(PollCall(revision=revision, wait_s=wait_s))
 
-    def publish(self, inventory: Inventory, *offers: NewOffer) -> int:
+    def publish(self, inventory: Inventory, *offers: NewOffer, sealing_key: str = "") -> int:
         """Publish; how many versions it made."""
-        return self.client.inventory(InventoryCall(inventory=inventory, offers=offers, level=self.level)).changed
+        call = InventoryCall(inventory=inventory, offers=offers, level=self.level, sealing_key=sealing_key)
+        return self.client.inventory(call).changed
 
     def report(self, of: Instruction, state: JobState, **fields: Any) -> ItemAnswer:  # noqa: ANN401 - of AttemptReport
         """Report one attempt with the next version; an end happens now unless ``ended_at`` says otherwise."""

@@ -100,6 +100,12 @@ def _door(hub: PeopleHub) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             self._reply()
 
+        def do_PUT(self) -> None:
+            self._reply()
+
+        def do_DELETE(self) -> None:
+            self._reply()
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
             """Stay silent: the tests read ``asked``."""
 

@@ -30,6 +30,7 @@ class Placer(Worker):
             EventType.OFFER_PUBLISHED,
             EventType.PLATFORM_LIVE,
             EventType.CONNECTOR_ACCEPTING,
+            EventType.CONNECTOR_SEALING_KEY,
             EventType.CONNECTOR_ADMITTED,
             EventType.ENTITY_CHECKED,
             EventType.CONNECTOR_LEVEL,

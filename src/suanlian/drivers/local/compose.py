@@ -84,6 +84,7 @@ def compose(work: Work, options: LocalOptions, machine: Machine, key: tuple[int,
         base_uid=options.base_uid if machine.root else None,
         slots=str(slot_locks(options)),
         slot_count=options.slots,
+        secret_names=tuple(sorted(work.secret_env)),
     )
 
 

@@ -6,6 +6,7 @@ A job is a directory ``root/jobs/ATTEMPT``: ``spec.json`` (its existence is the 
 
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -107,7 +108,7 @@ class LocalDriver:
                     self._journal(specs[key])
                     gates.callback(_release, record.lock(self._jobs / key / "gate", wait=True))
                     self._take_over(work.staged.get(key), self._jobs / key)
-                self._spawn([self._jobs / key for key in specs])
+                self._spawn([self._jobs / key for key in specs], work.secret_env)
         except OSError as error:
             raise DriverError(f"the job cannot be set up: {error}", transient=True) from error
         return {index: NativeId(key) for index, key in keys.items()}
@@ -151,16 +152,19 @@ class LocalDriver:
             part.rename(target)
             shutil.rmtree(staged)
 
-    def _spawn(self, jobs: Sequence[Path]) -> None:
+    def _spawn(self, jobs: Sequence[Path], secret_env: Mapping[str, str]) -> None:
         """Start a keeper for each job that nobody keeps and that has not begun; returns when all are held."""
         idle = [job for job in jobs if not ((job / record.EXIT).exists() or (job / record.STARTED).exists())]
         if not idle:
             return
         command = [sys.executable, "-I", "-S", "-c", _BOOT, _SOURCE, *map(str, idle)]
         quiet = subprocess.DEVNULL
+        if any(set(_spec(job).secret_names) - set(secret_env) for job in idle):
+            raise DriverError("the job needs its secrets to start")
         try:
             # no timeout: waiting with one polls, and costs up to 50 ms a job
-            subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True, check=True)
+            given = json.dumps(dict(secret_env)).encode()
+            subprocess.run(command, input=given, stdout=quiet, stderr=quiet, start_new_session=True, check=True)
         except subprocess.SubprocessError as error:
             raise DriverError(f"the keeper did not start: {error}", transient=True) from error
 
@@ -275,6 +279,13 @@ class LocalDriver:
     def _known(self, native_id: str) -> Path | None:
         job = self._jobs / native_id if _NAME.match(native_id) else None
         return job if job is not None and job.is_dir() else None
+
+
+def _spec(job: Path) -> Spec:
+    spec = Spec.load(job)
+    if spec is None:
+        raise DriverError(f"the job in {job} has lost its spec")
+    return spec
 
 
 def _checked(key: str) -> None:

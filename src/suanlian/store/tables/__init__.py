@@ -28,6 +28,7 @@ from suanlian.store.tables.onboarding import (
 )
 from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
 from suanlian.store.tables.platforms import connector, nonce, platform, published
+from suanlian.store.tables.secrets import secret
 from suanlian.store.tables.sign_in import identity, invitation, sign_in
 from suanlian.store.tables.states import share_state
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
@@ -80,6 +81,7 @@ __all__ = [
     "report_received",
     "report_sent",
     "resolution",
+    "secret",
     "share_state",
     "sign_in",
     "site_check",

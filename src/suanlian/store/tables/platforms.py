@@ -54,6 +54,8 @@ connector = Table(
     # what its owner lets probes take (model/probe.ProbeCap), and the digest of what it published last; none before
     Column("probe_cap", Document),
     Column("inventory_digest", Label),
+    # the newest public key to which secrets for it are sealed; none from a connector that has none
+    Column("sealing_key", Line),
     # since when its shares may be placed on, and from when a conformance run counts
     Column("admitted_at", Moment),
     Column("gate_from", Moment),

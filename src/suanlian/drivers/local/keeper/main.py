@@ -3,6 +3,7 @@
 Order within a job: lock, mark ``started``, run, exit record. A keeper that finds the mark never runs the command again.
 """
 
+import json
 import os
 import signal
 import sys
@@ -18,22 +19,26 @@ from suanlian.drivers.local.keeper.watch import Watch
 
 
 def main(jobs: list[str]) -> None:
-    """Fork a keeper a job. The lock is taken before the fork and inherited: when this returns, every job is held."""
+    """Fork a keeper a job. The lock is taken before the fork and inherited: when this returns, every job is held.
+
+    Standard input brings the values of secret variables as JSON; they are kept in memory until the command has them.
+    """
+    given: dict[str, str] = json.load(sys.stdin)
     for job in map(Path, jobs):
         lock = record.lock(job / record.LOCK)
         if lock is None:
             continue
         if os.fork() == 0:
             os.setsid()
-            _guarded(job)
+            _guarded(job, given)
             os._exit(0)
         os.close(lock)
 
 
-def _guarded(job: Path) -> None:
+def _guarded(job: Path, given: dict[str, str]) -> None:
     """Keep one job; whatever goes wrong with us is in its record."""
     try:
-        _keep(job)
+        _keep(job, given)
     except Exception as error:  # noqa: BLE001 - nobody else is there to say what happened
         leftover.clear(job)
         (job / "keeper.log").write_text(_trace(error), encoding="utf-8")
@@ -49,10 +54,11 @@ def _trace(error: BaseException) -> str:
     return "\n".join(lines)
 
 
-def _keep(job: Path) -> None:
+def _keep(job: Path, given: dict[str, str]) -> None:
     spec = Spec.load(job)
     if spec is None or (job / record.EXIT).exists():
         return
+    spec = spec._replace(env={**spec.env, **{name: given[name] for name in spec.secret_names}})
     if (job / record.STARTED).exists():
         reason = "the job had been started before by a keeper that is gone: it is not run twice"
         record.write(job / record.EXIT, verdict.never_ran("SYSTEM_ERROR", reason))

@@ -39,6 +39,8 @@ class Spec(NamedTuple):
     slots: str
     """The directory of slot locks; no two running jobs share a slot."""
     slot_count: int
+    secret_names: tuple[str, ...] = ()
+    """Variables whose values are handed over when the keeper starts, and stand in no file."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
