@@ -65,6 +65,7 @@ from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.uplink import Uplink
+from suanlian.workers.verify import Verifier
 from suanlian.workers.witness import Witness
 
 KEY_FILE: Final = "hub.key"
@@ -204,7 +205,8 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
     """Put a hub together; its tables are there and it was initialised. Nothing runs yet but the writer."""
     store = open_store(database_url(settings))
     wakeups, tokens = Wakeups(), make_secrets(settings.hub_home)
-    bounds = Bounds(settings.account_bytes, frozenset(settings.input_origins), _hub_rules(settings))
+    origins = frozenset(settings.input_origins)
+    bounds = Bounds(settings.account_bytes, origins, _hub_rules(settings), settings.probe_seconds)
     tools = Tools(store, wakeups, clock)
     known = Known(tools.reading, clock, tokens, Terms(bounds.input_origins, bounds.data))
 
@@ -246,6 +248,7 @@ def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
         Rater(tools, writer),
         Uplink(tools, writer, above),
         Sweeper(tools, writer),
+        Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),
     )

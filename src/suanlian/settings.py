@@ -76,6 +76,8 @@ class HubSettings(_Settings):
     input_origins: tuple[str, ...] = ()
     """``SUANLIAN_INPUT_ORIGINS``: a JSON list of origins (``https://host:port``) that job inputs may come from although
     their address is not public."""
+    probe_seconds: float = Field(default=5.0, ge=0.05, le=600)
+    """``SUANLIAN_PROBE_SECONDS``: how long a probe of a verification is to take if the claim is true."""
     hub_region: Region | None = None
     """``SUANLIAN_HUB_REGION``: where the hub's store lies, a GB/T 2260 code of six digits; unset: within no region."""
     hub_protection: ProtectionGrade = 0

@@ -97,6 +97,8 @@ TABLE = {
     "GET /v1/states": ALL,
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
+    "GET /v1/platforms/{ref}/verifications": PLATFORM,
+    "POST /v1/platforms/{ref}/verifications": "409 403 409 404 403 403 401",
     "POST /v1/objects": BUYERS,
     "GET /v1/secrets": BUYERS,
     "PUT /v1/secrets/{name}": BUYERS,

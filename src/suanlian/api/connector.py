@@ -104,6 +104,9 @@ async def _news(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) 
 def _wished(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) -> PollAnswer:
     with ongoing.hub.reading() as unit:
         revision, more, instructions = progress.wished(unit, verified.keyid, call.revision)
+        untold = progress.untold(unit, instructions)
+    if untold:  # durably before it is answered: nobody gains time by asking again
+        ongoing.hub.writer.run(lambda unit: progress.tell(unit, untold), source=f"connector {verified.keyid}")
     return PollAnswer(**frame(ongoing, verified), revision=revision, more=more, instructions=instructions)
 
 
@@ -163,7 +166,7 @@ def logs(request: Request, body: RawBody) -> Response:
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(LogCall)
-        length = ongoing.write(verified, lambda unit: files.append_log(unit, verified.keyid, call))
+        length = ongoing.write(verified, lambda unit: files.append_log(unit, verified.keyid, call, ongoing.arrived_at))
         return LogAnswer(**frame(ongoing, verified), length=length)
 
     return exchange(request, body, work)

@@ -36,11 +36,12 @@ _MAX_KEY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the operator bounds: bytes an account may hold here, origins of inputs besides, which data may lie here."""
+    """What the operator sets: bytes of an account, origins of inputs, which data may lie here, how long probes are."""
 
     account_bytes: int
     input_origins: frozenset[str]
     data: HubRules
+    probe_seconds: float
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from fastapi import Request, Response
@@ -50,6 +50,7 @@ class Signed:
 
         Raises UnauthenticatedError.
         """
+        request.state.arrived_at = request.app.state.hub.clock()
         named = _KEYID.search(request.headers.get("signature-input", ""))
         if named is None:
             wrong = "The call is not signed."
@@ -66,6 +67,12 @@ class Exchange:
     hub: Hub
     request: Request
     body: bytes
+
+    @property
+    def arrived_at(self) -> datetime:
+        """When the call came, before it waited for a thread, its check or the writer."""
+        arrived: datetime = self.request.state.arrived_at
+        return arrived
 
     def verify(self) -> VerifiedSignature:
         """Who signed this call, over this very body, for this hub. Raises UnauthenticatedError."""

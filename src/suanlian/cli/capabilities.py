@@ -1,6 +1,10 @@
 """How fast platforms are: every word on each figure beside the others."""
 
-from suanlian.cli.arguments import OfPlatform
+from typing import Annotated
+
+import typer
+
+from suanlian.cli.arguments import OfPlatform, PlatformName
 from suanlian.cli.output import AsJson, listing
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when
@@ -8,6 +12,7 @@ from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.measurement import Figure
 from suanlian.model.performance import Grade
+from suanlian.model.verification import ProbeTrial, VerificationRun
 
 commands = nouns()
 
@@ -35,6 +40,49 @@ def _capabilities(platform: OfPlatform = None, as_json: AsJson = False) -> None:
             ],
             as_json=as_json,
         )
+
+
+@commands.command(
+    "verification",
+    cls=Command,
+    options_metavar=OPTIONS,
+    help=N_("Show how a platform's claims were put to the test, or do it once more."),
+)
+def _verification(
+    platform: PlatformName,
+    run: Annotated[bool, typer.Option("--run", help=N_("Put every claim to the test once more."))] = False,
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        listing(
+            hub.platforms.verify(platform) if run else hub.platforms.verifications(platform),
+            [
+                (_("Asked"), lambda one: when(one.asked_at)),
+                (_("Connector"), lambda one: one.connector),
+                (_("Flavor"), lambda one: one.flavor),
+                (_("What"), lambda one: f"{one.metric} {one.precision}"),
+                (_("Claimed"), lambda one: f"{one.claim:f} {one.unit}"),
+                (_("Median shown"), _shown),
+                (_("Each probe"), lambda one: ", ".join(_trial(trial) for trial in one.probes)),
+                (_("Overhead"), lambda one: "" if one.overhead_s is None else f"{one.overhead_s:.2f} s"),
+                (_("Run"), lambda one: one.number),
+                (_("Outcome"), lambda one: one.outcome or _("under way")),
+            ],
+            as_json=as_json,
+        )
+
+
+def _shown(run: VerificationRun) -> str:
+    if run.rate is None:
+        return ""
+    part = _("{measured} of {of} cores").format(measured=f"{run.measured:f}", of=f"{run.of:f}")
+    return f"{run.rate.normalize():f} {run.unit} ({part})"
+
+
+def _trial(trial: ProbeTrial) -> str:
+    if trial.rate is not None:
+        return f"{trial.rate.normalize():f} / {trial.took_s:.2f} s"
+    return f"0 ({trial.why})" if trial.done else "-"
 
 
 def _claimed(figure: Figure | None) -> str:

@@ -58,6 +58,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "capabilities",
         N_("Show how fast platforms are, by every word on it."),
     ),
+    "verification": ("capabilities", N_("Show how a platform's claims were put to the test, or do it once more.")),
     "principal": ("parties", N_("Those who call: add.")),
     "account": ("account", N_("Your own account: invite, link.")),
     "whoami": ("keys", N_("Tell who you are here, with which key.")),

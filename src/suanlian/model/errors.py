@@ -69,6 +69,7 @@ CODES: Final[Mapping[str, str]] = {
     "no_such_environment": "No platform declares the environment.",
     "no_such_flavor": "No platform publishes the flavor.",
     "no_such_platform": "No platform has this name or identifier.",
+    "nothing_to_verify": "The platform claims nothing that probes can put to the test.",
     "no_such_secret": "The account has no secret of this name.",
     "not_found": "There is nothing here that the caller may see.",
     "not_over_loopback": "Without TLS the address must be a loopback address.",
@@ -116,6 +117,7 @@ CODES: Final[Mapping[str, str]] = {
     "token_unsigned": "The token is not signed.",
     "unauthenticated": "The API key is missing, unknown, expired or revoked.",
     "usage_conflict": "A usage segment contradicts one that was recorded before.",
+    "verification_limit": "The claim had all its runs for now.",
 }
 """Every stable code, with its meaning in a sentence (reference: docs/reference/errors.md)."""
 

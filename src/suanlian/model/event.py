@@ -52,6 +52,8 @@ class EventType(StrEnum):
     USAGE_RECORDED = "usage.recorded"
     USAGE_CORRECTED = "usage.corrected"
     CHARGE_WRITTEN = "charge.written"
+    VERIFICATION_ASKED = "verification.asked"
+    VERIFICATION_ENDED = "verification.ended"
     MEASUREMENT_TAKEN = "measurement.taken"
     REPORT_MADE = "report.made"
     REPORT_RECEIVED = "report.received"

@@ -142,6 +142,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "site.check": Rule(reads=False, grants=_OPERATOR),
     "site.checks": Rule(reads=True, grants=_ALL),
     "platform.attempts": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
+    "platform.verifications": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
+    "platform.verify": Rule(reads=False, grants={**_PROVIDER, **_OPERATOR}),
     "offer.publish": Rule(reads=False, grants=_PROVIDER),
     "offer.list": Rule(reads=True, grants=_ALL),
     "site.list": Rule(reads=True, grants=_ALL),

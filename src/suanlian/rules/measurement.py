@@ -91,7 +91,7 @@ def _check_bound(reading: Reading, flavor: Flavor, cores: Decimal, field: str) -
     worst = max(reading.value, *reading.samples)
     if worst > bound:
         unit, precision = UNITS[reading.metric], f" at {reading.precision}" if reading.precision else ""
-        wrong = f"{worst:f} {unit}{precision} is beyond {bound:f} {unit}: {why}."
+        wrong = f"{worst:f} {unit}{precision} is beyond {bound:.6g} {unit}: {why}."
         raise InvalidError("measurement_absurd", wrong, todo="Correct the clock or the claim; measure.", field=field)
 
 

@@ -15,6 +15,7 @@ from suanlian.model.onboarding import (
 )
 from suanlian.model.party import Decision
 from suanlian.model.platform import Connector, NewPlatform, Platform
+from suanlian.model.verification import VerificationRun, VerificationRuns
 from suanlian.model.version import Published
 from suanlian.sdk.paging import Plain, items, part, plain_items
 from suanlian.sdk.people import Transport
@@ -111,6 +112,14 @@ class Platforms:
     def site_checks(self, platform: str) -> Iterator[SiteCheck]:
         """The checks of its sites, newest first; of each site the first one counts."""
         return items(self._transport, SiteCheck, f"{_path(platform)}/checks")
+
+    def verifications(self, platform: str) -> Iterator[VerificationRun]:
+        """The runs that put its claims to the test, newest first (its provider or the operator)."""
+        return items(self._transport, VerificationRun, f"{_path(platform)}/verifications")
+
+    def verify(self, platform: str) -> tuple[VerificationRun, ...]:
+        """Put every claim to the test once more; the runs that were asked for."""
+        return self._transport.act(VerificationRuns, f"{_path(platform)}/verifications").items
 
     def publish_offer(self, platform: str, offer: NewOffer) -> Published[NewOffer]:
         """Put a price on a share: a new version when the offer's name is there already."""

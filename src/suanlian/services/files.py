@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+from datetime import datetime
 from typing import Final
 
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError, TooLargeError
@@ -69,8 +70,8 @@ def object_for(unit: Unit, connector_id: str, call: ObjectCall) -> bytes:
     return data
 
 
-def append_log(unit: Unit, connector_id: str, call: LogCall) -> int:
-    """Append what is new of a chunk; returns the length that is here now, from which to send on."""
+def append_log(unit: Unit, connector_id: str, call: LogCall, arrived_at: datetime | None = None) -> int:
+    """Append what is new of a chunk that came at this moment; returns the length that is here now."""
     _attempt_of(unit, connector_id, call.attempt_id, call.token)
     data = _decoded(call.data)
     if len(data) > MAX_LOG_BYTES:
@@ -81,7 +82,7 @@ def append_log(unit: Unit, connector_id: str, call: LogCall) -> int:
     kept = fresh[: max(0, _LOG_BYTES - length)]
     if kept:
         row = {"attempt_id": call.attempt_id, "stream": call.stream, "start": length, "length": len(kept), "data": kept}
-        files.add_log(unit, row)
+        files.add_log(unit, {**row, "arrived_at": arrived_at or unit.now})
         unit.wake(f"attempt:{call.attempt_id}")
     # what is beyond the bound is answered as if it lay here, so that nobody sends it for ever
     return length + len(fresh)

@@ -1,6 +1,7 @@
 """What connectors are told and what they report: the wished state since a revision, the true state of attempts."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -69,6 +70,17 @@ def _instruction(row: Row) -> Instruction:
         task=PROBE_TASK.validate_json(row["probe"]) if row["probe"] else None,
         spec=JobSpec.model_validate_json(row["spec"]) if wish is Wish.RUN else None,
     )
+
+
+def untold(unit: Unit, instructions: Sequence[Instruction]) -> list[AttemptId]:
+    """Of these, the probes that are to be run and whose connector was told nothing of them yet."""
+    told = [said.attempt_id for said in instructions if said.probe is not None and said.wish is Wish.RUN]
+    return [AttemptId(found) for found in attempts.untold(unit, told)] if told else []
+
+
+def tell(unit: Unit, untold: Sequence[AttemptId]) -> None:
+    """They are about to be told: from now on their time counts. Told again, it counts from the first time."""
+    attempts.mark_told(unit, untold)
 
 
 def heard(unit: Unit, connector_id: str) -> None:

@@ -62,6 +62,18 @@ def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Se
     return unit.connection.execute(query).mappings().all()
 
 
+def untold(unit: Unit, attempt_ids: Collection[str]) -> Sequence[str]:
+    """Of these, the ones of which nothing was told yet."""
+    query = select(t.attempt.c.id).where(t.attempt.c.id.in_(attempt_ids), t.attempt.c.first_told_at.is_(None))
+    return unit.connection.execute(query).scalars().all()
+
+
+def mark_told(unit: Unit, attempt_ids: Collection[str]) -> None:
+    """They are told now, unless they were before."""
+    which = t.attempt.c.id.in_(attempt_ids) & t.attempt.c.first_told_at.is_(None)
+    unit.connection.execute(update(t.attempt).where(which).values(first_told_at=unit.now))
+
+
 def with_places(unit: Unit, job_id: str, indices: Collection[int]) -> Sequence[Row]:
     """The attempts of these tasks, oldest first, with the names of where they ran."""
     share, flavor = t.published.alias("share"), t.published.alias("flavor")

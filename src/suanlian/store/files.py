@@ -1,6 +1,7 @@
 """Bytes that the hub carries: uploaded inputs, live logs, outputs. Each with its owner and its bounds."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import func, insert, select, update
 
@@ -59,6 +60,13 @@ def read_log(unit: Unit, attempt_id: str, stream: str, offset: int, limit: int) 
         if len(taken) >= limit:
             break
     return bytes(taken[:limit])
+
+
+def pieces(unit: Unit, attempt_id: str, stream: str) -> list[tuple[bytes, datetime | None]]:
+    """The stream in the pieces in which it came, each with when."""
+    query = select(t.log_chunk.c.data, t.log_chunk.c.arrived_at)
+    query = query.where(t.log_chunk.c.attempt_id == attempt_id, t.log_chunk.c.stream == stream)
+    return [(bytes(data), at) for data, at in unit.connection.execute(query.order_by(t.log_chunk.c.start))]
 
 
 def add_output(unit: Unit, row: Row) -> bool:

@@ -115,11 +115,12 @@ class AgentProcess:
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """What a platform offers: so many one-core jobs at once. ``rates`` as TOML."""
+    """What a platform offers: so many one-core jobs at once. ``rates`` and ``performance`` as TOML."""
 
     cores: int = 3
     rates: str = _RATES
     options: Mapping[str, str] = field(default_factory=dict)
+    performance: str = "[]"
 
 
 def gates_of(settings: HubSettings, platform: str) -> None:
@@ -142,7 +143,14 @@ def answers(url: str) -> bool:
         return True
 
 
-def make_hub(processes: Processes, name: str, *, database: str = "", below: HubProcess | None = None) -> HubProcess:
+def make_hub(
+    processes: Processes,
+    name: str,
+    *,
+    database: str = "",
+    below: HubProcess | None = None,
+    env: Mapping[str, str] | None = None,
+) -> HubProcess:
     """Make a hub, a root or one ``below`` another, serve it and claim it. ``database``: a PostgreSQL, else SQLite."""
     url = f"http://127.0.0.1:{free_port()}"
     settings = HubSettings(hub_home=processes.root / name, database_url=database)
@@ -150,7 +158,8 @@ def make_hub(processes: Processes, name: str, *, database: str = "", below: HubP
     made = initialise(settings, wish)
     assert not made.warning, made.warning
     command = [*program("suanlian-hub"), "serve", "--home", str(settings.hub_home), "--port", url.rpartition(":")[2]]
-    daemon = processes.daemon(f"hub-{name}", command, {"SUANLIAN_DATABASE_URL": database} if database else {})
+    given = {**(env or {}), **({"SUANLIAN_DATABASE_URL": database} if database else {})}
+    daemon = processes.daemon(f"hub-{name}", command, given)
     daemon.start()
     daemon.until(f"an answer of {url}", lambda: answers(url))
     with Client(url) as door:
@@ -222,6 +231,7 @@ name = "cpu"
 compute_class = "general"
 architecture = "x86_64"
 node = {room}
+performance = {slots.performance}
 environments = [{{ name = "{ENVIRONMENT}", architecture = "x86_64" }}]
 [[inventory.shares]]
 name = "cores"

@@ -25,6 +25,7 @@ from suanlian.store.tables.onboarding import (
     onboarding_step,
     proposal,
     staged_answer,
+    verification,
 )
 from suanlian.store.tables.parties import account, api_key, entity, one_time, principal, project
 from suanlian.store.tables.platforms import connector, nonce, platform, published
@@ -92,4 +93,5 @@ __all__ = [
     "usage_batch",
     "usage_correction",
     "usage_segment",
+    "verification",
 ]

@@ -13,6 +13,8 @@ log_chunk = Table(
     Column("start", BigInteger, nullable=False),
     Column("length", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
+    # when the call that brought it had come, before it waited to be written
+    Column("arrived_at", Moment),
     PrimaryKeyConstraint("attempt_id", "stream", "start"),
 )
 

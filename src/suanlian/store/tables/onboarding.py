@@ -125,3 +125,37 @@ capability = Table(
     Index("ix_capability_flavor", "flavor_id", "metric", "precision", "grade", "at"),
     Index("ix_capability_platform", "platform_id", "at"),
 )
+
+# runs that put one claim of one flavor to the test
+verification = Table(
+    "verification",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("platform_id", ForeignKey("platform.id"), nullable=False),
+    Column("connector_id", ForeignKey("connector.id"), nullable=False),
+    Column("flavor_id", Id, nullable=False),
+    Column("flavor_version", Integer, nullable=False),
+    Column("precision", Label, nullable=False),
+    # tera-operations per second of a node
+    Column("claim", Exact, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("asked_by", Label, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    Column("outcome", Label),
+    # the median of a node; none where no probe was made
+    Column("rate", Exact),
+    # how long a probe is to be, and what was fixed beforehand with what it showed (model/verification.Series)
+    Column("target_s", Exact, nullable=False),
+    Column("series", Document),
+    Index("ix_verification_claim", "connector_id", "flavor_id", "precision", "asked_at"),
+    Index("ix_verification_platform", "platform_id", "id"),
+)
+
+Index(
+    "ix_verification_open",
+    verification.c.asked_at,
+    sqlite_where=verification.c.ended_at.is_(None),
+    postgresql_where=verification.c.ended_at.is_(None),
+)

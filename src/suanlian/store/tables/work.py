@@ -96,6 +96,8 @@ attempt = Table(
     Column("outcome", Document, nullable=False),
     # what was known of the site by a check when the attempt got its place; none where nothing was asked
     Column("relied", Document),
+    # when the answer was about to leave that told its connector to run it, kept before it left; of probes alone
+    Column("first_told_at", Moment),
     UniqueConstraint("job_id", "idx", "number"),
     Index("ix_attempt_connector", "connector_id", "revision"),
     Index("ix_attempt_created", "created_at"),
