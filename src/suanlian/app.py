@@ -49,6 +49,7 @@ from suanlian.sdk.kept_provider import KeptProvider, WebClient
 from suanlian.sdk.oidc import OidcProvider, secure_address, unavailable
 from suanlian.sdk.transport import open_client
 from suanlian.services import nodes
+from suanlian.services.allowance import Granted
 from suanlian.services.jobs import Terms
 from suanlian.services.ports import Clock, Node, Relying, Secrets
 from suanlian.settings import HubSettings
@@ -59,6 +60,7 @@ from suanlian.store.unit import Row, Unit
 from suanlian.store.wakeups import Wakeups
 from suanlian.store.writer import Writer
 from suanlian.workers.audit import Auditor
+from suanlian.workers.erase import Eraser
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
@@ -205,8 +207,13 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
     """Put a hub together; its tables are there and it was initialised. Nothing runs yet but the writer."""
     store = open_store(database_url(settings))
     wakeups, tokens = Wakeups(), make_secrets(settings.hub_home)
-    origins = frozenset(settings.input_origins)
-    bounds = Bounds(settings.account_bytes, origins, _hub_rules(settings), settings.probe_seconds)
+    bounds = Bounds(
+        settings.account_bytes,
+        frozenset(settings.input_origins),
+        _hub_rules(settings),
+        settings.probe_seconds,
+        Granted(settings.free_core_hours, settings.free_core_hours_together),
+    )
     tools = Tools(store, wakeups, clock)
     known = Known(tools.reading, clock, tokens, Terms(bounds.input_origins, bounds.data))
 
@@ -248,6 +255,7 @@ def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
         Rater(tools, writer),
         Uplink(tools, writer, above),
         Sweeper(tools, writer),
+        Eraser(tools, writer),
         Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),

@@ -4,6 +4,7 @@ Everything else that an agent or a hub needs stands in a file of its home direct
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -71,6 +72,10 @@ class HubSettings(_Settings):
     """``SUANLIAN_OIDC_SIGN_UP``: whether somebody whom nobody invited comes in as a person of their own."""
     oidc_return_origins: tuple[str, ...] = ()
     """``SUANLIAN_OIDC_RETURN_ORIGINS``: a JSON list of origins that a sign-in may end at, besides loopback."""
+    free_core_hours: Decimal = Field(default=Decimal(10), ge=0, le=1_000_000)
+    """``SUANLIAN_FREE_CORE_HOURS``: what an entity that nobody has checked may use for nothing, in all."""
+    free_core_hours_together: Decimal = Field(default=Decimal(1000), ge=0, le=1_000_000)
+    """``SUANLIAN_FREE_CORE_HOURS_TOGETHER``: what all such entities may ask for together in thirty days."""
     session_minutes: int = Field(default=60, ge=1, le=1440)
     """``SUANLIAN_SESSION_MINUTES``: for how long a sign-in holds before it is renewed."""
     input_origins: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from suanlian.cli.visible import visible
 from suanlian.model.ids import Kind
 from suanlian.model.job import MAX_INLINE_BYTES
 from suanlian.testing.people_hub import Answer, PeopleHub, problem
-from suanlian.testing.people_samples import LATER, UUID, charge, explanation, job, public_id, spec, task
+from suanlian.testing.people_samples import LATER, ME, UUID, charge, explanation, job, public_id, spec, task
 
 from .conftest import Suanlian
 
@@ -235,12 +235,14 @@ def test_a_mistyped_field_is_told_with_its_neighbour_in_both_languages(
 def test_an_estimate_uploads_nothing(suanlian: Suanlian, logged_in: PeopleHub, file: Path) -> None:
     (file.parent / "programs" / "pi.py").write_bytes(bytes(100_000))
     logged_in.says("POST /v1/jobs:estimate", explanation())
+    logged_in.says("GET /v1/me", ME)
     code, out, err = suanlian("estimate", file)
     assert code == 0
+    assert "6.5 left of 10" in err
     assert "wuhu" in out
     assert "estimate" in err
     assert "Data level: 1 (public)" in err
-    assert [asked.path for asked in logged_in.asked] == ["/v1/jobs:estimate"]
+    assert [asked.path for asked in logged_in.asked] == ["/v1/jobs:estimate", "/v1/me"]
 
 
 def test_jobs_are_listed_and_narrowed(

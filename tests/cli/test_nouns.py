@@ -94,7 +94,7 @@ ACTS = [
         "API key",
         "API 密钥",
     ),
-    ("whoami", "GET /v1/me", ME, "nightly", "Holds until", "有效至"),
+    ("whoami", "GET /v1/me", ME, "nightly", "6.5 left of 10: 2.5 used, 1 reserved", "10 中剩余 6.5"),
     ("account invite --role buyer", "POST /v1/invitations", INVITATION, "iv_1", "Invitation", "邀请链接"),
     ("key add --scope jobs --expires 30d", "POST /v1/keys", MINTED, "sl_abc_def", "API key", "API 密钥"),
     ("key revoke abc", "POST /v1/keys/abc/revoke", {}, "abc", "revoked", "吊销"),

@@ -1,5 +1,6 @@
 """Does a person sign in from a terminal, stay signed in unasked, and leave nothing behind by logging out?"""
 
+import io
 import json
 import stat
 from collections.abc import Iterator
@@ -124,6 +125,24 @@ def test_logging_out_ends_the_session_and_forgets_it(
     assert not kept.exists()
     assert suanlian("logout")[:2] == (0, "You were not logged in.\n")
     assert suanlian("jobs")[0] == 1
+
+
+def test_whoever_erases_themselves_is_told_what_goes_and_says_their_name(
+    suanlian: Suanlian, hub: PeopleHub, provider: TestProvider, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.says("POST /v1/sessions", minted("sl_abcdefgh_x", 3600))
+    hub.lists("/v1/jobs")
+    hub.lists("/v1/charges")
+    hub.says("POST /v1/me/erase", {"asked_at": "2026-03-01T08:00:00Z", "whole": True})
+    suanlian("login", hub.url, "--oidc")
+    monkeypatch.setattr("sys.stdin", io.StringIO("ling\n"))
+    code, out, err = suanlian("account", "erase")
+    assert code == 0, err
+    assert "Kept: ids, times and amounts" in err
+    assert hub.asked[-1].document() == {"name": "ling"}
+    assert "shut out" in out
+    assert not kept.exists()
+    assert provider.asked["/device"] == 1
 
 
 def test_logging_out_of_a_key_leaves_the_key_valid(suanlian: Suanlian, hub: PeopleHub, kept: Path) -> None:

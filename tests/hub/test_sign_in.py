@@ -217,6 +217,8 @@ def test_an_invitation_ends_and_gives_no_other_role(world: World, hub: InProcess
     for role in ("operator", "supervisor", "provider"):
         refused(owner.post("/v1/invitations", {"role": role}), 403, "forbidden")
     refused(hub.person(world.template.keys["operator"]).post("/v1/invitations", {"role": "operator"}), 403, "forbidden")
+    refused(session(hub, provider.id_token()).post("/v1/invitations", {"role": "buyer"}), 403, "forbidden")
+    provider.subject = "u2"
     link = owner.post("/v1/invitations", {"role": "buyer", "valid_days": 1}).json()["link"]
     assert link not in hub.person(world.template.keys["operator"]).get("/v1/events", limit=200).text
     world.clock.advance(24 * 3600)

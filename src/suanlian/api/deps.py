@@ -19,6 +19,7 @@ from suanlian.model.levels import HubRules
 from suanlian.model.party import Caller
 from suanlian.rules.access import ACTIONS, Access, Door, allowed, reaches_all
 from suanlian.rules.scopes import needed, opens
+from suanlian.services.allowance import Granted
 from suanlian.services.once import kept_answer, once
 from suanlian.services.ports import Clock, IdentityProvider, Node, Secrets
 from suanlian.store.engine import Store
@@ -36,12 +37,13 @@ _MAX_KEY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the operator sets: bytes of an account, origins of inputs, which data may lie here, how long probes are."""
+    """What the operator sets: bytes of an account, origins of inputs, which data may lie here, probes, what is free."""
 
     account_bytes: int
     input_origins: frozenset[str]
     data: HubRules
     probe_seconds: float
+    free: Granted
 
 
 @dataclass(slots=True)

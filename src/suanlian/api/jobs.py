@@ -18,7 +18,7 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import jobs, placing, usage
+from suanlian.services import allowance, jobs, placing, usage
 from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -55,9 +55,10 @@ _SPEC_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Jo
 _BATCH_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Batch.model_json_schema()}}}}
 
 
-def _refused_now(hub: Hub, specs: Sequence[JobSpec], kept: Callable[[], str | None]) -> str | None:
+def _refused_now(hub: Hub, caller: Caller, specs: Sequence[JobSpec], kept: Callable[[], str | None]) -> str | None:
     """Check the specs; where they are refused now but were taken before under the same key, the answer of then."""
     try:
+        allowance.check(caller, specs)
         jobs.check_all(specs, hub.known.checks())
     except SuanlianError:
         answer = kept()
@@ -73,7 +74,7 @@ def submit(
 ) -> Response:
     """Submit a job. It waits for a place; where it goes and why is told by its explanation."""
     spec = parsed(body, JobSpec)
-    kept = _refused_now(hub, [spec], lambda: again.kept(hub, caller, body))
+    kept = _refused_now(hub, caller, [spec], lambda: again.kept(hub, caller, body))
     if kept is not None:
         return Response(kept, media_type=_JSON)
     prepared = jobs.prepare(hub.node, caller, [spec], hub.now())
@@ -81,6 +82,7 @@ def submit(
 
     def work(unit: Unit) -> str:
         jobs.submit(unit, caller, prepared)
+        allowance.reserve(unit, caller, [spec], prepared.jobs, hub.bounds.free)
         return told
 
     return Response(again.run(hub, caller, body, work), media_type=_JSON)
@@ -92,13 +94,15 @@ def submit_many(
 ) -> Response:
     """Submit up to 1,000 jobs in one call: all are taken or none."""
     batch = parsed(body, Batch)
-    kept = _refused_now(hub, batch.jobs, lambda: again.kept(hub, caller, body))
+    kept = _refused_now(hub, caller, batch.jobs, lambda: again.kept(hub, caller, body))
     if kept is not None:
         return Response(kept, media_type=_JSON)
     prepared = jobs.prepare(hub.node, caller, batch.jobs, hub.now())
 
     def work(unit: Unit) -> str:
-        return json.dumps({"jobs": jobs.submit(unit, caller, prepared)})
+        taken = jobs.submit(unit, caller, prepared)
+        allowance.reserve(unit, caller, batch.jobs, prepared.jobs, hub.bounds.free)
+        return json.dumps({"jobs": taken})
 
     return Response(again.run(hub, caller, body, work), media_type=_JSON)
 
@@ -107,6 +111,7 @@ def submit_many(
 def estimate(hub: TheHub, caller: Annotated[Caller, Depends(may("job.estimate"))], body: RawBody) -> Explanation:
     """Where a task of the job would go now and what it would cost; places nothing."""
     spec = parsed(body, JobSpec)
+    allowance.check(caller, [spec])
     jobs.check_all([spec], hub.known.checks())
     with hub.reading(caller) as unit:
         jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})

@@ -37,6 +37,10 @@ _CHANGES_PLACES: Final = frozenset(
     }
 )
 
+_CHANGES_CALLERS: Final = frozenset(
+    {EventType.KEY_REVOKED, EventType.ENTITY_CHECKED, EventType.ENTITY_REFUSED, EventType.ENTITY_CHANGED}
+)
+
 Reading = Callable[[], AbstractContextManager[Unit]]
 """Opens a unit that reads."""
 
@@ -93,7 +97,7 @@ class Known:
         happened = set(topics)
         if not _CHANGES_PLACES.isdisjoint(happened):
             self._checks = None
-        if EventType.KEY_REVOKED in happened:
+        if not _CHANGES_CALLERS.isdisjoint(happened):
             with self._lock:
                 self._callers.clear()
 

@@ -7,8 +7,19 @@ from fastapi import APIRouter, Depends, Query, Response
 from suanlian.api.deps import MAX_LIMIT, May, TheHub, TheRetry, may, write
 from suanlian.api.listing import Listing, listed
 from suanlian.model.base import Name, Value
-from suanlian.model.party import Caller, Entity, KeyAbout, Me, MintedKey, NewEntity, NewKey, NewPrincipal
-from suanlian.services import parties
+from suanlian.model.party import (
+    Caller,
+    Entity,
+    Erasure,
+    Farewell,
+    KeyAbout,
+    Me,
+    MintedKey,
+    NewEntity,
+    NewKey,
+    NewPrincipal,
+)
+from suanlian.services import allowance, erasing, parties
 from suanlian.services.entities import shown
 
 router = APIRouter(prefix="/v1", tags=["parties"])
@@ -31,7 +42,14 @@ def claim(hub: TheHub, body: Claim) -> MintedKey:
 def me(hub: TheHub, caller: Annotated[Caller, Depends(may("me.read"))]) -> Me:
     """Who the key belongs to, and what it opens until when."""
     with hub.reading(caller) as unit:
-        return parties.me(unit, caller)
+        mine = parties.me(unit, caller)
+        return mine.model_copy(update={"allowance": allowance.of(unit, caller, hub.bounds.free)})
+
+
+@router.post("/me/erase", status_code=202)
+def erase(hub: TheHub, body: Farewell, caller: Annotated[Caller, Depends(may("account.erase"))]) -> Erasure:
+    """Erase the caller: shut out at once; what they ran is ended, then all that tells who they were goes."""
+    return write(hub, caller, lambda unit: erasing.ask(unit, caller, body.name))
 
 
 @router.get("/keys")

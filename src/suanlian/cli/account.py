@@ -1,19 +1,24 @@
-"""One's own account: by which sign-in one comes in."""
+"""One's own account: by which sign-in one comes in, who comes in besides, and how one leaves."""
 
-from typing import Annotated
+from decimal import Decimal
+from itertools import islice
+from typing import Annotated, Final
 
 import typer
 
 from suanlian.cli.device import offered, tokens_of
 from suanlian.cli.output import AsJson, print_json, record, remark, say
 from suanlian.cli.session import open_hub
-from suanlian.cli.shown import when
+from suanlian.cli.shown import money, when
 from suanlian.i18n import _
 from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
-from suanlian.model.party import Role
+from suanlian.model.party import Me, Role
 from suanlian.model.sign_in import NewInvitation
+from suanlian.sdk.client import Client
+from suanlian.settings import PersonSettings
 
 commands = nouns()
+_LOOKED_AT: Final = 5000
 _account = nouns()
 commands.add_typer(
     _account,
@@ -22,7 +27,7 @@ commands.add_typer(
     options_metavar=OPTIONS,
     subcommand_metavar=COMMAND,
     no_args_is_help=True,
-    help=N_("Your own account: invite, link."),
+    help=N_("Your own account: invite, link, erase."),
 )
 
 
@@ -37,6 +42,42 @@ def _link(as_json: AsJson = False) -> None:
         print_json({"linked": True})
     else:
         say(_("Linked: `suanlian login --oidc` brings you here."))
+
+
+@_account.command(
+    "erase", cls=Command, options_metavar=OPTIONS, help=N_("Erase yourself here, with all that your jobs were.")
+)
+def _erase(
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help=N_("Your name here, to mean it; else it is asked for."))
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        me = hub.parties.me()
+        if name is None:
+            _warn(hub, me)
+            name = str(typer.prompt(_("Your name here, to go on"))).strip()
+        made = hub.parties.erase(name)
+    PersonSettings().login_file.unlink(missing_ok=True)
+    if as_json:
+        print_json(made.model_dump(mode="json"))
+    else:
+        say(_("You are shut out now. The rest goes as soon as what ran has ended."))
+
+
+def _warn(hub: Client, me: Me) -> None:
+    running = sum(1 for job in islice(hub.jobs.list(), _LOOKED_AT) if job.ended_at is None)
+    owed = sum(((c.payable or c.cost).amount for c in hub.jobs.charges(None)), Decimal(0))
+    remark(_("You are {name} of {entity}.").format(name=me.name, entity=me.entity))
+    remark(_("Jobs that have not ended: {n}. They are cancelled.").format(n=running))
+    remark(_("Charges in all: {sum}. They stay owed.").format(sum=money(owed)))
+    remark(
+        _("Gone: name, sign-ins, keys; and where the account is yours alone, uploads, logs, outputs, what jobs were.")
+    )
+    remark(
+        _("Kept: ids, times and amounts of usage and charges, the journal of acts with the addresses they came from.")
+    )
 
 
 @_account.command(

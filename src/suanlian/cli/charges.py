@@ -36,6 +36,7 @@ def _charges(
             (_("Quantity"), lambda charge: f"{charge.quantity} {UNIT[charge.kind]}-h"),
             (_("Price"), lambda charge: f"{charge.rate} {charge.cost.currency}/{UNIT[charge.kind]}-h"),
             (_("Cost"), lambda charge: charge.cost.shown()),
+            (_("You owe"), lambda charge: (charge.payable or charge.cost).shown()),
             (_("Offer"), lambda charge: f"{charge.offer.name} v{charge.offer.version}"),
             ("", lambda charge: marked(charge.simulated)),
         ],
@@ -48,7 +49,7 @@ def _charges(
 def _sums(charges: list[Charge]) -> None:
     """Real and simulated are never added up."""
     for simulated, text in ((False, _("Sum: {sum}")), (True, _("Sum, simulated: {sum}"))):
-        costs = [charge.cost for charge in charges if charge.simulated is simulated]
+        costs = [charge.payable or charge.cost for charge in charges if charge.simulated is simulated]
         if costs:
             total = sum((cost.amount for cost in costs), Decimal(0))
             remark(text.format(sum=Money(amount=total, currency=costs[0].currency).shown()))

@@ -22,6 +22,7 @@ _QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
 
 MEANINGS: Final[Mapping[str, str]] = {
+    "allowance_exceeded": N_("More was asked for than is left of what is free."),
     "already_done": N_("The act was done before and cannot be done again."),
     "audit_broken": N_("The records of the audit log are not whole."),
     "audit_forked": N_("The audit log does not continue the one that is known."),
@@ -32,9 +33,9 @@ MEANINGS: Final[Mapping[str, str]] = {
     "checksum_mismatch": N_("The bytes do not have the checksum that was stated."),
     "content_type_unsupported": N_("The route takes application/json only."),
     "control_character": N_("A text carries a control character."),
+    "countersignature_forged": N_("The hub in charge did not sign that it registered this descriptor."),
     "credit_code_invalid": N_("The unified social credit code is malformed or its check character is wrong."),
     "credit_code_taken": N_("Another entity has this unified social credit code."),
-    "countersignature_forged": N_("The hub in charge did not sign that it registered this descriptor."),
     "descriptor_forged": N_("The descriptor is not signed by the platform's key, or speaks for another."),
     "descriptor_stale": N_("The descriptor does not follow the last one that was registered, or is too old."),
     "digest_mismatch": N_("The body does not have the digest that was signed."),
@@ -76,6 +77,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "no_such_secret": N_("The account has no secret of this name."),
     "not_found": N_("There is nothing here that the caller may see."),
     "not_over_loopback": N_("Without TLS the address must be a loopback address."),
+    "nothing_to_verify": N_("The platform claims nothing that probes can put to the test."),
     "own_entity": N_("Nobody decides on the entity that they belong to."),
     "own_platform": N_("Nobody decides on a platform of the entity that they belong to."),
     "owner_refuses": N_("The platform's owner does not admit the job."),
@@ -106,7 +108,6 @@ MEANINGS: Final[Mapping[str, str]] = {
     "signature_replayed": N_("The signed call was seen before."),
     "state_conflict": N_("The thing is in a state in which this cannot be done."),
     "status_forged": N_("The status is not signed by the hub in charge."),
-    "token_of_another_connector": N_("The join token is bound to another connector's name."),
     "token_algorithm": N_("The token is signed by an algorithm that is not taken."),
     "token_audience": N_("The token is for another application."),
     "token_expired": N_("The token's time is over."),
@@ -115,11 +116,13 @@ MEANINGS: Final[Mapping[str, str]] = {
     "token_malformed": N_("The token cannot be read."),
     "token_nonce": N_("The token is of another sign-in."),
     "token_not_yet": N_("The token's time lies ahead."),
+    "token_of_another_connector": N_("The join token is bound to another connector's name."),
     "token_replayed": N_("The token was used before."),
     "token_signature": N_("The issuer's key did not sign the token."),
     "token_unsigned": N_("The token is not signed."),
     "unauthenticated": N_("The API key is missing, unknown, expired or revoked."),
     "usage_conflict": N_("A usage segment contradicts one that was recorded before."),
+    "verification_limit": N_("The claim had all its runs for now."),
 }
 """`suanlian.model.errors.CODES`, marked for translation: a hub's own words are English only."""
 

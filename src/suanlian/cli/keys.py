@@ -8,11 +8,11 @@ import typer
 from suanlian.cli.arguments import ScopeOptions
 from suanlian.cli.output import AsJson, listing, print_json, record, remark, say
 from suanlian.cli.session import open_hub
-from suanlian.cli.shown import when
+from suanlian.cli.shown import allowance_text, when
 from suanlian.i18n import _
 from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.model.errors import InvalidError
-from suanlian.model.party import KeyAbout, NewKey
+from suanlian.model.party import Allowance, KeyAbout, NewKey
 from suanlian.model.reading import read
 
 commands = nouns()
@@ -55,7 +55,7 @@ def _whoami(as_json: AsJson = False) -> None:
         (_("Role"), me.role),
         (_("Entity"), me.entity),
     ]
-    record(me, [*fields, *_shown(me.key)], as_json=as_json)
+    record(me, [*fields, *_shown(me.key), *_left(me.allowance)], as_json=as_json)
 
 
 def _shown(key: KeyAbout | None) -> list[tuple[str, object]]:
@@ -66,6 +66,13 @@ def _shown(key: KeyAbout | None) -> list[tuple[str, object]]:
         (_("Scopes"), ", ".join(key.scopes)),
         (_("Holds until"), when(key.expires_at)),
     ]
+
+
+def _left(allowance: Allowance | None) -> list[tuple[str, object]]:
+    """What somebody whom nobody has checked has left; told together with whom to ask."""
+    if allowance is None:
+        return []
+    return [(_("Free, core-hours"), allowance_text(allowance)), (_("Not checked"), _("ask an operator of the hub"))]
 
 
 @_key.command("add", cls=Command, options_metavar=OPTIONS, help=N_("Mint a further key of your own."))

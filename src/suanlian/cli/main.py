@@ -60,7 +60,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "verification": ("capabilities", N_("Show how a platform's claims were put to the test, or do it once more.")),
     "principal": ("parties", N_("Those who call: add.")),
-    "account": ("account", N_("Your own account: invite, link.")),
+    "account": ("account", N_("Your own account: invite, link, erase.")),
     "whoami": ("keys", N_("Tell who you are here, with which key.")),
     "keys": ("keys", N_("List your API keys.")),
     "key": ("keys", N_("Your API keys: add, revoke.")),

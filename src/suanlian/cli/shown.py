@@ -6,6 +6,7 @@ from decimal import Decimal
 from suanlian.i18n import _
 from suanlian.model.levels import DataLevel
 from suanlian.model.money import Money
+from suanlian.model.party import Allowance
 from suanlian.model.quantity import Resources, shown
 
 
@@ -27,6 +28,13 @@ def money(amount: Decimal | None) -> str:
 def resources(amount: Resources) -> str:
     """Each kind that is not zero, with its unit."""
     return ", ".join(f"{kind} {shown(kind, base)}" for kind, base in amount.base().items() if base)
+
+
+def allowance_text(allowance: Allowance) -> str:
+    """What is left of the free allowance, as a sum."""
+    return _("{left} left of {all}: {used} used, {reserved} reserved").format(
+        left=allowance.left, all=allowance.core_hours, used=allowance.used, reserved=allowance.reserved
+    )
 
 
 def marked(simulated: bool) -> str:

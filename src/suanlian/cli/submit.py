@@ -8,7 +8,7 @@ import typer
 from suanlian.cli.jobs import job_fields
 from suanlian.cli.output import AsJson, record, remark
 from suanlian.cli.session import open_hub
-from suanlian.cli.shown import data_level
+from suanlian.cli.shown import allowance_text, data_level
 from suanlian.cli.specfile import load
 from suanlian.cli.waiting import Progress, waits_because
 from suanlian.cli.why import tell
@@ -72,7 +72,10 @@ def _estimate(file: SpecFile, settings: Settings = None, as_json: AsJson = False
         # nothing is uploaded: an estimate needs only the digests
         spec = load(file, settings or [], len)
         explanation = hub.jobs.estimate(spec)
+        allowance = None if as_json else hub.parties.me().allowance
     if not as_json:
         remark(_("Data level: {level}").format(level=data_level(spec.wants.data_level)))
+        if allowance is not None:
+            remark(_("Free, core-hours: {sum}").format(sum=allowance_text(allowance)))
         remark(_("An estimate for one task, as things stand now:"))
     tell(explanation, as_json=as_json)

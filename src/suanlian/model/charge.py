@@ -1,5 +1,7 @@
 """What is owed for a usage segment: one charge a resource, each line a product that anybody can work out again."""
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from suanlian.model.base import Utc, Value
@@ -7,6 +9,14 @@ from suanlian.model.ids import AccountId, AttemptId, JobId, PlatformId, ProjectI
 from suanlian.model.money import Amount, Money, Price
 from suanlian.model.quantity import ResourceKind
 from suanlian.model.version import VersionRef
+
+
+class Payer(StrEnum):
+    """Who owes a charge to the platform."""
+
+    ACCOUNT = "account"
+    HUB = "hub"
+    """The hub itself: the job ran within the free allowance."""
 
 
 class Charge(Value):
@@ -25,6 +35,9 @@ class Charge(Value):
     cost: Money
     offer: VersionRef
     simulated: bool
+    free: bool = False
+    payer: Payer = Payer.ACCOUNT
+    payable: Money | None = Field(default=None, description="what the account owes of the cost")
     started_at: Utc
     ended_at: Utc
     written_at: Utc

@@ -18,6 +18,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 CODES: Final[Mapping[str, str]] = {
+    "allowance_exceeded": "More was asked for than is left of what is free.",
     "already_done": "The act was done before and cannot be done again.",
     "audit_broken": "The records of the audit log are not whole.",
     "audit_forked": "The audit log does not continue the one that is known.",

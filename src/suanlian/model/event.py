@@ -12,6 +12,8 @@ class EventType(StrEnum):
     """Every kind of event. Which worker follows which stands in ARCHITECTURE.md; a test holds it against the code."""
 
     ENTITY_REGISTERED = "entity.registered"
+    ACCOUNT_ERASING = "account.erasing"
+    ACCOUNT_ERASED = "account.erased"
     ENTITY_CHANGED = "entity.changed"
     ENTITY_CHECKED = "entity.checked"
     ENTITY_REFUSED = "entity.refused"

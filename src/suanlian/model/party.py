@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeA
 
 from suanlian.model.base import LongText, Name, ProvinceRegion, Text, Utc, Value, Wire
 from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
+from suanlian.model.money import Amount
 
 MAX_KEY_DAYS: Final = 3650
 
@@ -232,6 +233,15 @@ class Principal(Value):
     account_id: AccountId
 
 
+class Allowance(Wire):
+    """Core-hours that an entity which nobody has checked may use for nothing, and what became of them."""
+
+    core_hours: Amount
+    used: Amount
+    reserved: Amount
+    left: Amount
+
+
 class Me(Principal):
     """Who calls, for which entity, and with which key."""
 
@@ -239,6 +249,20 @@ class Me(Principal):
 
     entity: str = ""
     key: KeyAbout | None = None
+    allowance: Allowance | None = None
+
+
+class Farewell(Value):
+    """Who wants to be erased says their own name here, to mean it."""
+
+    name: Name
+
+
+class Erasure(Wire):
+    """An erasure that began. ``whole``: with the account and all its jobs; else the principal alone."""
+
+    asked_at: Utc
+    whole: bool
 
 
 class Caller(Value):
@@ -254,6 +278,8 @@ class Caller(Value):
     source: str = ""
     key_prefix: str = ""
     scopes: frozenset[Scope] = frozenset()
+    checked: bool = False
+    """Whether an operator has checked the caller's entity, and the check holds today."""
     sees_all: bool = False
     """Whether what is asked for reaches what belongs to others. The policy says so, action by action, at the door."""
 

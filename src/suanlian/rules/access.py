@@ -119,6 +119,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "principal.register": Rule(reads=False, grants=_OPERATOR),
     "identity.list": Rule(reads=True, grants=_EACH_OWN),
     "identity.link": Rule(reads=False, grants=_EACH_OWN),
+    # operators and supervisors are let out by an operator
+    "account.erase": Rule(reads=False, grants={**_BUYER, **_PROVIDER}),
     "entity.invite": Rule(reads=False, grants={**_BUYER, **_PROVIDER}),
     "key.list": Rule(reads=True, grants=_EACH_OWN),
     "key.mint": Rule(reads=False, grants=_EACH_OWN),

@@ -10,11 +10,11 @@ from suanlian.model.party import Scope
 from suanlian.rules.access import ACTIONS, Access, Rule
 
 SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
-    Scope.JOBS: frozenset({"job", "object", "charge", "secret"}),
-    Scope.PLATFORMS: frozenset({"platform", "offer"}),
+    Scope.JOBS: frozenset({"job", "object", "charge", "secret", "identifier.resolve-job"}),
+    Scope.PLATFORMS: frozenset({"platform", "offer", "transfer"}),
     Scope.KEYS: frozenset({"key", "identity"}),
 }
-"""Which subjects a scope opens; an action's subject stands before its dot. What no scope names needs ``admin``."""
+"""Which subjects (what stands before an action's dot) and actions a scope opens. What none names needs ``admin``."""
 
 _EVERY_KEY: Final = frozenset({"me"})
 
@@ -22,7 +22,7 @@ _EVERY_KEY: Final = frozenset({"me"})
 def needed(action: str) -> Scope:
     """The scope that opens ``action``, besides ``all`` and, where it only reads, ``read``."""
     subject = action.partition(".")[0]
-    return next((scope for scope, subjects in SUBJECTS.items() if subject in subjects), Scope.ADMIN)
+    return next((scope for scope, named in SUBJECTS.items() if subject in named or action in named), Scope.ADMIN)
 
 
 def opens(scopes: Collection[Scope], action: str) -> bool:

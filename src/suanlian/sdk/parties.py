@@ -8,6 +8,8 @@ from suanlian.model.party import (
     Decision,
     Entity,
     EntityChange,
+    Erasure,
+    Farewell,
     KeyAbout,
     Me,
     MintedKey,
@@ -87,6 +89,11 @@ class Parties:
         """Let somebody in; the key is shown this once (operator)."""
         content = principal.model_dump_json().encode()
         return self._transport.act(MintedKey, "/v1/principals", content, repeatable=False)
+
+    def erase(self, name: str) -> Erasure:
+        """Erase the caller, whose name here this is. Raises InvalidError, ConflictError."""
+        content = Farewell(name=name).model_dump_json().encode()
+        return self._transport.act(Erasure, "/v1/me/erase", content, repeatable=False)
 
     def revoke_key(self, prefix: str) -> None:
         """Make an own key worthless at once, or anybody's (operator). Raises NotFoundError the second time."""

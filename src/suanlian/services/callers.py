@@ -8,9 +8,10 @@ from suanlian.crypto.apikeys import TokenKind, matches, split
 from suanlian.crypto.errors import TokenError
 from suanlian.model.errors import UnauthenticatedError
 from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
-from suanlian.model.party import Caller, Role, Scope
+from suanlian.model.party import Caller, Role, Scope, Standing
 from suanlian.services.ports import Secrets
 from suanlian.store import parties, platforms
+from suanlian.store.gates import standing_of
 from suanlian.store.unit import Row, Unit
 
 _TODO: Final = "Send 'Authorization: Bearer sl_...' with a key that is valid here; an operator mints one."
@@ -43,6 +44,7 @@ def caller_of(unit: Unit, key: str, secrets: Secrets) -> KnownCaller:
         account_id=AccountId(row["account_id"]),
         project_id=ProjectId(row["project_id"]),
         key_prefix=row["prefix"],
+        checked=standing_of(unit, parties.entity_of(unit, row["entity_id"])) is Standing.CHECKED,
         scopes=frozenset(Scope(name) for name in row["scopes"].split()),
     )
     return KnownCaller(caller, row["expires_at"])

@@ -11,7 +11,7 @@ from suanlian.model.ids import AttemptId
 from suanlian.model.job import MAX_INLINE_BYTES, JobSpec
 from suanlian.model.party import Caller
 from suanlian.model.protocol import MAX_LOG_BYTES, LogCall, ObjectCall, OutputCall
-from suanlian.store import attempts, files, jobs
+from suanlian.store import attempts, erasing, files, jobs
 from suanlian.store.unit import Row, Unit
 
 _LOG_BYTES: Final = 17 * 1024 * 1024
@@ -49,6 +49,9 @@ def _attempt_of(unit: Unit, connector_id: str, attempt_id: str, token: int) -> R
     if row is None or row["connector_id"] != connector_id or row["token"] != token:
         wrong = "This connector has no such attempt, or its token is not the current one."
         raise ConflictError("report_stale", wrong, todo="Poll, and do what the hub wishes now.", field="attempt_id")
+    if row["ended_at"] is not None and erasing.is_erased(unit, row["account_id"]):
+        wrong = "The account of this attempt was erased: nothing of it is taken any more."
+        raise ConflictError("report_stale", wrong, todo="Forget the attempt.", field="attempt_id")
     return row
 
 

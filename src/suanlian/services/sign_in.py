@@ -200,6 +200,9 @@ def invite(unit: Unit, secrets: Secrets, caller: Caller, new: NewInvitation) -> 
     if entity is None or new.role is not caller.role:
         wrong = f"You are here as {caller.role.value}: you invite as that and nothing else."
         raise ForbiddenError("forbidden", wrong, todo="Ask an operator for a principal of another role.")
+    if entity["kind"] == EntityKind.PERSON:
+        wrong = "A person's account is theirs alone."
+        raise ForbiddenError("forbidden", wrong, todo="Ask an operator to register your legal person.")
     token = mint(TokenKind.INVITATION, secrets.random_bytes)
     expires_at = unit.now + timedelta(days=new.valid_days)
     row = {"prefix": token.prefix, "hash": keyed_hash(token.text, secrets.pepper), "entity_id": entity["id"]}

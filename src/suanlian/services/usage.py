@@ -1,12 +1,13 @@
 """Usage as it comes in, signed; and the charges that are made of it."""
 
+from decimal import Decimal
 from typing import Any
 
 from suanlian.crypto.canonical import digest
 from suanlian.crypto.documents import verify_document
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.keys import PublicKey
-from suanlian.model.charge import Charge
+from suanlian.model.charge import Charge, Payer
 from suanlian.model.errors import InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, new_id
@@ -19,7 +20,7 @@ from suanlian.model.usage import USAGE_TYPE, UsageCorrection, UsageSegment
 from suanlian.model.version import Subject, VersionRef
 from suanlian.rules.pricing import Line, charge_lines, corrected, lines_for
 from suanlian.rules.usage import Bounds, accept
-from suanlian.store import attempts, jobs, published, usage
+from suanlian.store import allowance, attempts, jobs, published, usage
 from suanlian.store.unit import Row, Unit
 
 
@@ -114,7 +115,7 @@ def _charge_rows(
 ) -> list[Row]:
     offer = _offer(unit, row)
     shared: dict[str, Any] = {
-        **{name: row[name] for name in ("account_id", "project_id", "platform_id", "job_id", "simulated")},
+        **{name: row[name] for name in ("account_id", "project_id", "platform_id", "job_id", "simulated", "free")},
         "attempt_id": segment.attempt_id,
         "sequence": segment.sequence,
         "correction_id": correction_id,
@@ -186,7 +187,8 @@ def _rating_row(unit: Unit, attempt: Row) -> Row:
     if assignment is None or job is None:
         raise NotFoundError("not_found", "The attempt has no assignment.")
     offer = {name: assignment[name] for name in ("offer_id", "offer_version")}
-    return {**dict(attempt), **offer, "project_id": job["project_id"]}
+    is_free = allowance.is_free(unit, attempt["job_id"])
+    return {**dict(attempt), **offer, "project_id": job["project_id"], "free": is_free}
 
 
 def _difference(
@@ -223,10 +225,13 @@ def charges_of(unit: Unit, caller: Caller, *, job: str | None, before: str, limi
 
 
 def _charge(row: Row) -> Charge:
-    columns = [name for name in Charge.model_fields if name not in ("cost", "offer")]
+    columns = [name for name in Charge.model_fields if name not in ("cost", "offer", "payer", "payable")]
     offer = VersionRef(subject=Subject.OFFER, id=row["offer_id"], version=row["offer_version"], name=row["offer_name"])
     cost = Money(amount=row["cost"], currency=Currency(row["currency"]))
-    return Charge(**{name: row[name] for name in columns}, cost=cost, offer=offer)
+    payer = Payer.HUB if row["free"] else Payer.ACCOUNT
+    payable = Money(amount=Decimal(0), currency=cost.currency) if row["free"] else cost
+    told: dict[str, Any] = {"cost": cost, "offer": offer, "payer": payer, "payable": payable}
+    return Charge(**{name: row[name] for name in columns}, **told)
 
 
 def any_unrated(unit: Unit) -> bool:

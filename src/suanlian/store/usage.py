@@ -44,9 +44,11 @@ def unrated(unit: Unit, limit: int) -> Sequence[Row]:
     query = (
         select(t.usage_segment, t.attempt.c.job_id, t.attempt.c.platform_id, t.attempt.c.simulated)
         .add_columns(t.assignment.c.offer_id, t.assignment.c.offer_version, t.job.c.account_id, t.job.c.project_id)
+        .add_columns(t.free_job.c.job_id.is_not(None).label("free"))
         .join(t.attempt, t.attempt.c.id == t.usage_segment.c.attempt_id)
         .join(t.assignment, t.assignment.c.attempt_id == t.attempt.c.id)
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
+        .join(t.free_job, t.free_job.c.job_id == t.job.c.id, isouter=True)
         .where(t.usage_segment.c.rated_at.is_(None))
         .order_by(t.usage_segment.c.received_at)
         .limit(limit)

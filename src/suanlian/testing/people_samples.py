@@ -211,7 +211,8 @@ KEY: Final[Document] = {
     "expires_at": LATER,
     "revoked_at": None,
 }
-ME: Final[Document] = {**PRINCIPAL, "entity": "anhui", "key": KEY}
+LEFT: Final[Document] = {"core_hours": "10", "used": "2.5", "reserved": "1", "left": "6.5"}
+ME: Final[Document] = {**PRINCIPAL, "entity": "anhui", "key": KEY, "allowance": LEFT}
 INVITATION: Final[Document] = {"link": "iv_1", "entity": "anhui", "role": "buyer", "expires_at": LATER}
 MINTED: Final[Document] = {"principal": PRINCIPAL, "key": "sl_abc_def", "expires_at": LATER}
 ENTITY: Final[Document] = {

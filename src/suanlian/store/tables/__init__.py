@@ -3,8 +3,10 @@
 Owned rows carry account and project. Published things are append-only versions. The capacity book keeps history.
 """
 
+from suanlian.store.tables.allowance import free_job
 from suanlian.store.tables.audit import audit_head, audit_leaf, audit_receipt, audit_witness
 from suanlian.store.tables.base import metadata
+from suanlian.store.tables.erasing import erasure
 from suanlian.store.tables.files import log_chunk, object_, output
 from suanlian.store.tables.identifiers import (
     descriptor,
@@ -54,7 +56,9 @@ __all__ = [
     "delegation_issued",
     "descriptor",
     "entity",
+    "erasure",
     "event",
+    "free_job",
     "hub_key",
     "idempotency",
     "identifier_act",

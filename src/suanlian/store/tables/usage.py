@@ -10,6 +10,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from suanlian.store.columns import Document, Exact, Id, Label, Micros, Moment
@@ -81,6 +82,8 @@ charge = Table(
     Column("offer_version", Integer, nullable=False),
     Column("offer_name", Label, nullable=False),
     Column("simulated", Boolean, nullable=False),
+    # of a job within the free allowance: the hub pays it, not the account
+    Column("free", Boolean, nullable=False, server_default=false()),
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment, nullable=False),
     Column("written_at", Moment, nullable=False),
