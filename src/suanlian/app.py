@@ -18,6 +18,7 @@ from suanlian.api import (
     audit,
     capabilities,
     catalogue,
+    conformance,
     connector,
     entities,
     errors,
@@ -38,6 +39,7 @@ from suanlian.api.deps import Bounds
 from suanlian.api.deps import Hub as Hub  # noqa: PLC0414 - commands know the hub by this room alone
 from suanlian.api.known import Known
 from suanlian.api.limits import Limits
+from suanlian.conformance.suite import Suite
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.errors import ConflictError, InvalidError
@@ -60,6 +62,7 @@ from suanlian.store.unit import Row, Unit
 from suanlian.store.wakeups import Wakeups
 from suanlian.store.writer import Writer
 from suanlian.workers.audit import Auditor
+from suanlian.workers.conformance import Conformance
 from suanlian.workers.erase import Eraser
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.onboard import Onboarder
@@ -253,6 +256,7 @@ def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
         Onboarder(tools, writer),
         Placer(tools, writer, hub.bounds.data.levels),
         Rater(tools, writer),
+        Conformance(tools, writer, node_now, Suite),
         Uplink(tools, writer, above),
         Sweeper(tools, writer),
         Eraser(tools, writer),
@@ -290,6 +294,7 @@ def make_app(running: Running) -> FastAPI:
         entities,
         sign_in,
         platforms,
+        conformance,
         onboarding,
         sites,
         catalogue,

@@ -25,6 +25,7 @@ from suanlian.agent.journal import SentJournal
 from suanlian.agent.loops import Rounds
 from suanlian.agent.measuring import install as install_measure
 from suanlian.agent.rotation import install as install_rotation
+from suanlian.agent.selftest_command import install as install_selftest
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.keys import PublicKey
 from suanlian.drivers.contract import DriverError
@@ -146,6 +147,7 @@ def sent_command(
         typer.echo(line)
 
 
+install_selftest(app)
 owner_commands.install(app)
 install_measure(app)
 install_rotation(app)

@@ -37,6 +37,7 @@ from suanlian.model.protocol import (
 from suanlian.model.report import ReportUpCall
 from suanlian.services import (
     catalogue,
+    conformance,
     enrolling,
     files,
     lineage,
@@ -82,11 +83,16 @@ async def poll(request: Request, body: RawBody) -> Response:
         return ongoing.refuse(None, error)
     try:
         call = ongoing.call(PollCall)
-        await run_in_threadpool(ongoing.write, verified, lambda unit: progress.heard(unit, verified.keyid))
+        await run_in_threadpool(ongoing.write, verified, lambda unit: _heard(unit, verified, call))
         answer = await _news(ongoing, verified, call)
     except SuanlianError as error:
         return ongoing.refuse(verified, error)
     return await run_in_threadpool(ongoing.answer, verified, answer)
+
+
+def _heard(unit: Unit, verified: VerifiedSignature, call: PollCall) -> None:
+    progress.heard(unit, verified.keyid)
+    conformance.asked(unit, verified.keyid, call.revision)
 
 
 async def _news(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) -> PollAnswer:
@@ -105,9 +111,18 @@ def _wished(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) -> P
     with ongoing.hub.reading() as unit:
         revision, more, instructions = progress.wished(unit, verified.keyid, call.revision)
         untold = progress.untold(unit, instructions)
+        wrong = conformance.wrong_answer(unit, verified.keyid, brings=bool(instructions))
     if untold:  # durably before it is answered: nobody gains time by asking again
         ongoing.hub.writer.run(lambda unit: progress.tell(unit, untold), source=f"connector {verified.keyid}")
-    return PollAnswer(**frame(ongoing, verified), revision=revision, more=more, instructions=instructions)
+    answer = PollAnswer(**frame(ongoing, verified), revision=revision, more=more, instructions=instructions)
+    return answer if wrong is None else _wrongly(ongoing, answer, wrong)
+
+
+def _wrongly(ongoing: Exchange, answer: PollAnswer, wrong: conformance.WrongAnswer) -> PollAnswer:
+    """The answer as a conformance run wants it told, this once."""
+    ongoing.hub.writer.run(lambda unit: conformance.told(unit, wrong.id, answer.revision), source="conformance")
+    said = {"instructions": (*answer.instructions, *wrong.instructions)}
+    return answer.model_copy(update=said if wrong.protocol is None else {"protocol": wrong.protocol})
 
 
 @router.post("/report", dependencies=[Depends(Signed("connector.report"))], openapi_extra=body_of(ReportCall))

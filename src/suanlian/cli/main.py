@@ -43,6 +43,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "charges": ("charges", N_("Show what jobs cost.")),
     "platforms": ("platforms", N_("List platforms.")),
     "platform": ("platforms", N_("One platform: apply, come in step by step, show, connectors.")),
+    "conformance": ("conformance", N_("Show what the newest conformance runs of a platform found, or run it.")),
     "sites": ("catalogue", N_("List the places of platforms.")),
     "site": ("sites", N_("One place of a platform: check, checks.")),
     "flavors": ("catalogue", N_("List the kinds of nodes.")),

@@ -21,7 +21,7 @@ from typer.exceptions import TyperException
 
 from suanlian import __version__
 from suanlian.app import Running, alone, assemble, make_app, make_secrets, prepare_store
-from suanlian.commands import audit
+from suanlian.commands import audit, conformance
 from suanlian.commands.home import HomeOption, made_hub, settings_of
 from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
 from suanlian.commands.keys import RecoveryOut, hand_out, tell_recovery
@@ -228,6 +228,7 @@ def status(home: HomeOption = None) -> None:
         running.stop_unstarted()
 
 
+conformance.install(app)
 audit.install(app)
 
 

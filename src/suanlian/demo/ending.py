@@ -11,6 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from suanlian import __version__
+from suanlian.demo.audited import audited
+from suanlian.demo.joined import joined
 from suanlian.demo.options import Options
 from suanlian.demo.page import page
 from suanlian.demo.play import Play, Stage, cores
@@ -64,6 +66,10 @@ def show_ending(ending: Ending) -> int:
             soft_wrap=True,
             highlight=False,
         )
+    told = _("Audit log: {rows} rows hold, {above} of them under a head that the national hub keeps.")
+    edit = _("In a copy of it one field was edited: the check named row {edited}.")
+    text = f"{told} {edit}".format(rows=report.audit.rows, above=report.audit.rows_above, edited=report.audit.found_row)
+    console.print(text, soft_wrap=True, highlight=False)
     _say_where(console, report, out)
     return 0 if report.verified else 1
 
@@ -88,6 +94,7 @@ def report_of(ending: Ending) -> DemoReport:
         supervision=supervision,
         receipts=receipts,
         resolved=tuple(_resolved(stage, jobs, platforms)),
+        audit=audited(ending.play.fleet, stage.delta, ending.play.root),
         pictures=tuple(_pictures(watch.found.values())),
         verified=not between and all(job.verified for job in jobs),
         failures=between,
@@ -128,6 +135,7 @@ def _platforms(operator: Client) -> tuple[PlatformRecord, ...]:
             title=platform.title,
             title_zh=platform.title_zh,
             public_id=platform.public_id,
+            joined=joined(operator, platform),
             shares=tuple(
                 ShareRecord(
                     share=item.body,

@@ -3,25 +3,33 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from suanlian.demo.agentfile import Setting, agent_toml
+from suanlian.demo.entities import DELTA_OWNER, SUPERVISION, entity
 from suanlian.demo.processes import Fleet, Running, free_port, program
+from suanlian.demo.states import state_name
 from suanlian.demo.trouble import Trouble
 from suanlian.demo.world import BUYERS, DELTA, DELTA_LABEL, NATIONAL, PlatformPlan
 from suanlian.i18n import _
 from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import PlatformId
-from suanlian.model.party import Decision, NewEntity, NewPrincipal, Role
+from suanlian.model.party import Decision, NewPrincipal, Role
 from suanlian.model.platform import NewPlatform, PlatformKind, PlatformState
 from suanlian.sdk.client import Client
 
 _LOOK_S: Final = 0.1
 _UP_S: Final = 40
+_PROBE_S: Final = "2"
+"""So long a probe of a verification is to take here; five platforms share this machine, so they are probed in turn."""
+_STEP_S: Final = 0.3
+_LIVE_S: Final = 120
 _OPERATING: Final = "operations"
+_SECOND: Final = "second-operator"
+_WHY: Final = Decision(why="demonstration: the papers were looked at")
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,15 @@ class HubPlan:
 
 @dataclass(frozen=True)
 class Hub:
-    """A hub that runs, and its operator's key."""
+    """A hub that runs, and the keys of its two operators: what matters takes both."""
 
     name: str
     url: str
     prefix: str
     public_key: str
     operator: str
+    second: str
+    home: Path
 
     def client(self, key: str | None = None) -> Client:
         """A door to it, the operator's unless another key is given."""
@@ -68,16 +78,16 @@ def lower_hub(fleet: Fleet, plan: HubPlan, above: Hub, origins: Sequence[str]) -
 
     ``origins``: addresses that are not public and that job inputs may come from nevertheless.
     """
-    owner = f"{plan.name}-hub"
     application = NewPlatform(
         name=plan.name, title="Yangtze River Delta hub", title_zh="长三角枢纽", kind=PlatformKind.HUB, label=DELTA_LABEL
     )
-    token, _key = _let_in(above, owner, application)
+    token, _key = _let_in(above, DELTA_OWNER, application)
     upward = ["--upstream", f"{above.url}#{above.public_key}", "--join-token", token]
     hub = open_hub(fleet, plan, _begin_hub(fleet, plan, upward), origins)
     if not hub.prefix.startswith("CN."):
         wrong = _("The hub {name} got the prefix {prefix} and not one from above.")
         raise Trouble(wrong.format(name=hub.name, prefix=hub.prefix), _("See the log of the national hub."))
+    go_live(above, plan.name)
     return hub
 
 
@@ -92,12 +102,15 @@ def open_hub(fleet: Fleet, plan: HubPlan, made: Running, origins: Sequence[str] 
     if told["warning"]:
         raise Trouble(_("The hub {name}: {why}").format(name=plan.name, why=told["warning"]))
     listen = ["--home", str(plan.home), "--host", "127.0.0.1", "--port", str(plan.port)]
-    env = {"SUANLIAN_INPUT_ORIGINS": json.dumps(list(origins))}
+    env = {"SUANLIAN_INPUT_ORIGINS": json.dumps(list(origins)), "SUANLIAN_PROBE_SECONDS": _PROBE_S}
     fleet.start(plan.name, [*program("suanlian-hub"), "serve", *listen], env)
     _await_answer(fleet, plan)
     with Client(plan.url) as door:
         operator = door.parties.claim(told["link"]).key
-    return Hub(plan.name, plan.url, told["prefix"], told["public_key"], operator)
+        with Client(plan.url, operator) as first:
+            invited = first.parties.invite(_SECOND, _WHY)
+        second = door.parties.claim(invited.link, _SECOND).key
+    return Hub(plan.name, plan.url, told["prefix"], told["public_key"], operator, second, plan.home)
 
 
 def _await_answer(fleet: Fleet, plan: HubPlan) -> None:
@@ -116,15 +129,30 @@ def _await_answer(fleet: Fleet, plan: HubPlan) -> None:
                 return
 
 
-def _let_in(hub: Hub, owner: str, application: NewPlatform) -> tuple[str, str]:
-    """Register the owner, apply with the owner's key, approve as operator; the join token and the owner's key."""
+def let_in(hub: Hub, name: str, role: Role) -> str:
+    """Register an entity, check who it is, and let somebody of it in; the key."""
     with hub.client() as operator:
-        operator.parties.add_entity(NewEntity(name=owner))
-        minted = operator.parties.add_principal(NewPrincipal(name=_OPERATING, role=Role.PROVIDER, entity=owner))
-        with hub.client(minted.key) as provider:
-            provider.platforms.apply(application)
-        operator.platforms.check_documents(application.name, Decision(why="demonstration"))
-        return operator.platforms.tokens(application.name).tokens[0].join_token, minted.key
+        operator.parties.add_entity(entity(name))
+        operator.parties.check_entity(name, _WHY)
+        return operator.parties.add_principal(NewPrincipal(name=_OPERATING, role=role, entity=name)).key
+
+
+def _let_in(hub: Hub, owner: str, application: NewPlatform) -> tuple[str, str]:
+    """Apply with the owner's key, have the documents checked, mint the owner's join token; token and owner's key."""
+    key = let_in(hub, owner, Role.PROVIDER)
+    with hub.client(key) as provider:
+        provider.platforms.apply(application)
+        with hub.client() as operator:
+            operator.platforms.check_documents(application.name, _WHY)
+        (token,) = provider.platforms.tokens(application.name).tokens
+    return token.join_token, key
+
+
+def go_live(hub: Hub, platform: str) -> None:
+    """Two operators let it take work."""
+    for key in (hub.operator, hub.second):
+        with hub.client(key) as operator:
+            operator.platforms.go_live(platform, _WHY)
 
 
 @dataclass(frozen=True)
@@ -167,20 +195,41 @@ def start_agent(fleet: Fleet, platform: Platform) -> None:
     fleet.start(platform.plan.name, [*program("suanlian-agent"), "run", "--home", str(platform.home)])
 
 
-def await_live(fleet: Fleet, hub: Hub, plans: Sequence[PlatformPlan]) -> None:
-    """Wait until each platform is live and its share stands in the catalogue. Raises Trouble."""
-    deadline = time.monotonic() + _UP_S
+def await_live(fleet: Fleet, hub: Hub, plans: Sequence[PlatformPlan], tell: Callable[[str], None]) -> None:
+    """Follow each platform through its steps, let it go live when it is verified, end when all are. Raises Trouble.
+
+    Conformance and verification are the hub's own doing: it begins them when a connector has published.
+    """
+    began, seen = time.monotonic(), dict[str, PlatformState]()
+    names = {plan.name for plan in plans}
+    while True:
+        fleet.check()
+        with hub.client() as operator:
+            now = {found.name: found.state for found in operator.platforms.list() if found.name in names}
+        for name, state in now.items():
+            if seen.get(name) is not state:
+                line = _("  {platform}: {state} ({seconds} s)")
+                tell(line.format(platform=name, state=state_name(state), seconds=f"{time.monotonic() - began:.0f}"))
+            if state is PlatformState.VERIFIED:
+                go_live(hub, name)
+        seen = now
+        if all(state is PlatformState.LIVE for state in now.values()):
+            return
+        if time.monotonic() > began + _LIVE_S:
+            raise _not_live(hub, [name for name, state in now.items() if state is not PlatformState.LIVE])
+        time.sleep(_STEP_S)
+
+
+def _not_live(hub: Hub, names: Sequence[str]) -> Trouble:
+    """Which are not live, and what each waits for, in the hub's own words."""
     with hub.client() as operator:
-        while True:
-            fleet.check()
-            live = {found.name for found in operator.platforms.list() if found.state is PlatformState.LIVE}
-            missing = [plan.name for plan in plans if plan.name not in live]
-            if not missing:
-                return
-            if time.monotonic() > deadline:
-                wrong = _("Not live after {seconds} s: {names}.").format(seconds=_UP_S, names=", ".join(missing))
-                raise Trouble(wrong, _("See the logs of these agents."))
-            time.sleep(_LOOK_S)
+        waits = {name: operator.platforms.onboarding(name) for name in names}
+    told = [
+        f"{name}: " + ("; ".join(one.says or one.code for one in found.missing) or found.state.value)
+        for name, found in waits.items()
+    ]
+    wrong = _("Not live after {seconds} s: {names}.").format(seconds=_LIVE_S, names=", ".join(names))
+    return Trouble(" ".join([wrong, *told]), _("See the logs of these agents."))
 
 
 def allow_unisolated(fleet: Fleet, hub: Hub, platforms: Sequence[Platform], setting: Setting) -> tuple[str, ...]:
@@ -217,21 +266,12 @@ def _await_open(fleet: Fleet, hub: Hub, wanted: set[str], names: Mapping[Platfor
 
 def buyers(hub: Hub) -> dict[str, str]:
     """Let the two buyers in, each an entity with an account of its own: name -> key."""
-    with hub.client() as operator:
-        for name in BUYERS:
-            operator.parties.add_entity(NewEntity(name=name))
-        return {
-            name: operator.parties.add_principal(NewPrincipal(name=_OPERATING, role=Role.BUYER, entity=name)).key
-            for name in BUYERS
-        }
+    return {name: let_in(hub, name, Role.BUYER) for name in BUYERS}
 
 
 def supervisor(hub: Hub) -> str:
     """Let the regulator's reader in; its key."""
-    with hub.client() as operator:
-        operator.parties.add_entity(NewEntity(name="supervision"))
-        minted = operator.parties.add_principal(NewPrincipal(name="reader", role=Role.SUPERVISOR, entity="supervision"))
-        return minted.key
+    return let_in(hub, SUPERVISION, Role.SUPERVISOR)
 
 
 def hub_plans(root: Path) -> tuple[HubPlan, HubPlan]:

@@ -12,9 +12,11 @@ from suanlian.demo.diagram import diagram
 from suanlian.demo.record import BothText, DemoReport, JobRecord
 from suanlian.demo.results import both
 from suanlian.demo.shown import where
+from suanlian.demo.states import state_name
 from suanlian.demo.world import REGION_TITLES
 from suanlian.i18n import _ as translated
 from suanlian.model.performance import ComputeClass, Grade
+from suanlian.model.platform import PlatformState
 
 _GRADES: Final = tuple(Grade)
 _BEIJING: Final = timedelta(hours=8)
@@ -57,6 +59,7 @@ def _environment() -> Environment:
         kind=_kind,
         compute_class=_compute_class,
         grade=_grade,
+        platform_state=_platform_state,
     )
     return environment
 
@@ -120,6 +123,10 @@ def _kind(kind: str) -> Markup:
 
 def _compute_class(kind: ComputeClass) -> Markup:
     return _spans(both(lambda: _classes()[kind]))
+
+
+def _platform_state(state: PlatformState) -> Markup:
+    return _spans(both(lambda: state_name(state)))
 
 
 def _grade(grade: Grade) -> Markup:

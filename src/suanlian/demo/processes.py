@@ -95,18 +95,22 @@ class Fleet:
 
     def finish(self, command: Running) -> str:
         """Wait for a command and return its output. Raises Trouble when it fails or takes longer than a minute."""
-        output = command.log.with_suffix(".out")
+        code, output = self.outcome(command)
+        if code != 0:
+            shown = "\n".join(filter(None, (_last(output), tail(command.log))))
+            wrong = _("{name} ended with exit code {code}.").format(name=command.name, code=code)
+            raise Trouble(wrong, _see(command.log), shown)
+        return output
+
+    def outcome(self, command: Running) -> tuple[int, str]:
+        """Wait for a command; its exit code and its output. Raises Trouble when it takes longer than a minute."""
         try:
             code = command.process.wait(_COMMAND_S)
         except subprocess.TimeoutExpired:
             command.process.kill()
             wrong = _("{name} did not end within {seconds} s.").format(name=command.name, seconds=_COMMAND_S)
             raise Trouble(wrong, _see(command.log), tail(command.log)) from None
-        if code != 0:
-            shown = "\n".join(filter(None, (tail(output), tail(command.log))))
-            wrong = _("{name} ended with exit code {code}.").format(name=command.name, code=code)
-            raise Trouble(wrong, _see(command.log), shown)
-        return output.read_text(errors="replace")
+        return code, command.log.with_suffix(".out").read_text(errors="replace")
 
     def check(self) -> None:
         """Raises Trouble when a process that is to stay has ended."""
@@ -140,9 +144,13 @@ class Fleet:
 def tail(log: Path, lines: int = _SHOWN_LINES) -> str:
     """The last lines of a log; empty when there is none."""
     try:
-        return "\n".join(log.read_text(errors="replace").rstrip().splitlines()[-lines:])
+        return _last(log.read_text(errors="replace"), lines)
     except OSError:
         return ""
+
+
+def _last(text: str, lines: int = _SHOWN_LINES) -> str:
+    return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
 def _see(log: Path) -> str:

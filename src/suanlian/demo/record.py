@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 from suanlian.model.base import Name, Sha256, Utc, Value
+from suanlian.model.conformance import Check
 from suanlian.model.job import JobState
+from suanlian.model.measurement import Capability
 from suanlian.model.money import Amount, Currency
+from suanlian.model.onboarding import Act
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Flavor, Share, Site
+from suanlian.model.platform import Flavor, PlatformState, Share, Site
 from suanlian.model.report import Receipt, SupervisionReport
 
 
@@ -79,6 +82,35 @@ class ShareRecord(Value):
     flavor: Flavor
 
 
+class StepRecord(Value):
+    """One step on the way to being live: by which act, to which state, so many seconds after the application."""
+
+    act: Act
+    state: PlatformState
+    after_s: Amount
+    by_hub: bool
+
+
+class CheckRecord(Value):
+    """One conformance check of the newest run."""
+
+    check: Check
+    passed: bool
+
+
+class JoinRecord(Value):
+    """How a platform came in, and all words on what it can do, side by side."""
+
+    steps: tuple[StepRecord, ...]
+    checks: tuple[CheckRecord, ...]
+    capabilities: tuple[Capability, ...]
+
+    @property
+    def passed(self) -> int:
+        """How many checks passed."""
+        return sum(check.passed for check in self.checks)
+
+
 class PlatformRecord(Value):
     """One platform as the hub's catalogue showed it."""
 
@@ -86,6 +118,7 @@ class PlatformRecord(Value):
     title: str
     title_zh: str
     public_id: str
+    joined: JoinRecord
     shares: tuple[ShareRecord, ...]
 
 
@@ -117,6 +150,21 @@ class MachineRecord(Value):
     """Platforms whose owner had to set ``allow_unisolated``."""
 
 
+class AuditRecord(Value):
+    """The audit log of the run: ``rows`` hold, and a copy of it in which one field of ``edited_row`` was changed.
+
+    ``rows_above``: so many of them are under a head that the hub above holds. ``found_*``: what the check of the copy
+    named.
+    """
+
+    rows: int
+    rows_above: int
+    heads: int
+    edited_row: int
+    found_row: int
+    found_fault: str
+
+
 class Picture(Value):
     """A picture that was rendered in tiles and merged: PNG in base64."""
 
@@ -140,6 +188,7 @@ class DemoReport(Value):
     supervision: SupervisionReport
     receipts: tuple[Receipt, ...]
     resolved: tuple[Resolved, ...]
+    audit: AuditRecord
     pictures: tuple[Picture, ...] = ()
     verified: bool
     failures: tuple[BothText, ...] = ()

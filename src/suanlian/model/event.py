@@ -36,6 +36,8 @@ class EventType(StrEnum):
     CONNECTOR_NAMED = "connector.named"
     CONNECTOR_ADMITTED = "connector.admitted"
     CONNECTOR_ACCEPTING = "connector.accepting"
+    CONFORMANCE_ASKED = "conformance.asked"
+    CONFORMANCE_ENDED = "conformance.ended"
     CONNECTOR_LEVEL = "connector.level"
     CONNECTOR_PARTNERS = "connector.partners"
     SITE_CHECKED = "site.checked"

@@ -146,6 +146,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "platform.attempts": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
     "platform.verifications": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
     "platform.verify": Rule(reads=False, grants={**_PROVIDER, **_OPERATOR}),
+    "platform.conformance": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
+    "platform.conformance-ask": Rule(reads=False, grants={**_PROVIDER, **_OPERATOR}),
     "offer.publish": Rule(reads=False, grants=_PROVIDER),
     "offer.list": Rule(reads=True, grants=_ALL),
     "site.list": Rule(reads=True, grants=_ALL),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from suanlian.model.base import Value, Wire
+from suanlian.model.conformance import ConformanceRun
 from suanlian.model.levels import NewSiteCheck, SiteCheck
 from suanlian.model.offer import NewOffer
 from suanlian.model.onboarding import (
@@ -19,6 +21,14 @@ from suanlian.model.verification import VerificationRun, VerificationRuns
 from suanlian.model.version import Published
 from suanlian.sdk.paging import Plain, items, part, plain_items
 from suanlian.sdk.people import Transport
+
+
+class _At(Value):
+    connector: str | None
+
+
+class _Runs(Wire):
+    items: tuple[ConformanceRun, ...]
 
 
 class Platforms:
@@ -104,6 +114,15 @@ class Platforms:
     def attempts(self, platform: str) -> Iterator[Plain]:
         """What runs on it, as metadata (its provider)."""
         return plain_items(self._transport, f"{_path(platform)}/attempts")
+
+    def ask_conformance(self, platform: str, connector: str | None = None) -> tuple[ConformanceRun, ...]:
+        """Ask for a conformance run at each connector, or at one (its provider or the operator); again is harmless."""
+        body = _At(connector=connector).model_dump_json().encode()
+        return self._transport.act(_Runs, f"{_path(platform)}/conformance", body).items
+
+    def conformance(self, platform: str) -> Iterator[ConformanceRun]:
+        """What the runs at it found, newest first (its provider, operator, supervisor)."""
+        return items(self._transport, ConformanceRun, f"{_path(platform)}/conformance")
 
     def check_site(self, platform: str, site: str, found: NewSiteCheck) -> SiteCheck:
         """Note what was found at a site: its claims count as far as this says (operator)."""

@@ -258,8 +258,8 @@ def look(unit: Unit, attempt_id: AttemptId) -> Seen:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         outcome=Outcome.model_validate_json(row["outcome"]),
-        reports=row["report_version"],
         stdout=files.read_log(unit, attempt_id, "stdout", 0, _LOG_BYTES),
+        pieces=files.log_pieces(unit, attempt_id, "stdout"),
         segments=tuple(UsageSegment.model_validate_json(s["body"]) for s in usage.segments_of(unit, attempt_id)),
     )
 

@@ -41,6 +41,12 @@ def log_length(unit: Unit, attempt_id: str, stream: str) -> int:
     return int(unit.connection.execute(query).scalar_one() or 0)
 
 
+def log_pieces(unit: Unit, attempt_id: str, stream: str) -> int:
+    """In how many pieces the stream came so far."""
+    query = select(func.count()).where(t.log_chunk.c.attempt_id == attempt_id, t.log_chunk.c.stream == stream)
+    return int(unit.connection.execute(query).scalar_one())
+
+
 def add_log(unit: Unit, row: Row) -> None:
     """Append a chunk that starts where the last one ends."""
     unit.connection.execute(insert(t.log_chunk).values(**row))

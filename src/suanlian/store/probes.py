@@ -48,3 +48,18 @@ def drop_outputs(unit: Unit, attempt_id: str) -> int:
         freed += int(size)
     unit.connection.execute(delete(t.output).where(mine))
     return freed
+
+
+def as_told(unit: Unit, attempt_id: str) -> Row | None:
+    """A probe's attempt with the names that an instruction carries."""
+    share, flavor = t.published.alias("share"), t.published.alias("flavor")
+    query = (
+        select(t.attempt, t.job.c.purpose, t.entity.c.name.label("entity"))
+        .add_columns(share.c.name.label("share"), flavor.c.name.label("flavor"))
+        .join(t.job, t.job.c.id == t.attempt.c.job_id)
+        .join(t.entity, t.entity.c.id == t.job.c.entity_id)
+        .join(share, (share.c.id == t.attempt.c.share_id) & (share.c.version == 1))
+        .join(flavor, (flavor.c.id == t.attempt.c.flavor_id) & (flavor.c.version == 1))
+        .where(t.attempt.c.id == attempt_id, t.job.c.purpose != "")
+    )
+    return unit.connection.execute(query).mappings().one_or_none()

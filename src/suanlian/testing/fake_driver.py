@@ -10,6 +10,7 @@ from pathlib import Path
 from suanlian.drivers.contract import DriverError, DriverStatus, EngineLoad, Measured, NativeId, Observation, Work
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
+from suanlian.model.performance import Architecture
 from suanlian.model.platform import Flavor, Share
 from suanlian.model.quantity import Resources
 
@@ -49,7 +50,7 @@ class _Job:
 
 
 class FakeDriver:
-    """Driver, Streams, Stages, Lists and Loads in memory. ``starts`` counts starts by attempt: never more than one."""
+    """Driver, Streams, Stages, Lists, Loads and Probes in memory. ``starts`` counts starts by attempt, at most one."""
 
     def __init__(
         self,
@@ -69,6 +70,8 @@ class FakeDriver:
         """What is told, or raised, of a share by its name; else nothing is in use."""
         self.trouble: DriverError | None = None
         """When set, every call that talks to the engine raises it."""
+        self.probes: Architecture | None = None
+        """Of which architecture the environment of probes is; None: there is none."""
 
     def _engine(self) -> None:
         if self.trouble is not None:
@@ -165,6 +168,10 @@ class FakeDriver:
         if native_id not in self._jobs:
             raise DriverError(f"job {native_id!r} has no working directory")
         return self._jobs[native_id].directory
+
+    def probe_architecture(self) -> Architecture | None:
+        """As set."""
+        return self.probes
 
     def known(self) -> Iterator[tuple[NativeId, AttemptId]]:
         """Every job not forgotten."""

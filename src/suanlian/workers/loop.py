@@ -70,6 +70,10 @@ class Worker(ABC):
     def step(self) -> bool:
         """Do what there is to do now; whether there is more at once."""
 
+    def wait_s(self) -> float:
+        """How long to wait now, at most: shorter where something is under way that wakes nobody."""
+        return self.every_s
+
     def turn(self) -> bool:
         """One turn: take or keep the lease, then a step; whether there is more at once. Raises LeaseLostError."""
         return self._leased() and self.step()
@@ -111,7 +115,7 @@ class Worker(ABC):
                 more = False
                 self._stopping.wait(_AFTER_FAULT_S)
             if not more:
-                self._woken.wait(self.every_s)
+                self._woken.wait(self.wait_s())
             # what comes in quick succession is looked at together
             self._stopping.wait(self.pause_s)
 
