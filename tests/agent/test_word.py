@@ -210,6 +210,20 @@ def test_what_became_wrong_while_the_inputs_were_laid_out_is_not_started(tmp_pat
         assert list(bench.home.staging.iterdir()) == []
 
 
+def test_outside_the_hours_the_hub_is_told_that_nothing_new_is_taken(tmp_path: Path) -> None:
+    policy = 'hours = [{ begin = "00:00", until = "12:01", zone = "UTC" }]'  # the bench begins at 12:00
+    with Bench(tmp_path, policy=policy) as bench:
+        agent = bench.agent()
+        bench.rounds(agent, 1)
+        assert bench.hub.accepting[-1] is True
+        bench.rounds(agent, 2, seconds=60)
+        assert bench.hub.accepting[-1] is False
+        assert "It is outside the hours of the policy." in owner.status_lines(bench.home, bench.clock)
+        bench.clock.forward(12 * 3600)
+        bench.rounds(agent, 1)
+        assert bench.hub.accepting[-1] is True
+
+
 def test_probes_are_counted_over_crashes_and_never_more_than_the_cap(tmp_path: Path) -> None:
     policy = 'probes = { cpu = "1", seconds = 60, per_day = 3 }\nentities = []\nnetwork = "never"'
     with Bench(tmp_path, script=lasting, policy=policy) as bench:

@@ -283,7 +283,7 @@ def test_a_refused_task_leaves_the_place_alone_and_comes_back(ages: Sequence[tim
     refused = [NOW - age for age in ages]
     last = max(refused)
     assert rests(refused, last + FIRST_REST - timedelta(seconds=1))
-    assert not rests(refused, last + timedelta(hours=12))
+    assert not rests(refused, last + timedelta(hours=2))
     assert rests([*refused, last], NOW) or not rests(refused, NOW)
 
 

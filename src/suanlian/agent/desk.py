@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from suanlian.agent.config import AgentConfig, Home
@@ -22,11 +22,13 @@ from suanlian.model.ids import ConnectorId, HubId, PlatformId
 from suanlian.model.job import JobState
 from suanlian.model.load import ShareLoad
 from suanlian.model.owner import JoinLevel
+from suanlian.rules.owner import is_open
 from suanlian.sdk.connector import ConnectorClient
 from suanlian.sdk.transport import Clock
 
 log: Final = logging.getLogger("suanlian.agent")
 STALE: Final = "report_stale"
+_MOMENT: Final = timedelta(seconds=1)
 _INVENTORY_FAULTS: Final = ("inventory_fault", "inventory_refused")
 """Flags with the reason why the inventory is not published: found here, and said by the hub."""
 
@@ -68,6 +70,12 @@ class Desk:
     def paused(self) -> bool:
         """Whether the owner takes nothing new; what was said by `pause` or `resume` stands before the file."""
         return is_paused(self.ledger, self.word.policy)
+
+    @property
+    def opens(self) -> bool:
+        """Whether anything new may come at this moment: not paused, and within the owner's hours."""
+        now = self.clock()
+        return not self.paused and is_open(self.word.policy.hours, now, now + _MOMENT)
 
     @property
     def level(self) -> JoinLevel:

@@ -30,7 +30,7 @@ class Outbox:
         Raises UnavailableError, and the error of a refusal.
         """
         desk, now = self._desk, self._desk.clock()
-        accepting = not desk.paused and bool(desk.house) and desk.house[-1].status.ready
+        accepting = desk.opens and bool(desk.house) and desk.house[-1].status.ready
         said, loads = (accepting, desk.level), tuple(desk.loads)
         due = [row for row in desk.ledger.rows() if row.to_report][:MAX_REPORTS]
         silent = self._at is None or now - self._at >= timedelta(seconds=HEARTBEAT_S)

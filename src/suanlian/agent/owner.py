@@ -21,6 +21,7 @@ from suanlian.i18n import _
 from suanlian.model.errors import ConflictError, NotFoundError, SuanlianError
 from suanlian.model.ids import AttemptId
 from suanlian.model.owner import JoinLevel, OwnerPolicy
+from suanlian.rules.owner import is_open
 from suanlian.sdk.transport import Clock
 
 _EVICT_WAIT_S: Final = 20
@@ -114,7 +115,12 @@ def status_lines(home: Home, clock: Clock = utc_now) -> Iterator[str]:
     yield _("Platform {platform} at hub {hub}").format(platform=identity.platform, hub=identity.hub_name)
     yield level_text(level)
     yield _("The agent runs.") if is_running(home) else _("The agent does not run.")
-    yield _("Nothing new is accepted.") if paused or level is JoinLevel.OBSERVE else _("Jobs are accepted.")
+    now = clock()
+    closed = not is_open(policy.hours, now, now + timedelta(seconds=1))
+    shut = paused or closed or level is JoinLevel.OBSERVE
+    yield _("Nothing new is accepted.") if shut else _("Jobs are accepted.")
+    if closed:
+        yield _("It is outside the hours of the policy.")
     yield _("{n} of the hub's own probes ran here in the last day, {most} may.").format(
         n=len(probes), most=policy.probes.per_day
     )

@@ -27,7 +27,7 @@ REFUSED: Final = "owner_refuses"
 
 FIRST_REST: Final = timedelta(minutes=5)
 """For so long the place of a first refusal is not tried again with the same task; each further one doubles it."""
-_LONGEST_REST: Final = timedelta(hours=12)
+_LONGEST_REST: Final = timedelta(hours=2)
 
 
 class Clause(StrEnum):

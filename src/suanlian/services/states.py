@@ -36,8 +36,8 @@ def _set_level(unit: Unit, row: Row | None, level: JoinLevel) -> None:
     if row is None or row["level"] == level:
         return
     states.set_level(unit, row["id"], {"level": level.value})
-    if row["level"] == JoinLevel.OBSERVE and (row["admitted_at"] is not None or newest_runs(unit, [row["id"]])):
-        # what was passed while nothing was dispatched does not count for what is dispatched now
+    if row["level"] == JoinLevel.OBSERVE and row["admitted_at"] is None and newest_runs(unit, [row["id"]]):
+        # what was found while nothing was dispatched does not count; who was let in before may go down and up again
         close_gate(unit, row["id"])
     what = {"platform": row["platform"], "before": row["level"], "after": level.value}
     unit.record(EventType.CONNECTOR_LEVEL, row["id"], **what)
