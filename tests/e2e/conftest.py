@@ -5,7 +5,7 @@ import pytest
 
 from suanlian.model.job import Job, JobSpec, Task
 from suanlian.model.party import Role
-from suanlian.testing.nodes import AgentProcess, HubProcess, Slots, make_hub, make_platform
+from suanlian.testing.nodes import NO_PROBES, AgentProcess, HubProcess, Slots, make_hub, make_platform
 from suanlian.testing.processes import Processes, until
 
 
@@ -65,5 +65,7 @@ def world() -> Iterator[World]:
     """One for the tests of a file: each leaves it as it found it."""
     with Processes() as started:
         hub = make_hub(started, "national")
-        wuhu, suzhou = (make_platform(started, hub, name, Slots(cores=1)) for name in ("wuhu", "suzhou"))
+        wuhu, suzhou = (
+            make_platform(started, hub, name, Slots(cores=1, probes=NO_PROBES)) for name in ("wuhu", "suzhou")
+        )
         yield World(started, hub, wuhu, suzhou, hub.let_in("lab", Role.BUYER))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from suanlian.settings import HubSettings
-from suanlian.testing.nodes import ENVIRONMENT, Slots, agent_toml, answers, gates_of
+from suanlian.testing.nodes import ENVIRONMENT, NO_PROBES, Slots, agent_toml, answers, gates_of
 from suanlian.testing.onboarding import entity_fields
 from suanlian.testing.processes import Done, Processes, free_port, program, until
 
@@ -138,7 +138,7 @@ def _goes_live(processes: Processes, operator: User, second: User, name: str) ->
 
 def _platform(processes: Processes, node: Node, token: str) -> None:
     name, home, config = "wuhu", processes.root / "wuhu", processes.root / "wuhu.toml"
-    config.write_text(agent_toml(node.url, name, Slots(cores=2)))
+    config.write_text(agent_toml(node.url, name, Slots(cores=2, probes=NO_PROBES)))
     agent = program("suanlian-agent")
     enrolled = processes.run([*agent, "enrol", node.url, "--token", token, "--config", config, "--home", home])
     assert enrolled.code == 0, enrolled

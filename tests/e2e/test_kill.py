@@ -26,7 +26,7 @@ from suanlian.model.job import Job, JobSpec
 from suanlian.model.party import Role
 from suanlian.sdk.client import Client
 from suanlian.store import tables
-from suanlian.testing.nodes import AgentProcess, HubProcess, make_hub, make_platform, python_job
+from suanlian.testing.nodes import NO_PROBES, AgentProcess, HubProcess, Slots, make_hub, make_platform, python_job
 from suanlian.testing.postgres import TemporaryPostgres
 from suanlian.testing.processes import Processes, until
 from tests.e2e.books import Books
@@ -156,7 +156,7 @@ def test_every_job_ends_once_whatever_is_killed(
         _note(f"SUANLIAN_E2E_SEED={seed}")
     name, database = engine
     hub = make_hub(processes, "national", database=database)
-    agents = [make_platform(processes, hub, platform) for platform in ("wuhu", "suzhou")]
+    agents = [make_platform(processes, hub, platform, Slots(probes=NO_PROBES)) for platform in ("wuhu", "suzhou")]
     storm = Storm(hub, agents, hub.let_in("lab", Role.BUYER), random.Random(seed))
     with Witness(agents) as witness:
         for n in range(KILLS[name]):

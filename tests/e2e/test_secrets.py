@@ -11,7 +11,7 @@ import pytest
 from suanlian.model.job import JobState
 from suanlian.model.party import Role
 from suanlian.model.secret import NewSecret
-from suanlian.testing.nodes import AgentProcess, HubProcess, Slots, make_hub, make_platform, python_job
+from suanlian.testing.nodes import NO_PROBES, AgentProcess, HubProcess, Slots, make_hub, make_platform, python_job
 from suanlian.testing.processes import Processes, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -47,7 +47,7 @@ def holders(root: Path) -> list[Path]:
 
 def test_a_planted_secret_is_in_no_byte_that_is_kept(processes: Processes) -> None:
     hub = make_hub(processes, "national")
-    wuhu = make_platform(processes, hub, "wuhu", Slots(cores=1))
+    wuhu = make_platform(processes, hub, "wuhu", Slots(cores=1, probes=NO_PROBES))
     key = hub.let_in("lab", Role.BUYER)
     uses = ({"name": "db", "env": "DB_PASSWORD"}, {"name": "key", "path": "creds/key.pem"})
     job = python_job("prints", PRINTS, secrets=uses, outputs=("out.txt", "creds"), attempts=1)

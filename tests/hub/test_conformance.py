@@ -1,7 +1,7 @@
 """Conformance runs at the hub: who asks, when they begin by themselves, what connectors hear, what breaks them off."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -248,7 +248,7 @@ JOINING = {"state": "connected", "level": "trade", "admitted_at": None}
 
 
 def joining(world: World, connector: SignedConnector, **columns: object) -> None:
-    set_up(world, connector, **{**JOINING, "gate_from": world.template.now, **columns})
+    set_up(world, connector, **{**JOINING, "gate_from": world.template.now + timedelta(milliseconds=1), **columns})
 
 
 def test_a_connector_of_a_joining_platform_is_checked_once_by_itself(world: World, connector: SignedConnector) -> None:

@@ -68,7 +68,8 @@ def test_a_platform_comes_in_step_by_step(world: World) -> None:
     assert (state(world), missing(world)) == ("connected", ["inventory-published"])
     assert connector.publish(inventory(), offer()) == 4
     world.hub.settle()
-    assert (state(world), missing(world)) == ("connected", ["conformance-run"])
+    # the run began by itself and could not be made: this connector offers no probes
+    assert (state(world), missing(world)) == ("connected", ["conformance-passed"])
     assert act(world, "operator", "go-live") == "state_conflict"
     world.pass_gates("new")
     assert (state(world), missing(world)) == ("verified", ["go-live-proposed"])

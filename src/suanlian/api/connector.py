@@ -110,8 +110,9 @@ async def _news(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) 
 def _wished(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) -> PollAnswer:
     with ongoing.hub.reading() as unit:
         revision, more, instructions = progress.wished(unit, verified.keyid, call.revision)
-        untold = progress.untold(unit, instructions)
         wrong = conformance.wrong_answer(unit, verified.keyid, brings=bool(instructions))
+        is_heard = wrong is None or wrong.protocol is None
+        untold = progress.untold(unit, instructions) if is_heard else ()
     if untold:  # durably before it is answered: nobody gains time by asking again
         ongoing.hub.writer.run(lambda unit: progress.tell(unit, untold), source=f"connector {verified.keyid}")
     answer = PollAnswer(**frame(ongoing, verified), revision=revision, more=more, instructions=instructions)

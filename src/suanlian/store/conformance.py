@@ -64,7 +64,7 @@ def joining(unit: Unit, states: Collection[str]) -> Sequence[Row]:
         made.c.public_key.in_(["", t.connector.c.public_key]),
         made.c.inventory_digest.in_(["", t.connector.c.inventory_digest]),
     )
-    since = t.connector.c.gate_from.is_(None) | (made.c.asked_at > t.connector.c.gate_from)
+    since = t.connector.c.gate_from.is_(None) | (made.c.asked_at >= t.connector.c.gate_from)
     mine = select(func.max(made.c.id)).where(made.c.connector_id == t.connector.c.id, bound, since)
     newest = mine.correlate(t.connector).scalar_subquery()
     query = (

@@ -26,6 +26,8 @@ from suanlian.testing.processes import Daemon, Done, Processes, free_port, progr
 ENVIRONMENT: Final = "python"
 """The one environment of these platforms: this interpreter with its standard library."""
 _WHY: Final = Decision(why="test")
+NO_PROBES: Final = "{ cpu = 0 }"
+"""The hub's own small jobs stay away: for tests that look at all that ran."""
 _RATES: Final = '[{ kind = "cpu", per_unit_hour = "0.36" }, { kind = "memory", per_unit_hour = "0.036" }]'
 
 
@@ -121,6 +123,8 @@ class Slots:
     rates: str = _RATES
     options: Mapping[str, str] = field(default_factory=dict)
     performance: str = "[]"
+    probes: str = "{}"
+    """The owner's cap on probes, as TOML."""
 
 
 def gates_of(settings: HubSettings, platform: str) -> None:
@@ -215,6 +219,7 @@ usage_segment_s = 1
 level = "trade"
 [policy]
 allow_unisolated = true
+probes = {slots.probes}
 [driver]
 name = "local"
 [driver.options]
