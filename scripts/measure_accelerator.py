@@ -26,7 +26,7 @@ from suanlian.rules.freivalds import SECRET_BYTES, SECRETS, check
 SIZES: Final = (2048, 4096, 8192)
 SAMPLES: Final = 5
 CHAIN_N: Final = 2048
-CHAIN_S: Final = 1.0
+CHAIN_S: Final = 3.0
 TRIAD_NUMBERS: Final = 2**28
 LOWER: Final[Mapping[str, str]] = {"FP64": "FP32", "FP32": "TF32", "TF32": "BF16", "FP16": "BF16"}
 """What a product must be told from."""

@@ -33,6 +33,7 @@ from suanlian.api import (
     sign_in,
     sites,
     supervision,
+    supply,
 )
 from suanlian.api import secrets as secrets_api
 from suanlian.api.deps import Bounds
@@ -68,6 +69,7 @@ from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
+from suanlian.workers.supply import Supply
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.uplink import Uplink
 from suanlian.workers.verify import Verifier
@@ -215,6 +217,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         frozenset(settings.input_origins),
         _hub_rules(settings),
         settings.probe_seconds,
+        (settings.supply_period, settings.supply_hold),
         Granted(settings.free_core_hours, settings.free_core_hours_together),
     )
     tools = Tools(store, wakeups, clock)
@@ -259,6 +262,7 @@ def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
         Conformance(tools, writer, node_now, Suite),
         Uplink(tools, writer, above),
         Sweeper(tools, writer),
+        Supply(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.supply),
         Eraser(tools, writer),
         Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
         Auditor(tools, writer, node_now),
@@ -300,6 +304,7 @@ def make_app(running: Running) -> FastAPI:
         catalogue,
         capabilities,
         secrets_api,
+        supply,
         jobs,
         files,
         supervision,

@@ -83,6 +83,11 @@ class HubSettings(_Settings):
     their address is not public."""
     probe_seconds: float = Field(default=5.0, ge=0.05, le=600)
     """``SUANLIAN_PROBE_SECONDS``: how long a probe of a verification is to take if the claim is true."""
+    supply_period: int = Field(default=3600, ge=0, le=86400)
+    """``SUANLIAN_SUPPLY_PERIOD``: in each period of so many seconds every share is checked once, at a moment that a
+    seed draws; 0: never."""
+    supply_hold: float = Field(default=3.0, ge=0.1, le=60)
+    """``SUANLIAN_SUPPLY_HOLD``: for how many seconds a check holds the capacity."""
     hub_region: Region | None = None
     """``SUANLIAN_HUB_REGION``: where the hub's store lies, a GB/T 2260 code of six digits; unset: within no region."""
     hub_protection: ProtectionGrade = 0

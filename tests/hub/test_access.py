@@ -100,6 +100,9 @@ TABLE = {
     "GET /v1/states": ALL,
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
+    "GET /v1/platforms/{ref}/supply": PLATFORM,
+    "POST /v1/supply/checks/{check_id}/reply": "403 403 404 404 403 403 401",
+    "GET /v1/supply/periods/{number}": "404 404 404 404 404 404 401",
     "GET /v1/platforms/{ref}/verifications": PLATFORM,
     "POST /v1/platforms/{ref}/verifications": "409 403 409 404 403 403 401",
     "POST /v1/objects": BUYERS,
@@ -153,7 +156,7 @@ TABLE = {
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
-MORE = {"version": 1, "transfer": "x", "number": 1}
+MORE = {"version": 1, "transfer": "x", "number": 1, "check_id": "x"}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -219,6 +222,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/entities": {"name": f"new-{who}"},
         "/v1/keys": {"scopes": ["read"]},
         "/v1/sessions": {"id_token": "x"},
+        "/v1/supply/checks/{check_id}/reply": {"text": "x"},
         "/v1/sessions/redeem": {"handle": "x", "verifier": "x" * 43},
         "/v1/me/identities": {"id_token": "x"},
         "/v1/me/erase": {"name": "somebody-else"},

@@ -43,6 +43,7 @@ class Bounds:
     input_origins: frozenset[str]
     data: HubRules
     probe_seconds: float
+    supply: tuple[int, float]
     free: Granted
 
 

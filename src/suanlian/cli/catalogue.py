@@ -4,10 +4,11 @@ from suanlian.cli.arguments import OfPlatform
 from suanlian.cli.loads import age, in_use, level_of, utilisation
 from suanlian.cli.output import AsJson, listing, remark
 from suanlian.cli.session import open_hub
-from suanlian.cli.shown import marked, resources, yes_no
+from suanlian.cli.shown import marked, resources, when, yes_no
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.platform import Flavor, Site
+from suanlian.model.supply import Shown
 
 commands = nouns()
 
@@ -94,10 +95,19 @@ def _capacity(as_json: AsJson = False) -> None:
                 (_("Held"), lambda row: resources(row.used)),
                 (_("Free"), lambda row: resources(row.capacity.minus(row.used))),
                 (_("Draining"), lambda row: yes_no(row.draining)),
+                (_("Seen in jobs"), lambda row: _seen(row.seen_in_jobs)),
+                (_("Shown free"), lambda row: _seen(row.shown_free)),
                 ("", lambda row: marked(row.simulated)),
             ],
             as_json=as_json,
         )
+
+
+def _seen(shown: Shown | None) -> str:
+    """The most cores that were held at once, and when; what was claimed stands beside it."""
+    return (
+        "" if shown is None else _("{cores} cores").format(cores=f"{shown.cores.normalize():f}") + f", {when(shown.at)}"
+    )
 
 
 def _latencies(site: Site) -> str:

@@ -122,6 +122,26 @@ def _tell_report(report: SupervisionReport) -> None:
     if report.platforms:
         say("")
         _tell_platforms(report)
+    if report.supply:
+        say("")
+        _tell_supply(report)
+
+
+def _tell_supply(report: SupervisionReport) -> None:
+    listing(
+        report.supply,
+        [
+            (_("Platform"), lambda row: row.platform),
+            (_("Cores claimed"), lambda row: f"{row.claimed:f}"),
+            (_("Seen in jobs"), lambda row: f"{row.seen_in_jobs:f}"),
+            (_("Shown free"), lambda row: f"{row.shown_free:f}"),
+            (_("Checks"), lambda row: row.checks),
+            (_("Held"), lambda row: row.held),
+            (_("Phantom"), lambda row: row.phantom),
+            (_("Excused"), lambda row: row.excused),
+        ],
+        as_json=False,
+    )
 
 
 def _tell_capacity(report: SupervisionReport) -> None:

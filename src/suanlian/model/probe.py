@@ -79,6 +79,8 @@ class Multiply(Value):
     segments: int = Field(ge=1, le=100_000_000)
     threads: int = Field(default=1, ge=1, le=4096)
     device: Name = Field(default="cpu", description="else the entry of an accelerator")
+    memory_mib: int = Field(default=0, ge=0, le=16_777_216, description="filled before, and kept until the end")
+    hold_ms: int = Field(default=0, ge=0, le=3_600_000, description="it ends no sooner after its beginning")
     seconds: int = Field(default=1, ge=1, le=3600, description="how long it takes at most, rounded up")
     outputs: ClassVar[tuple[str, ...]] = ("product",)
 

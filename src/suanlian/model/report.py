@@ -60,6 +60,23 @@ class FlowRow(Wire):
     core_s: Amount
 
 
+class SupplyRow(Wire):
+    """Cores of one platform by every word on them, and what checks of them found within the window.
+
+    The three figures are never added up: ``claimed`` is published now, ``seen_in_jobs`` and ``shown_free`` are the sums
+    of the most that was held at once of each share within the last 30 days.
+    """
+
+    platform: Name
+    claimed: Amount
+    seen_in_jobs: Amount
+    shown_free: Amount
+    checks: int
+    held: int
+    phantom: int
+    excused: int
+
+
 class SupervisionReport(Wire):
     """What a node tells supervision about a window of time."""
 
@@ -80,6 +97,7 @@ class SupervisionReport(Wire):
     cost: Amount
     cost_simulated: Amount
     in_use: Utilisation = Field(default=Utilisation(), description="at the time of the report, work of others included")
+    supply: tuple[SupplyRow, ...] = Field(default=(), description="of the cores: what is claimed, seen, shown free")
 
 
 class ReportUpCall(Call):

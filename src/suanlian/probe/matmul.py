@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suanlian.probe.accelerators import found
+from suanlian.probe.hold import written
 from suanlian.probe.workload import BASES, LEFT, PRODUCTS, RIGHT, Chains, base, diagonals
 
 PRODUCT: Final = "product"
@@ -46,6 +47,7 @@ def multiplied(work: Chains) -> npt.NDArray[Any]:
 def run(values: Mapping[str, Any]) -> int:
     """Multiply, commit, hand in. Exit 3 where this machine has no such device or it cannot do the precision."""
     began = time.monotonic()
+    kept = [written() for _ in range(values.get("memory_mib", 0))]
     work = Chains(values["seed"], values["precision"], values["n"], values["segments"])
     try:
         data = _by(values["device"], work)
@@ -56,6 +58,8 @@ def run(values: Mapping[str, Any]) -> int:
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     Path(PRODUCT).write_bytes(data)
+    time.sleep(max(0.0, began + values.get("hold_ms", 0) / 1000 - time.monotonic()))
+    kept.clear()
     return 0
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from suanlian.probe.workload import BASES, LEFT, PRODUCTS, RIGHT, Chains, base, octets, scales
+from suanlian.probe.workload import BASES, BITS, LEFT, PRODUCTS, RIGHT, Chains, octets, scales, whole
 
 _KINDS: Final[Mapping[str, Any]] = {
     "FP64": torch.float64,
@@ -22,8 +22,10 @@ _WARM: Final = 3
 _SAMPLE_S: Final = 0.05
 """A sample repeats its product for about so long: launching one must not count."""
 _TRIAD_SCALAR: Final = 3.0
-_ROWS_AT_ONCE: Final = 16_384
-"""So many rows of segments side by side fill the device."""
+_CACHED_BYTES: Final = 20 * 1024 * 1024
+"""What is multiplied side by side: scaling it then costs less than the memory would let it."""
+_DRAWN_AT_ONCE: Final = 192
+"""Diagonals of so many segments are drawn at once, while the device multiplies the ones before."""
 
 
 class TorchAccelerator:
@@ -67,38 +69,51 @@ class TorchAccelerator:
         return self._timed(lambda: torch.add(b, c, alpha=_TRIAD_SCALAR, out=a), samples)
 
     def multiplied(self, work: Chains, made_in: str = "") -> bytes:
-        """The product of the chains; segments that begin with the same matrix are multiplied together.
+        """The product of the chains; segments that begin with the same matrix are multiplied side by side.
 
         ``made_in``: another precision than the work's, to see that the check finds it.
         """
         precision = made_in or work.precision
         _choose(precision)
         kind = _KINDS[precision]
-        bases = [torch.from_numpy(base(work, index)).to(self._device).to(kind) for index in range(BASES)]
-        total = torch.zeros(
-            (work.n, work.n), dtype=torch.float64 if kind is torch.float64 else torch.float32, device=self._device
-        )
-        together = max(1, _ROWS_AT_ONCE // work.n)
+        bases = [self._base(work, index).to(kind) for index in range(BASES)]
+        shape, summed = (work.n, work.n), torch.float64 if kind is torch.float64 else torch.float32
+        total = torch.zeros(shape, dtype=summed, device=self._device)
         for first in range(BASES):
             alike = range(first, work.segments, BASES)
-            for start in range(0, len(alike), together):
-                total += self._through(work, bases, alike[start : start + together], total.dtype)
+            for start in range(0, len(alike), _DRAWN_AT_ONCE):
+                self._add(work, bases, alike[start : start + _DRAWN_AT_ONCE], total)
         return _encoded(work.precision, total)
 
-    def _through(self, work: Chains, bases: Sequence[Any], segments: Sequence[int], summed: Any) -> Any:  # noqa: ANN401 - torch ships no types to us
-        drawn = self._diagonals(work, segments).to(bases[0].dtype)
-        moved = drawn[:, LEFT, :, None] * bases[segments[0] % BASES]
-        for place in range(1, PRODUCTS + 1):
-            scaled = (moved * drawn[:, place, None, :]).reshape(-1, work.n)
-            moved = (scaled @ bases[(segments[0] + place) % BASES]).reshape(len(segments), work.n, work.n)
-        return (moved * drawn[:, RIGHT, None, :]).sum(dim=0, dtype=summed)
+    def _add(self, work: Chains, bases: Sequence[Any], segments: Sequence[int], total: Any) -> None:  # noqa: ANN401 - torch ships no types to us
+        """Add these segments to ``total``, a few side by side: as many as stay in the device's cache while scaled."""
+        kind = bases[0].dtype
+        drawn = self._diagonals(work, segments).to(kind)
+        together = max(1, _CACHED_BYTES // (work.n**2 * kind.itemsize))
+        room = [torch.empty((together, work.n, work.n), dtype=kind, device=self._device) for _ in range(2)]
+        for start in range(0, len(segments), together):
+            at = drawn[start : start + together]
+            moved, other = (part[: len(at)] for part in room)
+            torch.mul(at[:, LEFT, :, None], bases[segments[0] % BASES], out=moved)
+            for place in range(1, PRODUCTS + 1):
+                moved.mul_(at[:, place, None, :])
+                flat = (-1, work.n)
+                torch.mm(moved.view(flat), bases[(segments[0] + place) % BASES], out=other.view(flat))
+                moved, other = other, moved
+            total.add_(moved.mul_(at[:, RIGHT, None, :]).sum(dim=0, dtype=total.dtype))
+
+    def _base(self, work: Chains, index: int) -> Any:  # noqa: ANN401 - as above
+        """``workload.base``, its words turned into numbers on the device."""
+        bits = BITS[work.precision]
+        odd = torch.from_numpy(whole(work, index)).to(self._device) * 2 + (1 - 2**bits)
+        return odd.double() / 2.0**bits
 
     def _diagonals(self, work: Chains, segments: Sequence[int]) -> Any:  # noqa: ANN401 - as above
         """``workload.diagonals`` of these segments, made on the device."""
         raw = torch.from_numpy(np.stack([octets(work, segment) for segment in segments])).to(self._device)
-        halves = 1.0 - 0.5 * ((raw & 2) // 2).double()
+        halves = 1.0 - 0.5 * ((raw & 2) // 2).float()
         halves[:, [LEFT, RIGHT]] = 1.0
-        return (1.0 - 2.0 * (raw & 1).double()) * halves * torch.from_numpy(scales(work.n)).to(self._device)
+        return (1.0 - 2.0 * (raw & 1).float()) * halves * torch.from_numpy(scales(work.n)).float().to(self._device)
 
     def _random(self, precision: str, n: int) -> Any:  # noqa: ANN401 - as above
         if precision == "INT8":
@@ -108,7 +123,8 @@ class TorchAccelerator:
 
     def _product(self, precision: str, left: Any, right: Any) -> Callable[[], object]:  # noqa: ANN401 - as above
         if precision == "INT8":
-            return lambda: torch._int_mm(left, right)  # noqa: SLF001 - the only door that PyTorch has to it
+            columns = right.t()  # the order that its units take
+            return lambda: torch._int_mm(left, columns)  # noqa: SLF001 - the only door that PyTorch has to it
         if precision == "FP8":
             one = torch.ones((), dtype=torch.float32, device=self._device)
             column = right.t()

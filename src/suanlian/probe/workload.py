@@ -61,11 +61,17 @@ def segments_for(operations: float, n: int) -> int:
 def base(work: Chains, index: int) -> Matrix:
     """The dense matrix ``B(index)``, n x n, entries odd multiples of 2^-bits in (-1, 1)."""
     bits = BITS[work.precision]
-    words = _words(f"{work.seed}/base/{index % BASES}", work.n * work.n) >> np.uint64(64 - bits)
     # at most 53 bits and a sign: neither the integer nor the division is rounded
-    odd = words.astype(np.int64) * 2 + 1 - 2**bits
-    made: Matrix = (odd / 2.0**bits).reshape(work.n, work.n)
+    odd = whole(work, index) * 2 + 1 - 2**bits
+    made: Matrix = odd / 2.0**bits
     return made
+
+
+def whole(work: Chains, index: int) -> npt.NDArray[np.int64]:
+    """What ``B(index)`` is made of: n x n whole numbers from 0 to 2^bits - 1."""
+    words = _words(f"{work.seed}/base/{index % BASES}", work.n * work.n)
+    words >>= np.uint64(64 - BITS[work.precision])
+    return words.view(np.int64).reshape(work.n, work.n)
 
 
 def octets(work: Chains, segment: int) -> npt.NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from suanlian.rules.access import ACTIONS, Access, Rule
 
 SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
     Scope.JOBS: frozenset({"job", "object", "charge", "secret", "identifier.resolve-job"}),
-    Scope.PLATFORMS: frozenset({"platform", "offer", "transfer"}),
+    Scope.PLATFORMS: frozenset({"platform", "offer", "supply", "transfer"}),
     Scope.KEYS: frozenset({"key", "identity"}),
 }
 """Which subjects (what stands before an action's dot) and actions a scope opens. What none names needs ``admin``."""

@@ -22,11 +22,12 @@ from typing import Final
 
 from suanlian.model.ids import HubId
 from suanlian.model.job import ENDED, JobState
-from suanlian.model.performance import ComputeClass, Grade, Precision
+from suanlian.model.performance import ComputeClass, Grade, Performance, Precision
 from suanlian.model.place import is_simulated
-from suanlian.model.platform import Flavor, Site
+from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind, Resources
-from suanlian.model.report import CapacityRow, FlowRow, PlatformRow, SupervisionReport
+from suanlian.model.report import CapacityRow, FlowRow, PlatformRow, SupervisionReport, SupplyRow
+from suanlian.model.supply import PHANTOM, SupplyOutcome
 
 WESTERN_PROVINCES: Final = frozenset({"15", "45", "50", "51", "52", "53", "54", "61", "62", "63", "64", "65"})
 """First two digits of GB/T 2260: Inner Mongolia, Guangxi, Chongqing, Sichuan, Guizhou, Yunnan, Tibet, Shaanxi, Gansu,
@@ -73,6 +74,8 @@ class ShareFacts:
     capacity: Resources
     since: datetime
     until: datetime | None = None
+    verified: frozenset[Precision] = frozenset()
+    """The precisions at which the hub verified what the flavor claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,33 @@ def supervision_report(
     )
 
 
+def supply_rows(
+    shares: Sequence[tuple[str, str, Share]], shown: Mapping[tuple[str, str], int], checks: Sequence[tuple[str, str]]
+) -> tuple[SupplyRow, ...]:
+    """A row a platform. ``shares``: platform, id, share; ``shown``: (id, grade) -> millicores; ``checks``: outcomes."""
+    found = []
+    for platform in sorted({name for name, _id, _share in shares}):
+        mine = [(share_id, share) for name, share_id, share in shares if name == platform]
+        ended = [outcome for name, outcome in checks if name == platform]
+        seen = {
+            grade: _sum(_cores(shown.get((share_id, grade.value), 0)) for share_id, _share in mine)
+            for grade in (Grade.SEEN_IN_JOBS, Grade.VERIFIED)
+        }
+        found.append(
+            SupplyRow(
+                platform=platform,
+                claimed=_sum(_cores(share.capacity.cpu) for _id, share in mine),
+                seen_in_jobs=seen[Grade.SEEN_IN_JOBS],
+                shown_free=seen[Grade.VERIFIED],
+                checks=len(ended),
+                held=ended.count(SupplyOutcome.HELD),
+                phantom=sum(outcome in PHANTOM for outcome in ended),
+                excused=ended.count(SupplyOutcome.EXCUSED),
+            )
+        )
+    return tuple(found)
+
+
 def capacity_rows(shares: Iterable[ShareFacts]) -> tuple[CapacityRow, ...]:
     """Tera-operations per second by class and precision, one column a grade; classes and precisions in their order."""
     table: defaultdict[tuple[ComputeClass, Precision], defaultdict[Grade, Decimal]]
@@ -134,7 +164,7 @@ def capacity_rows(shares: Iterable[ShareFacts]) -> tuple[CapacityRow, ...]:
     for share in shares:
         flavor = share.flavor
         for figure in flavor.performance:
-            grade = Grade.SIMULATED if is_simulated(flavor) else figure.grade
+            grade = grade_of(figure, flavor, verified=figure.precision in share.verified)
             table[flavor.compute_class, figure.precision][grade] += figure.tera_per_s * nodes(share)
     return tuple(
         CapacityRow(
@@ -144,6 +174,15 @@ def capacity_rows(shares: Iterable[ShareFacts]) -> tuple[CapacityRow, ...]:
         for precision in Precision
         if (grades := table.get((kind, precision)))
     )
+
+
+def grade_of(figure: Performance, flavor: Flavor, *, verified: bool) -> Grade:
+    """How a published figure is known: what its owner calls verified is a claim until the hub says so."""
+    if is_simulated(flavor) or figure.grade is Grade.SIMULATED:
+        return Grade.SIMULATED
+    if verified:
+        return Grade.VERIFIED
+    return Grade.SELF_MEASURED if figure.grade is Grade.SELF_MEASURED else Grade.CLAIMED
 
 
 def nodes(share: ShareFacts) -> Decimal:

@@ -7,6 +7,7 @@ from suanlian.model.job import Path
 from suanlian.model.load import ShareState, Utilisation
 from suanlian.model.quantity import Resources
 from suanlian.model.report import Receipt, SupervisionReport
+from suanlian.model.supply import Shown
 
 
 class StoredObject(Wire):
@@ -50,6 +51,8 @@ class ShareCapacity(Wire):
     used: Resources
     draining: bool
     simulated: bool
+    seen_in_jobs: Shown | None = None
+    shown_free: Shown | None = None
 
 
 class ShareStates(Wire):

@@ -14,6 +14,7 @@ from suanlian.sdk.platforms import Platforms
 from suanlian.sdk.secrets import AccountSecrets
 from suanlian.sdk.sign_in import SignIn
 from suanlian.sdk.supervision import Supervision
+from suanlian.sdk.supply import Supply
 
 
 class Client:
@@ -39,6 +40,7 @@ class Client:
         self.sign_in = SignIn(self._transport)
         self.identifiers = Identifiers(self._transport)
         self.supervision = Supervision(self._transport)
+        self.supply = Supply(self._transport)
         self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:

@@ -15,10 +15,11 @@ from suanlian.model.ids import new_id
 from suanlian.model.measurement import MEASUREMENT_TYPE, UNITS, Capability, Figure, Measurement, MeasurementCall, Metric
 from suanlian.model.performance import Grade, Precision
 from suanlian.model.place import is_simulated
-from suanlian.model.platform import Flavor
+from suanlian.model.platform import Flavor, Share
 from suanlian.model.version import Subject
 from suanlian.rules import measurement as rule
-from suanlian.store import capabilities, platforms, published
+from suanlian.rules.supervision import grade_of
+from suanlian.store import capabilities, platforms, published, supplies
 from suanlian.store.unit import Row, Unit
 
 _SIX: Final = Decimal("0.000001")
@@ -130,7 +131,41 @@ def table(unit: Unit, *, platform_id: str | None = None) -> list[Capability]:
     for row in sorted(rows, key=lambda row: (names[row["platform_id"]], row["name"])):
         if not row["withdrawn"]:
             found += _of_flavor(names[row["platform_id"]], row, known)
+    return found + _of_shares(unit, names, platform_id)
+
+
+def _of_shares(unit: Unit, names: Mapping[str, str], platform_id: str | None) -> list[Capability]:
+    """The cores of each share: claimed, and the most that was held at once by jobs that were sold and by checks."""
+    shown = supplies.shown(unit)
+    rows = published.current(unit, platform_id=platform_id, subjects=[Subject.SHARE], at=unit.now)
+    found = []
+    for row in sorted(rows, key=lambda row: (names[row["platform_id"]], row["name"])):
+        share = Share.model_validate_json(row["body"])
+        claimed = Figure(grade=Grade.CLAIMED, value=Decimal(share.capacity.cpu) / 1000, at=row["valid_from"])
+        words: dict[str, Any] = {
+            grade.name.lower(): _seen(shown.get((row["id"], grade.value)), grade)
+            for grade in (Grade.SEEN_IN_JOBS, Grade.VERIFIED)
+        }
+        if not row["withdrawn"]:
+            found.append(
+                Capability(
+                    platform=names[row["platform_id"]],
+                    flavor=share.flavor,
+                    share=row["name"],
+                    metric=Metric.CORES,
+                    unit=UNITS[Metric.CORES],
+                    claimed=claimed,
+                    **words,
+                )
+            )
     return found
+
+
+def _seen(row: Row | None, grade: Grade) -> Figure | None:
+    if row is None:
+        return None
+    held = True if grade is Grade.VERIFIED else None
+    return Figure(grade=grade, value=Decimal(row["millicores"]) / 1000, at=row["at"], held=held)
 
 
 def _of_flavor(platform: str, row: Row, known: Mapping[tuple[str, str, str, str], Row]) -> Sequence[Capability]:
@@ -146,7 +181,7 @@ def _of_flavor(platform: str, row: Row, known: Mapping[tuple[str, str, str, str]
             for grade in (Grade.SELF_MEASURED, Grade.VERIFIED)
         }
         if claim is not None:
-            grade = Grade.SIMULATED if is_simulated(flavor) else claim.grade
+            grade = grade_of(claim, flavor, verified=False)
             words["claimed"] = Figure(grade=grade, value=claim.tera_per_s, at=row["valid_from"], source=claim.source)
         made.append(
             Capability(

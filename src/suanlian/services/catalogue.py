@@ -3,19 +3,22 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import Kind, new_id, public_id
 from suanlian.model.offer import NewOffer
+from suanlian.model.performance import Grade
 from suanlian.model.place import Place
 from suanlian.model.platform import PlatformState, Share
 from suanlian.model.protocol import InventoryCall
+from suanlian.model.supply import Shown
 from suanlian.model.version import Published, Subject
 from suanlian.rules.onboarding import EFFECTS
 from suanlian.services.ports import Node
-from suanlian.store import capacity, platforms, published
+from suanlian.store import capacity, platforms, published, supplies
 from suanlian.store.places import BODY, Places
 from suanlian.store.unit import Row, Unit
 
@@ -164,7 +167,7 @@ def places(unit: Unit) -> tuple[Place, ...]:
 def capacity_table(unit: Unit) -> list[dict[str, Any]]:
     """What each share has and what is held of it now; ``draining`` when more is held than it still has."""
     places = Places(unit)
-    held = capacity.held_now(unit)
+    held, shown = capacity.held_now(unit), supplies.shown(unit)
     return [
         {
             "share_id": place.share_id,
@@ -175,6 +178,13 @@ def capacity_table(unit: Unit) -> list[dict[str, Any]]:
             "used": held.get(place.share_id, place.share.capacity.minus(place.share.capacity)),
             "draining": place.share_id in held and not held[place.share_id].fits(place.share.capacity),
             "simulated": place.simulated,
+            "seen_in_jobs": _shown(shown.get((place.share_id, Grade.SEEN_IN_JOBS))),
+            "shown_free": _shown(shown.get((place.share_id, Grade.VERIFIED))),
         }
         for place in places.all()
     ]
+
+
+def _shown(row: Row | None) -> Shown | None:
+    """The most cores that were seen of a share."""
+    return None if row is None else Shown(cores=Decimal(row["millicores"]) / 1000, at=row["at"])

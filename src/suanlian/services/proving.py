@@ -78,6 +78,11 @@ def proved(trial: ProbeTrial, precision: str, share: Decimal, handed: Handed) ->
     return trial.model_copy(update={**timed, **shown, "done": True})
 
 
+def is_proved(trial: ProbeTrial, precision: str, handed: Handed) -> bool:
+    """Whether the product is the one that was committed to, and the right one."""
+    return not proved(trial, precision, Decimal(1), handed).why
+
+
 def judged(series: Series, claim: Decimal) -> Judged:
     """How a run whose probes are all done ends: those that failed count nothing."""
     rates = [Decimal(0) if trial.rate is None else trial.rate for trial in series.probes]

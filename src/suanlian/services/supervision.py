@@ -14,14 +14,24 @@ from suanlian.model.errors import ForbiddenError, InvalidError
 from suanlian.model.event import EventType
 from suanlian.model.ids import HubId, Kind, new_id, public_id
 from suanlian.model.job import JobSpec, JobState
+from suanlian.model.measurement import Metric
+from suanlian.model.performance import Grade, Precision
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.quantity import Resources
-from suanlian.model.report import RECEIPT_TYPE, REPORT_TYPE, Receipt, ReportUpAnswer, ReportUpCall, SupervisionReport
+from suanlian.model.report import (
+    RECEIPT_TYPE,
+    REPORT_TYPE,
+    Receipt,
+    ReportUpAnswer,
+    ReportUpCall,
+    SupervisionReport,
+    SupplyRow,
+)
 from suanlian.model.version import Subject
 from suanlian.rules.states import state_of, with_loads
-from suanlian.rules.supervision import PlatformFacts, ShareFacts, TaskRun, Window, supervision_report
+from suanlian.rules.supervision import PlatformFacts, ShareFacts, TaskRun, Window, supervision_report, supply_rows
 from suanlian.services.ports import Node, Upstream
-from suanlian.store import attempts, jobs, journal, nodes, platforms, published, usage
+from suanlian.store import attempts, capabilities, jobs, journal, nodes, platforms, published, supplies, usage
 from suanlian.store import states as load_states
 from suanlian.store.unit import Row, Unit
 
@@ -40,7 +50,18 @@ def make(unit: Unit, node: Node, since: datetime | None, until: datetime) -> Sup
     window = Window(HubId(node.id), node.name, node.prefix, since, until, unit.now)
     states = {JobState(state): count for state, count in jobs.count_by_state(unit, since, until).items()}
     made = supervision_report(window, history.platforms(), history.shares(), history.runs(since, until), states)
+    made = made.model_copy(update={"supply": _supply_rows(unit, since, until)})
     return with_loads(made, [state_of(fact, unit.now, worded=False) for fact in load_states.facts(unit)])
+
+
+def _supply_rows(unit: Unit, since: datetime, until: datetime) -> tuple[SupplyRow, ...]:
+    """Every platform that publishes shares, by name: which part of its cores is claimed, seen in jobs, shown free."""
+    names = {row["id"]: row["name"] for row in platforms.list_all(unit)}
+    shares = [row for row in published.current(unit, subjects=[Subject.SHARE], at=unit.now) if not row["withdrawn"]]
+    facts = [(names[row["platform_id"]], row["id"], Share.model_validate_json(row["body"])) for row in shares]
+    shown = {key: row["millicores"] for key, row in supplies.shown(unit).items()}
+    checks = [(names[row["platform_id"]], row["outcome"]) for row in supplies.between(unit, since, until)]
+    return supply_rows(facts, shown, checks)
 
 
 class _History:
@@ -49,6 +70,7 @@ class _History:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
         self._names = {row["id"]: row for row in platforms.list_all(unit)}
+        self._figures = capabilities.all_newest(unit)
         self._versions: dict[str, list[Row]] = {}
         for row in published.all_versions(unit):
             self._versions.setdefault(row["id"], []).append(row)
@@ -84,14 +106,22 @@ class _History:
     def _share(self, row: Row, until: datetime | None) -> ShareFacts:
         share = Share.model_validate_json(row["body"])
         flavor = self._by_name[row["platform_id"], Subject.FLAVOR, share.flavor]
+        body = Flavor.model_validate_json(flavor["body"])
         return ShareFacts(
             platform=self._names[row["platform_id"]]["name"],
             site=self._site(row["platform_id"], share),
-            flavor=Flavor.model_validate_json(flavor["body"]),
+            flavor=body,
             capacity=share.capacity,
             since=row["valid_from"],
             until=until,
+            verified=self._verified_at(flavor["id"], body),
         )
+
+    def _verified_at(self, flavor_id: str, flavor: Flavor) -> frozenset[Precision]:
+        """The precisions whose newest verification held for the very figure that is claimed now."""
+        key = (Metric.MATMUL.value, Grade.VERIFIED.value)
+        rows = ((f, self._figures.get((flavor_id, key[0], f.precision.value, key[1]))) for f in flavor.performance)
+        return frozenset(f.precision for f, row in rows if row and row["held"] and row["claim"] == f.tera_per_s)
 
     def runs(self, since: datetime, until: datetime) -> list[TaskRun]:
         """The attempts of the window, each with what it cost."""

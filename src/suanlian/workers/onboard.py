@@ -20,6 +20,7 @@ class Onboarder(Worker):
             EventType.PLATFORM_MOVED,
             EventType.PLATFORM_LIVE,
             EventType.PLATFORM_SUSPENDED,
+            EventType.VERIFICATION_ENDED,
         }
     )
     every_s: ClassVar[float] = 2.0

@@ -34,6 +34,7 @@ from suanlian.store.tables.platforms import connector, nonce, platform, publishe
 from suanlian.store.tables.secrets import secret
 from suanlian.store.tables.sign_in import identity, invitation, sign_in
 from suanlian.store.tables.states import share_state
+from suanlian.store.tables.supply import share_shown, supply_check, supply_period
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
 from suanlian.store.tables.work import assignment, attempt, capacity, job, task
 
@@ -87,10 +88,13 @@ __all__ = [
     "report_sent",
     "resolution",
     "secret",
+    "share_shown",
     "share_state",
     "sign_in",
     "site_check",
     "staged_answer",
+    "supply_check",
+    "supply_period",
     "task",
     "transfer",
     "uplink",
