@@ -1,11 +1,13 @@
 """The composition root of a hub: settings -> store -> ports -> routers and workers. It alone knows everyone."""
 
 import fcntl
+import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -30,6 +32,7 @@ from suanlian.api import (
     onboarding,
     parties,
     platforms,
+    resolving,
     sign_in,
     sites,
     supervision,
@@ -38,23 +41,36 @@ from suanlian.api import (
 from suanlian.api import secrets as secrets_api
 from suanlian.api.deps import Bounds
 from suanlian.api.deps import Hub as Hub  # noqa: PLC0414 - commands know the hub by this room alone
+from suanlian.api.document import Described
 from suanlian.api.known import Known
 from suanlian.api.limits import Limits
 from suanlian.conformance.suite import Suite
+from suanlian.crypto.documents import sign_document
+from suanlian.crypto.keyring import KEY_FILE as KEY_FILE  # noqa: PLC0414 - commands know the hub by this room alone
+from suanlian.crypto.keyring import in_use, past
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.crypto.lineage import body_of, pin_after
 from suanlian.model.audit import AuditAnswer, AuditCall
-from suanlian.model.errors import ConflictError, InvalidError
+from suanlian.model.errors import ConflictError, InvalidError, SuanlianError, UnauthenticatedError, UnavailableError
+from suanlian.model.event import EventType
+from suanlian.model.ids import ConnectorId
 from suanlian.model.levels import HubRules, LevelRules
+from suanlian.model.lineage import KeyPin, SignedKeyChange
+from suanlian.model.node import Resolution, Resolved
+from suanlian.model.rekey import REKEY_TYPE, DelegationCall, NewKey, RekeyCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.rules.addresses import refused_address
+from suanlian.sdk.client import Client
 from suanlian.sdk.connector import ConnectorClient, Link, Means
+from suanlian.sdk.follow import Hop
 from suanlian.sdk.kept_provider import KeptProvider, WebClient
 from suanlian.sdk.oidc import OidcProvider, secure_address, unavailable
-from suanlian.sdk.transport import open_client
-from suanlian.services import nodes
+from suanlian.sdk.transport import HttpClient, open_client
+from suanlian.services import lineage, nodes
 from suanlian.services.allowance import Granted
 from suanlian.services.jobs import Terms
-from suanlian.services.ports import Clock, Node, Relying, Secrets
+from suanlian.services.ports import Clock, Followed, Node, Relying, Secrets
+from suanlian.services.refusals import Refusals
 from suanlian.settings import HubSettings
 from suanlian.store import nodes as node_rows
 from suanlian.store.engine import Store, open_store
@@ -65,18 +81,24 @@ from suanlian.store.writer import Writer
 from suanlian.workers.audit import Auditor
 from suanlian.workers.conformance import Conformance
 from suanlian.workers.erase import Eraser
+from suanlian.workers.lineage import Lineage
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
+from suanlian.workers.refused import Refused
 from suanlian.workers.supply import Supply
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.uplink import Uplink
 from suanlian.workers.verify import Verifier
 from suanlian.workers.witness import Witness
 
-KEY_FILE: Final = "hub.key"
 PEPPER_FILE: Final = "pepper"
+_ASKED_AT_ONCE: Final = 8
+_ASK_S: Final = 3.0
+_ASK_AGAIN_S: Final = 0.05
+_WATCH_S: Final = 1.0
+_LOG: Final = logging.getLogger(__name__)
 SECRETS_FILE: Final = "secrets.key"
 _RANDOM_BYTES: Final = 32
 
@@ -105,13 +127,131 @@ def _random_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
+class HubKeys:
+    """The hub's keys, as the store and its home say; looked at again when another is asked for, and by the watch."""
+
+    def __init__(self, home: Path, store: Store, clock: Clock, on_change: Callable[[KeyPair], None]) -> None:
+        """Nothing is read yet; ``on_change`` is told of another key in use."""
+        self._home, self._store, self._clock, self._on_change = home, store, clock, on_change
+        self._held: dict[str, tuple[KeyPair, datetime]] = {}
+        self._past: frozenset[str] = frozenset()
+        self._in_use: KeyPair | None = None
+        self._lock = threading.Lock()
+
+    def refresh(self) -> KeyPair:
+        """The key in use, as it is now. Raises KeyFileError where no file holds it."""
+        with self._store.readers.connect() as connection:
+            changes = lineage.own_changes(Unit(connection, self._clock()))
+        with self._lock:
+            newest = changes[-1].change.new_key if changes else None
+            if self._in_use is None or (newest is not None and self._in_use.public_text != newest):
+                self._in_use = in_use(self._home, newest)
+                self._on_change(self._in_use)
+            told = [one.change for one in changes]
+            ended = {PublicKey.parse(one.old_key).key_id: one.old_until for one in told if one.old_key}
+            self._past = frozenset(ended)
+            kept = {key_id: past(self._home, key_id) for key_id in ended}
+            self._held = {key_id: (pair, ended[key_id]) for key_id, pair in kept.items() if pair is not None}
+            return self._in_use
+
+    def addressed(self, key_id: str) -> KeyPair | None:
+        """The key by this name, while it holds."""
+        now = self._in_use or self.refresh()
+        if key_id == now.key_id:
+            return now
+        if key_id not in self._past:
+            now = self.refresh()
+        pair, until = self._held.get(key_id, (None, self._clock()))
+        return now if key_id == now.key_id else pair if until > self._clock() else None
+
+    def is_past(self, key_id: str) -> bool:
+        """Whether this was a key of the hub's and holds no longer."""
+        return key_id in self._past and self.addressed(key_id) is None
+
+    def before(self) -> list[KeyPair]:
+        """The keys before that are still kept, whatever they are worth: by them a hub above may know us."""
+        return [pair for pair, _until in self._held.values()]
+
+
+class KeyWatch:
+    """Looks whether a command has changed the hub's key while it serves."""
+
+    def __init__(self, keys: HubKeys) -> None:
+        """Nothing runs yet."""
+        self._keys, self._stopping = keys, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keys", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=_WATCH_S)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_WATCH_S):
+            try:
+                self._keys.refresh()
+            except Exception:  # noqa: BLE001 - it is logged, and looked at again
+                _LOG.exception("the hub's key could not be looked at")
+
+
+class OtherHubs:
+    """Other hubs, asked for who asks us; so many at once, and none for long."""
+
+    def __init__(self) -> None:
+        self._room = threading.BoundedSemaphore(_ASKED_AT_ONCE)
+
+    def find(self, referral: Resolution) -> Resolved:
+        """Go where our own referral leads: its address, key and prefix are of our own rows."""
+        if not self._room.acquire(blocking=False):
+            wrong = "Too much is asked of other hubs just now."
+            raise UnavailableError("hub_unavailable", wrong, todo="Try again in a moment.")
+        try:
+            with Client(referral.refer_to, timeout_s=_ASK_S, retry_wait_s=_ASK_AGAIN_S) as door:
+                first = Hop(door.url, referral.refer_key, referral.refer_prefix)
+                return door.identifiers.resolve(referral.identifier, first)
+        finally:
+            self._room.release()
+
+
 class HubAbove:
     """The way up by one uplink, in the connector's own protocol."""
 
-    def __init__(self, row: Row, keypair: KeyPair, clock: Clock) -> None:
-        """``row`` names the hub's address, its pinned key, and who we are there."""
+    def __init__(self, row: Row, keypair: KeyPair, clock: Clock, before: Sequence[KeyPair] = ()) -> None:
+        """``row`` names the hub's address, its pinned key, and who we are there; ``before``: keys that we had."""
         self._link = Link(row["url"], PublicKey.parse(row["hub_key"]), keypair, row["connector_id"])
         self._clock = clock
+        self._before = before
+
+    def keep_up(self, pin: KeyPin, call: DelegationCall, change: SignedKeyChange | None) -> Followed:
+        """Follow the key of the hub above, introduce our own where it changed, get our delegation as it is now."""
+        with open_client() as http:
+            client = ConnectorClient(self._link, Means(http, self._clock))
+            try:
+                answer = client.delegation(call)
+            except SuanlianError:
+                pin = pin_after(pin, client.hub_keys().changes)
+                self._introduce(http, pin, change)
+                client.relink(hub_key=PublicKey.parse(pin.key))
+                answer = client.delegation(call)
+            if client.hub_has_moved:
+                pin = pin_after(pin, client.hub_keys().changes)
+        return Followed(pin, answer)
+
+    def _introduce(self, http: HttpClient, pin: KeyPin, change: SignedKeyChange | None) -> None:
+        """Introduce our key by one that the hub above knows; by the change alone where we have none of those."""
+        link = replace(self._link, hub_key=PublicKey.parse(pin.key))
+        said = NewKey(connector_id=ConnectorId(link.keyid), public_key=link.keypair.public_text)
+        proof = sign_document(body_of(said), link.keypair, typ=REKEY_TYPE)
+        call = RekeyCall(public_key=said.public_key, proof=proof, change=change)
+        for by in (*reversed(self._before), link.keypair):
+            with suppress(UnauthenticatedError):
+                ConnectorClient(replace(link, keypair=by), Means(http, self._clock)).rekey(call)
+                return
 
     def send_report(self, call: ReportUpCall) -> ReportUpAnswer:
         """Send a report up; the answer is believed only if the pinned hub signed it."""
@@ -167,9 +307,12 @@ class Running:
 
     hub: Hub
     workers: tuple[Worker, ...]
+    watch: KeyWatch | None = None
 
     def start(self) -> None:
         """Let the workers begin."""
+        if self.watch is not None:
+            self.watch.start()
         for worker in self.workers:
             worker.start()
 
@@ -180,6 +323,8 @@ class Running:
 
     def stop(self) -> None:
         """End the workers, finish what waits to be written, give every connection back."""
+        if self.watch is not None:
+            self.watch.stop()
         for worker in self.workers:
             worker.stop()
         self.hub.writer.stop()
@@ -228,7 +373,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         wakeups.notify(topics)
 
     writer = Writer(store, clock=clock, on_commit=committed)
-    keypair = KeyPair.load(settings.hub_home / KEY_FILE)
+    keypair = _key_in_use(settings, store, clock)
     hub = Hub(
         store=store,
         writer=writer,
@@ -239,18 +384,33 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         clock=clock,
         version=__version__,
         known=known,
+        refusals=Refusals(writer, clock),
+        directory=OtherHubs(),
     )
     if settings.oidc_issuer:
         hub.provider = SigningIn(settings, hub.node.url, clock)
-    return Running(hub, _workers(tools, hub))
+
+    def changed(fresh: KeyPair) -> None:
+        hub.node = replace(hub.node, keypair=fresh)
+        wakeups.notify([EventType.HUB_REKEYED.value])
+
+    hub.keys = keys = HubKeys(settings.hub_home, store, clock, changed)
+    keys.refresh()
+    return Running(hub, _workers(tools, hub, keys), KeyWatch(keys))
 
 
-def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
+def _key_in_use(settings: HubSettings, store: Store, clock: Clock) -> KeyPair:
+    with store.readers.connect() as connection:
+        changes = lineage.own_changes(Unit(connection, clock()))
+    return in_use(settings.hub_home, changes[-1].change.new_key if changes else None)
+
+
+def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     """What follows from events, and from time; the audit log last, so that it sees what the others did."""
     writer = hub.writer
 
     def above(row: Row) -> HubAbove:
-        return HubAbove(row, hub.node.keypair, hub.clock)
+        return HubAbove(row, hub.node.keypair, hub.clock, keys.before())
 
     def node_now() -> Node:
         return hub.node
@@ -259,12 +419,14 @@ def _workers(tools: Tools, hub: Hub) -> tuple[Worker, ...]:
         Onboarder(tools, writer),
         Placer(tools, writer, hub.bounds.data.levels),
         Rater(tools, writer),
+        Lineage(tools, writer, node_now, above),
         Conformance(tools, writer, node_now, Suite),
         Uplink(tools, writer, above),
         Sweeper(tools, writer),
         Supply(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.supply),
         Eraser(tools, writer),
         Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
+        Refused(tools, writer, hub.refusals),
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),
     )
@@ -289,11 +451,12 @@ def make_app(running: Running) -> FastAPI:
         yield
         running.stop()
 
-    app = FastAPI(title="Suanlian hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = Described(title="Suanlian hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.hub = running.hub
     for room in (
         node,
         identifiers,
+        resolving,
         parties,
         entities,
         sign_in,

@@ -29,12 +29,13 @@ from suanlian.testing.people_samples import (
     platform,
     public_id,
     published,
-    resolution,
+    resolved,
 )
 
 from .conftest import Suanlian
 
 IDENTIFIER = public_id(Kind.PLATFORM)
+AT = f"/v1/identifiers/{IDENTIFIER}"
 TOKEN = {"connector": "wuhu-1", "join_token": "jt_1", "expires_at": "2026-03-02T00:00:00Z"}
 TOKENS = {"platform": "wuhu", "platform_id": "p", "tokens": [TOKEN]}
 PROPOSAL = {
@@ -99,7 +100,14 @@ ACTS = [
     ("key add --scope jobs --expires 30d", "POST /v1/keys", MINTED, "sl_abc_def", "API key", "API 密钥"),
     ("key revoke abc", "POST /v1/keys/abc/revoke", {}, "abc", "revoked", "吊销"),
     ("node", "GET /v1/node", NODE, "CN.YRD", "Public key", "公钥"),
-    (f"resolve {IDENTIFIER}", f"GET /v1/identifiers/{IDENTIFIER}", resolution(), "wuhu", "Issued by", "签发者"),
+    (
+        f"resolve {IDENTIFIER}",
+        f"GET /v1/identifiers/{IDENTIFIER}/resolution",
+        resolved(),
+        "wuhu",
+        "Issued by",
+        "签发者",
+    ),
     ("report supervision", "GET /v1/supervision/report", REPORT, "10.00%", "Utilisation", "利用率"),
     (
         "report supervision --send",

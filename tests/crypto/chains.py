@@ -105,6 +105,7 @@ def dossier_of(hub: MadeHub, chain: Chain, *, day: int, under: str = "") -> Doss
         issuer=hub.prefix,
         hub_id=hub.hub_id,
         registered_at=at,
+        signed_at=at,
     )
     status = Status(
         identifier=identifier,

@@ -124,7 +124,7 @@ def _goes_live(processes: Processes, operator: User, second: User, name: str) ->
     def state() -> str:
         return str(operator.json("platform", "show", name)["state"])
 
-    until("the platform has published", lambda: state() == "connected" and operator.json("offers"))
+    until("the platform has published", lambda: state() != "documents-checked" and operator.json("offers"))
     gates_of(HubSettings(hub_home=processes.root / "delta"), name)
     until("the platform is verified", lambda: state() == "verified")
     proposed = operator.json("platform", "go-live", name, "--why", "all is well")

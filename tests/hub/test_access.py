@@ -34,6 +34,7 @@ TABLE = {
     "GET /healthz": OPEN,
     "GET /v1/node": OPEN,
     "GET /v1/identifiers/{identifier}": OPEN,
+    "GET /v1/identifiers/{identifier}/resolution": ALL,
     "GET /v1/node/keys": OPEN,
     "GET /v1/identifiers/{identifier}/status": OPEN,
     "GET /v1/identifiers/{identifier}/descriptor": NOWHERE,
@@ -80,6 +81,8 @@ TABLE = {
     "POST /v1/platforms/{ref}/check-documents": "409 403 403 403 403 403 401",
     "POST /v1/platforms/{ref}/go-live": "409 403 403 403 403 403 401",
     "POST /v1/platforms/{ref}/lift": "409 403 403 403 403 403 401",
+    # before the acts below: where nothing may be placed no probe is
+    "POST /v1/platforms/{ref}/conformance": "200 403 200 404 403 403 401",
     "POST /v1/platforms/{ref}/suspend": OPERATOR,
     "POST /v1/platforms/{ref}/freeze": OPERATOR,
     "POST /v1/platforms/{ref}/rectify": OPERATOR,
@@ -88,8 +91,8 @@ TABLE = {
     "POST /v1/proposals/{ref}/decline": "404 403 403 403 403 403 401",
     "GET /v1/platforms/{ref}/connectors": PLATFORM,
     "GET /v1/platforms/{ref}/attempts": PLATFORM,
+    "POST /v1/platforms/{ref}/connectors/{connector}/recovery": "403 403 200 404 403 403 401",
     "GET /v1/platforms/{ref}/conformance": PLATFORM,
-    "POST /v1/platforms/{ref}/conformance": "200 403 200 404 403 403 401",
     "POST /v1/platforms/{ref}/sites/{site}/checks": OPERATOR,
     "GET /v1/platforms/{ref}/checks": ALL,
     "POST /v1/platforms/{ref}/offers": "403 403 200 404 403 403 401",
@@ -146,6 +149,9 @@ TABLE = {
             "secrets",
             "supervision",
             "descriptor",
+            "rekey",
+            "recover",
+            "delegation",
             "audit",
             "measurements",
         )
@@ -156,7 +162,7 @@ TABLE = {
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
-MORE = {"version": 1, "transfer": "x", "number": 1, "check_id": "x"}
+MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x"}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:

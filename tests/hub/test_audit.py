@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from suanlian.crypto.journal import COLUMNS, Chain, leaf_of, sign_head
 from suanlian.crypto.keys import KeyPair
 from suanlian.model.audit import AuditExtract, AuditProof, Fault, SignedHead, Verdict
 from suanlian.model.errors import SuanlianError
+from suanlian.model.lineage import Chain as KeyChain
 from suanlian.sdk.audit import check
 from suanlian.services import audit
 from suanlian.store import audit as audit_rows
@@ -50,7 +52,7 @@ def numbers(world: World) -> list[int]:
 
 def newest(hub: InProcessHub) -> AuditExtract:
     with hub.running.hub.reading() as unit:
-        return audit.shown(unit, None).extract
+        return audit.shown(unit, KeyChain(), None).extract
 
 
 def found(world: World, *elsewhere: SignedHead) -> list[tuple[Fault, int]]:
@@ -104,7 +106,7 @@ def test_a_row_that_was_removed_inserted_or_exchanged_is_found(log: World) -> No
 
 def rewrite(connection: Connection, number: int) -> None:
     """Edit a row and make the whole chain anew, as somebody would who can write the database but has no key."""
-    connection.execute(update(t.event).where(t.event.c.number == number).values(actor="nobody"))
+    connection.execute(update(t.event).where(t.event.c.number == number).values(actor="forged"))
     connection.execute(delete(t.audit_leaf))
     chain = Chain()
     for row in connection.execute(audit_rows._stored().order_by(t.event.c.number)).mappings().all():  # noqa: SLF001 - the columns as the hub hashes them
@@ -173,7 +175,7 @@ def test_watchers_get_the_head_and_proofs_that_anybody_can_check(log: World) -> 
 def test_before_the_first_head_there_is_none(new_world: World) -> None:
     hub = new_world.hub.running.hub
     with hub.reading() as unit, pytest.raises(SuanlianError) as caught:
-        audit.shown(unit, None)
+        audit.shown(unit, KeyChain(), None)
     assert caught.value.code == "not_found"
 
 
@@ -182,7 +184,7 @@ def test_before_the_first_head_there_is_none(new_world: World) -> None:
 )
 def test_an_export_whose_row_was_changed_is_refused(log: World, field: str, value: Any) -> None:  # noqa: ANN401 - of a row
     with log.hub.running.hub.reading() as unit:
-        whole = audit.extract(unit, *numbers(log)[1:6:4])
+        whole = audit.extract(unit, KeyChain(), *numbers(log)[1:6:4])
     assert check(whole, log.hub.key.text).rows == 5
     proofs = list(whole.proofs)
     proofs[2] = AuditProof(row=proofs[2].row.model_copy(update={field: value}), path=proofs[2].path)
@@ -265,3 +267,12 @@ def test_an_act_has_its_actor_and_its_door(log: World) -> None:
     ids = {event["actor"] for event in events if event["type"] == "inventory.changed"}
     assert connector.id in ids
     assert {event["actor"] for event in events if event["type"] == "connector.enrolled"} == ids
+
+
+def test_a_head_by_a_key_that_the_hub_had_before_counts_and_by_any_other_it_does_not(log: World) -> None:
+    hub, before = log.hub.running.hub, KeyPair.generate()
+    signed = sign_head(newest(log.hub).signed.head, before)
+    hub.writer.run(lambda unit: audit.keep_head(unit, replace(hub.node, keypair=before), signed))
+    assert found(log) == [(Fault.UNSIGNED, signed.head.number)]
+    with hub.reading() as unit:
+        assert audit.verify(unit, [log.hub.key, before.public]).holds

@@ -203,6 +203,20 @@ def test_nothing_is_dispatched_to_a_connector_that_observes(world: World, connec
     assert world.hub.rows()["attempt"] == 0
 
 
+@pytest.mark.parametrize("state", ["frozen", "withdrawn"])
+def test_nothing_is_started_where_nothing_is_placed(world: World, connector: SignedConnector, state: str) -> None:
+    (run,) = ask(world)
+    set_up(world, connector, state=state)
+    world.hub.settle()
+    assert [found["id"] for found in runs(world)] == [run["id"]]
+    assert set(whys(runs(world)[0]).values()) == {Fault.CLOSED}
+    before = world.hub.rows()
+    refused = world.person("provider").post(PATH, {})
+    assert (refused.status_code, refused.json()["code"]) == (409, "state_conflict")
+    assert world.hub.rows() == before
+    assert before["attempt"] == 0
+
+
 def test_what_was_found_holds_until_the_inventory_changes(world: World, connector: SignedConnector) -> None:
     connector.client.inventory(offering(probes=ProbeCap(cpu=Decimal(0))))
     ask(world)

@@ -247,3 +247,34 @@ def test_one_machine_under_two_owners_is_flagged_and_junk_is_not(world: World) -
     # no digest leaves the hub again, and what is kept is not what came
     for path in ("/v1/duplicates", "/v1/events?limit=200", f"/v1/identifiers/{both[0]}/descriptor"):
         assert serial not in json.dumps(world.ok("operator", "GET", path))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "descriptors/0",
+        f"descriptors/{10**30}",
+        "descriptors/x",
+        f"history?cursor={10**30}",
+        "history?cursor=-1",
+        "descriptors?part=A%20b",
+        "descriptors?limit=0",
+    ],
+)
+def test_what_cannot_be_meant_is_refused(still: World, path: str) -> None:
+    refused(still.person("nobody").get(f"/v1/identifiers/{identifier(still)}/{path}"), 422, "field_invalid")
+
+
+@pytest.mark.parametrize("cursor", ["x", ":", f"c1:{10**30}", "c1:٣", "%3A%3A"])
+def test_a_cursor_that_we_never_gave_begins_anew(still: World, cursor: str) -> None:
+    answer = still.person("nobody").get(f"/v1/identifiers/{identifier(still)}/descriptors?cursor={cursor}")
+    assert (answer.status_code, answer.json()) == (200, {"items": [], "next": None})
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "%F0%9F%92%A5", "x" * 300, "%2F"])
+def test_an_odd_name_is_no_identifier(still: World, name: str) -> None:
+    for tail in ("", "/status", "/descriptor", "/history", "/descriptors"):
+        answer = still.person("operator").get(f"/v1/identifiers/{name}{tail}")
+        assert answer.status_code in (404, 422), (tail, answer.text)
+    assert still.person("operator").get(f"/v1/identifiers/{name}/resolution").status_code in (404, 422)
+    assert still.person("operator").post(f"/v1/transfers/{name}/second").status_code in (404, 422)

@@ -4,7 +4,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, Table, insert, select
+from sqlalchemy import Connection, MetaData, Table, insert, select, text
 
 from suanlian.app import database_url
 from suanlian.store.engine import open_store
@@ -26,6 +26,92 @@ def test_an_empty_database_becomes_that_of_the_code(stores: Stores) -> None:
     # again, it changes nothing
     upgrade(store)
     assert is_current(store)
+    store.close()
+    stores.drop(settings)
+
+
+_AT = 1_700_000_000_000_000
+_ENTITY = "INSERT INTO entity (id, public_id, name, title, created_at) VALUES (:id, :id, :name, '', :at)"
+_ACCOUNT = "INSERT INTO account (id, entity_id, name, held_bytes, created_at) VALUES ('a', 'e2', 'hub', 0, :at)"
+_PROJECT = "INSERT INTO project (id, account_id, name) VALUES ('p', 'a', 'default')"
+_PRINCIPAL = (
+    "INSERT INTO principal (id, name, role, entity_id, account_id, project_id) "
+    "VALUES ('o', 'op', 'operator', 'e2', 'a', 'p')"
+)
+_PLATFORM = (
+    "INSERT INTO platform (id, public_id, entity_id, name, title, title_zh, kind, state, applied_at, live_at) "
+    "VALUES (:id, :id, 'e1', :id, '', '', :kind, :state, :at, :live)"
+)
+_CONNECTOR = (
+    "INSERT INTO connector (id, platform_id, name, public_key, revision, accepting, enrolled_at) "
+    "VALUES (:id, :platform, 'c1', :id, 0, :yes, :at)"
+)
+_PLATFORMS = {
+    "running": ("compute", "live"),
+    "stopped": ("compute", "suspended"),
+    "let-in": ("compute", "approved"),
+    "entered": ("compute", "approved"),
+    "waiting": ("hub", "applied"),
+}
+
+
+def _old(connection: Connection) -> None:
+    """A hub as it was before."""
+
+    def run(statement: str, **values: object) -> None:
+        bound = {name: value for name, value in {"at": _AT, **values}.items() if f":{name}" in statement}
+        connection.execute(text(statement), bound)
+
+    run(_ENTITY, id="e1", name="owner")
+    run(_ENTITY, id="e2", name="hub")
+    for statement in (_ACCOUNT, _PROJECT, _PRINCIPAL):
+        run(statement)
+    for name, (kind, state) in _PLATFORMS.items():
+        run(_PLATFORM, id=name, kind=kind, state=state, live=_AT if state in ("live", "suspended") else None)
+    for name in ("running", "stopped", "entered"):
+        run(_CONNECTOR, id=f"c-{name}", platform=name, yes=True)
+
+
+def test_what_was_there_before_checks_were_kept_is_carried_over(stores: Stores) -> None:
+    settings = stores.fresh()
+    settings.hub_home.mkdir()
+    store = open_store(database_url(settings))
+    made = config()
+    with store.writing.begin() as connection:
+        made.attributes["connection"] = connection
+        command.upgrade(made, "0001")
+        _old(connection)
+    upgrade(store)
+    with store.readers.connect() as connection:
+
+        def rows(query: str) -> dict[str, tuple[object, ...]]:
+            return {row[0]: tuple(row[1:]) for row in connection.execute(text(query))}
+
+        assert rows("SELECT name, standing, kind FROM entity") == {
+            "owner": ("checked", "both"),
+            "hub": ("checked", "operator"),
+        }
+        assert rows("SELECT name, state FROM platform") == {
+            "running": ("live",),
+            "stopped": ("suspended",),
+            "let-in": ("documents-checked",),
+            "entered": ("connected",),
+            "waiting": ("applied",),
+        }
+        assert rows("SELECT id, admitted_at, level FROM connector") == {
+            "c-running": (_AT, "trade"),
+            "c-stopped": (_AT, "trade"),
+            "c-entered": (None, "trade"),
+        }
+        assert rows("SELECT platform_id, name FROM named_connector") == {
+            "running": ("c1",),
+            "stopped": ("c1",),
+            "entered": ("c1",),
+            "let-in": ("let-in-1",),
+            "waiting": ("waiting",),
+        }
+        # a suspension of then goes back to live, as it would have
+        assert rows("SELECT platform_id, from_state, to_state FROM onboarding_step")["stopped"] == ("live", "suspended")
     store.close()
     stores.drop(settings)
 

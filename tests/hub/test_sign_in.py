@@ -59,7 +59,7 @@ def test_the_first_sign_in_makes_a_person_with_an_account_and_the_next_is_the_sa
     before = hub.rows()
     assert session(hub, provider.id_token()).get("/v1/me").json()["id"] == me["id"]
     after = hub.rows()
-    assert {name for name in after if after[name] != before[name]} == {"api_key", "event", "nonce"}
+    assert {name for name in after if after[name] != before[name]} == {"api_key", "event"}
     provider.subject = "u2"
     assert session(hub, provider.id_token()).get("/v1/me").json()["account_id"] != me["account_id"]
     assert first.get("/v1/jobs").json()["items"] == []
@@ -291,10 +291,28 @@ def test_a_sign_in_of_another_browser_or_time_is_nobodys(
     refused(arrive(hub, path.replace("state=", "state=x"), cookie), 403, "sign_in_invalid")
     world.clock.advance(600)
     refused(arrive(hub, path, cookie), 403, "sign_in_invalid")
-    assert hub.rows() == before | {"sign_in": 2}
-    world.clock.advance(300)
+    # who only begins, or comes back wrongly, has written nothing
+    assert hub.rows() == before
+
+
+def test_a_sign_in_that_came_back_is_forgotten_after_its_time(
+    world: World, hub: InProcessHub, provider: TestProvider
+) -> None:
+    path, cookie = start(hub, provider)
+    assert arrive(hub, path, cookie).status_code == 200
+    assert hub.rows()["sign_in"] == 1
+    world.clock.advance(900)
     hub.settle()
     assert hub.rows()["sign_in"] == 0
+    refused(arrive(hub, path, cookie), 403, "sign_in_invalid")
+
+
+def test_a_browser_that_changes_its_cookie_is_not_believed(hub: InProcessHub, provider: TestProvider) -> None:
+    path, cookie = start(hub, provider, return_to=RETURN, challenge="A" * 43)
+    said = json.loads(base64.urlsafe_b64decode(cookie["suanlian-sign-in"] + "=="))
+    changed = base64.urlsafe_b64encode(json.dumps([said[0], "https://evil.example", *said[2:]]).encode()).decode()
+    refused(arrive(hub, path, {"suanlian-sign-in": changed.rstrip("=")}), 403, "sign_in_invalid")
+    assert arrive(hub, path, cookie).headers["location"].startswith(RETURN)
 
 
 def test_the_nonce_binds_the_token_to_this_sign_in(hub: InProcessHub, provider: TestProvider) -> None:
@@ -373,6 +391,7 @@ def test_what_lies_in_the_database_completes_no_sign_in(
     world: World, hub: InProcessHub, provider: TestProvider
 ) -> None:
     path, cookie = start(hub, provider, return_to=RETURN, challenge="A" * 43)
+    assert arrive(hub, path, cookie).status_code == 303
     with hub.running.hub.reading() as unit:
         kept = str(unit.connection.exec_driver_sql("SELECT * FROM sign_in").fetchall())
     state = parse_qs(urlsplit(path).query)["state"][0]

@@ -27,7 +27,8 @@ class Pair:
     def __init__(self, stores: Stores, template: Template, stack: ExitStack) -> None:
         self.stores = stores
         self.stack = stack
-        self.upper = self.serve(stores.copy(template))
+        self.upper_settings = stores.copy(template)
+        self.upper = self.serve(self.upper_settings)
         self.operator = self.upper.person(template.keys["operator"])
         self.provider = self.upper.person(template.keys["provider"])
         self.buyer = self.upper.person(template.keys["buyer"])

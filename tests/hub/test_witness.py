@@ -15,8 +15,9 @@ from suanlian.crypto.keys import KeyPair
 from suanlian.model.audit import AuditCall, AuditExtract, Fault
 from suanlian.model.errors import SuanlianError
 from suanlian.model.event import EventType
+from suanlian.model.lineage import Chain
 from suanlian.sdk.audit import check
-from suanlian.services import audit
+from suanlian.services import audit, lineage
 from suanlian.store import nodes
 from suanlian.store import tables as t
 from suanlian.testing.hub import FrozenClock, InProcessHub, SignedConnector, Wire
@@ -49,7 +50,7 @@ class Below:
 
     def extract(self) -> AuditExtract:
         with self.hub.running.hub.reading() as unit:
-            return audit.shown(unit, None).extract
+            return audit.shown(unit, lineage.chain(unit), None).extract
 
     def alarms(self) -> list[str]:
         with self.hub.running.hub.reading() as unit:
@@ -93,7 +94,9 @@ def test_a_head_goes_up_and_outsiders_who_trust_the_hub_above_can_check_it(below
     assert below.count(t.audit_receipt) == 3
     extract = below.extract()
     assert [one.signed for one in extract.receipts] == [extract.signed]
-    assert check(extract, below.above.upper.key.text).by == "national"
+    assert check(extract, below.above.upper.key.text).by == ""
+    # without what leads from the root's key to the hub's, it is the receipt that speaks for it
+    assert check(extract.model_copy(update={"chain": Chain()}), below.above.upper.key.text).by == "national"
     assert check(extract, below.hub.key.text).by == ""
     (newest, *_) = below.above.operator.get("/v1/events?type=audit.witnessed").json()["items"]
     assert newest["data"]["after"] > newest["data"]["before"]
@@ -125,7 +128,7 @@ def test_a_log_that_was_rewritten_is_a_fork_and_is_told_at_both(below: Below) ->
     below.act(2)
     first = select(func.min(t.event.c.number)).scalar_subquery()
     below.change(
-        update(t.event).where(t.event.c.number == first).values(actor="nobody"),
+        update(t.event).where(t.event.c.number == first).values(actor="forged"),
         delete(t.audit_receipt),
         delete(t.audit_head),
         delete(t.audit_leaf),

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from suanlian.model.job import Wants
 from suanlian.model.levels import Footing, HubRules, LevelRules, SiteCheck
+from suanlian.model.place import Demand
+from suanlian.model.placement import Filter
 from suanlian.model.platform import Site
 from suanlian.rules.levels import (
     footing,
@@ -20,7 +22,8 @@ from suanlian.rules.levels import (
     today,
     unfit_at,
 )
-from tests.rules.worlds import NOW
+from suanlian.rules.placement import explain
+from tests.rules.worlds import NOW, place, spec
 
 grades = st.integers(0, 4)
 regions = st.sampled_from(["310000", "310115", "320500", "320508", "340200", "341000", "520100"])
@@ -111,6 +114,20 @@ def test_whatever_a_hub_says_it_relied_on_a_connector_goes_by_its_own_site(
     if not unfit_at(found, wants, rules):
         assert site.protection_grade >= max(wants.protection_min, rules.needed(wants.data_level))
         assert inside(site.region, wants.residency)
+
+
+@given(st.lists(st.tuples(sites, st.none() | checks()), max_size=5), wanted, levels())
+def test_no_place_wins_where_the_data_may_not_lie_and_every_miss_is_explained(
+    found: list[tuple[Site, SiteCheck | None]], wants: Wants, rules: LevelRules
+) -> None:
+    places = [place(f"p{n}", site=site, check=check) for n, (site, check) in enumerate(found)]
+    demand = Demand(spec(wants=wants), "buyer", levels=rules)
+    explanation = explain(demand, places, now=NOW)
+    for candidate, (site, check) in zip(explanation.candidates, found, strict=True):
+        failed = {miss.filter for miss in candidate.failed}
+        assert failed <= {Filter.DATA_LEVEL, Filter.PROTECTION, Filter.RESIDENCY}
+        assert bool(failed) == bool(unfit_at(footing(site, check, NOW), wants, rules))
+    assert (explanation.won is None) == all(candidate.failed for candidate in explanation.candidates)
 
 
 def test_a_certificate_holds_through_its_last_day_in_china() -> None:

@@ -11,6 +11,7 @@ from suanlian.agent.describe import Describer
 from suanlian.agent.desk import STALE, Desk, coded, log, note_inventory
 from suanlian.agent.host import host_of
 from suanlian.agent.inventory import Told, published
+from suanlian.agent.keys import Keykeeper
 from suanlian.agent.load import loads_of
 from suanlian.agent.logs import STREAMS, send_piece
 from suanlian.agent.moves import SLOW, make
@@ -44,6 +45,7 @@ class Agent:
         self.desk = desk
         self.outbox = Outbox(desk)
         self._describer = Describer(desk)
+        self.keys = Keykeeper(desk.home, desk.hub)
         self._published: InventoryCall | None = None
         self._polled = False
         self._busy: set[str] = set()

@@ -152,7 +152,6 @@ def _desk(
         home=home,
         config=config,
         identity=identity,
-        keypair=keypair,
         ledger=ledger,
         driver=driver,
         hub=hub,

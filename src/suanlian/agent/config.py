@@ -130,6 +130,11 @@ class Home:
         return self.root / "connector.key"
 
     @property
+    def next_key(self) -> Path:
+        """The next private key, until the hub knows it."""
+        return self.root / "connector.key.next"
+
+    @property
     def sealing(self) -> Path:
         """The private keys to which a job's secrets are sealed, the current one first; readable by the owner only."""
         return self.root / "sealing.keys"

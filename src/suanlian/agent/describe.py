@@ -50,7 +50,8 @@ class Describer:
         desk = self._desk
         sites, shares = described(inventory)
         said = [[body_of(site) for site in sites], [body_of(share) for share in shares]]
-        return digest([*said, list(desk.config.endpoints), desk.keypair.public_text, list(self._hardware())])
+        more = [list(desk.config.endpoints), desk.keypair.public_text, list(self._hardware()), desk.level.value]
+        return digest([*said, *more])
 
     def _hardware(self) -> tuple[str, ...]:
         return told(self._desk.config, self._desk.identity.hub_id)
@@ -86,6 +87,7 @@ class Describer:
             endpoints=desk.config.endpoints,
             sites=sites,
             shares=shares,
+            level=desk.level.value,
             made_at=desk.clock(),
             previous=there.digest,
         )

@@ -44,6 +44,9 @@ class Identity(Value):
     hub_url: str
     hub_key: str
     prefix: str = ""
+    hub_recovery_key: str | None = None
+    hub_key_serial: int = 0
+    hub_recovery_serial: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,6 @@ class Desk:
     home: Home
     config: AgentConfig
     identity: Identity
-    keypair: KeyPair
     ledger: Ledger
     driver: Driver
     hub: ConnectorClient
@@ -65,6 +67,11 @@ class Desk:
     """The platform as it was last looked at; empty before the first look."""
     loads: list[ShareLoad] = field(default_factory=list)
     """The load of its shares as it was last looked at."""
+
+    @property
+    def keypair(self) -> KeyPair:
+        """The connector's key, as it is now."""
+        return self.hub.keypair
 
     @property
     def paused(self) -> bool:

@@ -80,8 +80,8 @@ def enrol(home: Home, entry: Entry, config: AgentConfig, doors: Doors) -> Identi
     except UnavailableError as error:
         todo = "Check the address and that the hub is up; then enrol again with the same token."
         raise UnavailableError(error.code, error.wrong, todo=todo) from error
-    identity = _identity(answer, config)
-    _keep(identity, home.identity)
+    identity = identity_of(answer, config)
+    keep_identity(identity, home.identity)
     return identity
 
 
@@ -111,7 +111,8 @@ def _check_key(entry: Entry, config: AgentConfig, doors: Doors, error: Untrusted
         raise InvalidError("signature_invalid", wrong, todo=todo, field="hub_key") from error
 
 
-def _identity(answer: EnrolAnswer, config: AgentConfig) -> Identity:
+def identity_of(answer: EnrolAnswer, config: AgentConfig) -> Identity:
+    """Who we are by what the hub answered. Raises ConflictError when the token was another platform's."""
     if answer.platform != config.platform:
         raise ConflictError(
             "state_conflict",
@@ -128,10 +129,14 @@ def _identity(answer: EnrolAnswer, config: AgentConfig) -> Identity:
         hub_url=config.hub,
         hub_key=answer.hub_public_key,
         prefix=answer.prefix,
+        hub_recovery_key=answer.hub_recovery_key,
+        hub_key_serial=answer.hub_key_serial,
+        hub_recovery_serial=answer.hub_key_serial,
     )
 
 
-def _keep(identity: Identity, path: Path) -> None:
+def keep_identity(identity: Identity, path: Path) -> None:
+    """Write down who we are, whole or not at all."""
     with NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as fresh:  # made with mode 0600
         fresh.write(identity.model_dump_json(indent=2))
         fresh.flush()

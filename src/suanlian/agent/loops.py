@@ -21,6 +21,7 @@ TICK_S: Final = 0.3
 STREAM_S: Final = 0.7
 TELL_S: Final = 0.3
 LOOK_S: Final = 15.0
+KEYS_S: Final = 1.0
 DESCRIBE_S: Final = 5.0
 PRUNE_S: Final = 3600.0
 LONGEST_BACKOFF_S: Final = 10.0
@@ -82,6 +83,7 @@ class Rounds:
             Loop("report", agent.outbox.report, TELL_S),
             Loop("usage", agent.outbox.usage, TELL_S),
             Loop("look", self._look, LOOK_S),
+            Loop("keys", agent.keys.turn, KEYS_S),
             Loop("describe", agent.describe, DESCRIBE_S),
             Loop("prune", self._prune, PRUNE_S),
         )

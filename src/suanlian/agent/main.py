@@ -22,6 +22,7 @@ from suanlian.agent.build import locked, opened, utc_now
 from suanlian.agent.config import read_policy
 from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
+from suanlian.agent.key_commands import install as install_keys
 from suanlian.agent.loops import Rounds
 from suanlian.agent.measuring import install as install_measure
 from suanlian.agent.rotation import install as install_rotation
@@ -150,6 +151,7 @@ def sent_command(
 install_selftest(app)
 owner_commands.install(app)
 install_measure(app)
+install_keys(app)
 install_rotation(app)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from suanlian.api.deps import TheHub, may
 from suanlian.model.audit import AuditExtract, HeadShown
 from suanlian.model.party import Caller
-from suanlian.services import audit
+from suanlian.services import audit, lineage
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 _MOST = 2**53 - 1
@@ -21,7 +21,7 @@ def head(
 ) -> HeadShown:
     """The newest head; with ``since``, the proof that it continues the head of so many rows."""
     with hub.reading(caller) as unit:
-        return audit.shown(unit, since)
+        return audit.shown(unit, lineage.chain(unit), since)
 
 
 @router.get("/proofs/{number}")
@@ -32,4 +32,4 @@ def proof(
 ) -> AuditExtract:
     """One row of the journal, by its number, with the way from it to the root of the newest head."""
     with hub.reading(caller) as unit:
-        return audit.extract(unit, number, number)
+        return audit.extract(unit, lineage.chain(unit), number, number)

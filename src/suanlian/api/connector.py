@@ -80,13 +80,13 @@ async def poll(request: Request, body: RawBody) -> Response:
     try:
         verified = await run_in_threadpool(ongoing.verify)
     except SuanlianError as error:
-        return ongoing.refuse(None, error)
+        return await run_in_threadpool(ongoing.refuse, None, error)
     try:
         call = ongoing.call(PollCall)
         await run_in_threadpool(ongoing.write, verified, lambda unit: _heard(unit, verified, call))
         answer = await _news(ongoing, verified, call)
     except SuanlianError as error:
-        return ongoing.refuse(verified, error)
+        return await run_in_threadpool(ongoing.refuse, verified, error)
     return await run_in_threadpool(ongoing.answer, verified, answer)
 
 
@@ -149,8 +149,8 @@ def take_usage(request: Request, body: RawBody) -> Response:
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(UsageCall)
         with ongoing.hub.reading() as unit:
-            row = platforms.connector(unit, verified.keyid)
-        usage.check_batch(call, verified.keyid, row["public_key"])
+            known = usage.keys_of(unit, platforms.connector(unit, verified.keyid))
+        usage.check_batch(call, verified.keyid, known)
         answers = ongoing.write(verified, lambda unit: usage.record(unit, verified.keyid, call))
         return UsageAnswer(**frame(ongoing, verified), segments=answers)
 

@@ -21,7 +21,8 @@ from suanlian.rules.access import ACTIONS, Access, Door, allowed, reaches_all
 from suanlian.rules.scopes import needed, opens
 from suanlian.services.allowance import Granted
 from suanlian.services.once import kept_answer, once
-from suanlian.services.ports import Clock, IdentityProvider, Node, Secrets
+from suanlian.services.ports import Clock, Directory, HubKeyring, IdentityProvider, Node, Secrets
+from suanlian.services.refusals import Refusals
 from suanlian.store.engine import Store
 from suanlian.store.unit import Unit
 from suanlian.store.wakeups import Wakeups
@@ -60,7 +61,10 @@ class Hub:
     clock: Clock
     version: str
     known: Known
+    refusals: Refusals
     provider: IdentityProvider | None = None
+    directory: Directory | None = None
+    keys: HubKeyring | None = None
 
     @contextmanager
     def reading(self, caller: Caller | None = None) -> Iterator[Unit]:
@@ -90,7 +94,7 @@ class May:
 
     async def __call__(self, request: Request) -> Caller | None:
         """The caller, when policy and key let them do this. Raises UnauthenticatedError, ForbiddenError."""
-        caller = await _caller(request)
+        caller = request.state.caller = await _caller(request)
         if ACTIONS[self.action].door is Door.KEY and caller is None:
             todo = "Send 'Authorization: Bearer sl_...'."
             raise UnauthenticatedError("unauthenticated", "The call carries no API key.", todo=todo)

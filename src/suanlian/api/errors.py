@@ -21,6 +21,7 @@ from suanlian.model.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from suanlian.services.refusals import Refusal
 
 _LOG: Final = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
@@ -74,7 +75,19 @@ def install(app: FastAPI) -> None:
 
 
 def _ours(request: Request, error: Exception) -> Response:
-    return answer(error if isinstance(error, SuanlianError) else _internal(), request.url.path)
+    told = error if isinstance(error, SuanlianError) else _internal()
+    refused(request, told)
+    return answer(told, request.url.path)
+
+
+def refused(request: Request, error: SuanlianError, *, source: str | None = None) -> None:
+    """Let the refusals that matter be written down; ``source`` where the call's signature told who it is."""
+    route = request.scope.get("route")
+    pattern = f"{request.method} {getattr(route, 'path', 'unknown')}"
+    came_from = source or ("api" if request.client is None else f"api {request.client.host}")
+    caller = getattr(request.state, "caller", None)
+    status = problem_of(error, "").status
+    request.app.state.hub.refusals.note(Refusal(pattern, error.code, status, caller, came_from))
 
 
 def _not_valid(request: Request, error: Exception) -> Response:

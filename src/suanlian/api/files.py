@@ -45,6 +45,11 @@ _BYTES_BODY = {
 }
 
 
+def _sent(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """What a route of bytes says of its answer."""
+    return {200: {"content": {media_type: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
 @router.post("/objects", openapi_extra=_BYTES_BODY)
 def upload(
     hub: TheHub, caller: Annotated[Caller, Depends(may("object.upload"))], sha256: Sha256, body: RawBody
@@ -55,7 +60,7 @@ def upload(
     return Kept(sha256=sha256, size=len(body))
 
 
-@router.get("/jobs/{ref}/log")
+@router.get("/jobs/{ref}/log", response_class=Response, responses=_sent("text/plain"))
 async def log(
     hub: TheHub,
     ref: str,
@@ -99,7 +104,7 @@ def outputs(
         return Listing[dict[str, Any]](items=[dict(row) for row in files.outputs_of(unit, caller, ref, index)])
 
 
-@router.get("/jobs/{ref}/outputs/{index}/{path:path}")
+@router.get("/jobs/{ref}/outputs/{index}/{path:path}", response_class=Response, responses=_sent(_BYTES))
 def output(
     hub: TheHub,
     ref: str,

@@ -1,11 +1,12 @@
 """Identifiers: what they name, their descriptors, status and history; what operators and owners do with them."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from suanlian.api.deps import MAX_LIMIT, May, TheHub, may, who_may, write
 from suanlian.api.listing import Listing, listed
+from suanlian.model.base import NAME_PATTERN
 from suanlian.model.descriptor import (
     Act,
     DescriptorEntry,
@@ -26,7 +27,9 @@ from suanlian.store.unit import Unit
 
 router = APIRouter(prefix="/v1", tags=["identifiers"])
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
-Part = Annotated[str | None, Query(max_length=63)]
+Part = Annotated[str | None, Query(pattern=NAME_PATTERN)]
+MAX_VERSION: Final = 2**31 - 1
+MAX_CURSOR: Final = 2**63 - 1
 
 
 @router.get("/node/keys", dependencies=[Depends(May("node.keys"))])
@@ -70,7 +73,9 @@ def newest(hub: TheHub, identifier: str, part: Part = None) -> Dossier:
 
 
 @router.get("/identifiers/{identifier}/descriptors/{version}", dependencies=[Depends(May("identifier.version"))])
-def one_version(hub: TheHub, identifier: str, version: Annotated[int, "1 is the first"], part: Part = None) -> Dossier:
+def one_version(
+    hub: TheHub, identifier: str, version: Annotated[int, Path(ge=1, le=MAX_VERSION)], part: Part = None
+) -> Dossier:
     """One version with all that proves it."""
     with hub.reading() as unit:
         return descriptors.dossier(unit, hub.node, identifier, (part, version), lineage.chain(unit))
@@ -81,7 +86,7 @@ def history(
     hub: TheHub,
     identifier: str,
     caller: Annotated[Caller | None, Depends(May("identifier.history"))],
-    cursor: Annotated[int, Query(ge=0)] = 0,
+    cursor: Annotated[int, Query(ge=0, le=MAX_CURSOR)] = 0,
     limit: Limit = 50,
 ) -> Listing[HistoryEntry]:
     """What happened to an identifier."""

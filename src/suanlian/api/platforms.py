@@ -10,7 +10,8 @@ from suanlian.model.offer import NewOffer
 from suanlian.model.onboarding import MoreConnectors
 from suanlian.model.party import Caller
 from suanlian.model.platform import Connector, NewPlatform, Platform
-from suanlian.services import catalogue, platforms, progress
+from suanlian.model.rekey import RecoveryToken
+from suanlian.services import catalogue, platforms, progress, rekeying
 from suanlian.store.unit import Unit
 
 router = APIRouter(prefix="/v1/platforms", tags=["platforms"])
@@ -102,3 +103,15 @@ def publish_offer(
         ).model_dump_json(),
     )
     return Response(answer, media_type=_JSON)
+
+
+@router.post("/{ref}/connectors/{connector}/recovery")
+def recovery(
+    hub: TheHub, ref: str, connector: str, caller: Annotated[Caller, Depends(may("platform.recover"))]
+) -> RecoveryToken:
+    """A token by which the owner takes a connector up with a fresh key."""
+    return write(
+        hub,
+        caller,
+        lambda unit: rekeying.mint_recovery(unit, hub.secrets, platforms.owned(unit, caller, ref), connector),
+    )

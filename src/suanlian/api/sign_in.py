@@ -103,7 +103,7 @@ def begin(hub: TheHub, asked: Annotated[Starting, Query()]) -> Response:
     provider = _provider(hub)
     start = Start(asked.return_to, asked.challenge or "", asked.invitation or "")
     sign_in.check_start(start, provider)
-    begun = write(hub, None, lambda unit: sign_in.begin(unit, hub.secrets, start))
+    begun = sign_in.begin(hub.secrets, start, hub.now())
     challenge = sign_in.challenge_of(sign_in.verifier_of(hub.secrets, begun.state))
     url = provider.authorization_url(begun.state, sign_in.nonce_of(hub.secrets, begun.state), challenge)
     answer = RedirectResponse(url, status_code=303, headers=_NO_REFERRER)
@@ -117,11 +117,11 @@ def begin(hub: TheHub, asked: Annotated[Starting, Query()]) -> Response:
 def arrive(
     hub: TheHub,
     came: Annotated[Returning, Query()],
-    browser: Annotated[str, Cookie(alias=_COOKIE, max_length=200)] = "",
+    browser: Annotated[str, Cookie(alias=_COOKIE, max_length=4000)] = "",
 ) -> Response:
     """Where the provider sends the browser back to. Answers the session, or goes on to where the sign-in began."""
     provider, secrets = _provider(hub), hub.secrets
-    row = write(hub, None, lambda unit: sign_in.arrive(unit, secrets, came.state, browser))
+    arrived = write(hub, None, lambda unit: sign_in.arrive(unit, secrets, came.state, browser))
     if came.error or not came.code or came.iss not in ("", provider.relying.issuer):
         wrong = f"The identity provider answered {came.error or 'without a code of its own'}."
         raise UnauthenticatedError("sign_in_refused", wrong, todo="Begin again.")
@@ -129,11 +129,12 @@ def arrive(
     identity = sign_in.identify(provider, token, hub.now(), nonce=sign_in.nonce_of(secrets, came.state))
 
     def work(unit: Unit) -> Response:
-        principal = _enter(unit, hub, identity, row["invitation"])
-        if row["return_to"]:
-            handle = sign_in.hand_over(unit, secrets, row, principal)
-            join = "&" if "?" in row["return_to"] else "?"
-            return RedirectResponse(f"{row['return_to']}{join}{urlencode({'sign_in': handle})}", 303, _NO_REFERRER)
+        principal = _enter(unit, hub, identity, arrived.start.invitation)
+        back = arrived.start.return_to
+        if back:
+            handle = sign_in.hand_over(unit, secrets, arrived, principal)
+            join = "&" if "?" in back else "?"
+            return RedirectResponse(f"{back}{join}{urlencode({'sign_in': handle})}", 303, _NO_REFERRER)
         session = parties.open_session(unit, secrets, principal, provider.relying.session)
         return Response(session.model_dump_json(), media_type="application/json")
 

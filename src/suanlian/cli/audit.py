@@ -80,7 +80,8 @@ def _give(extract: AuditExtract, out: Path | None, *, as_json: bool) -> None:
 def _check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help=N_("What `audit export`, `prove` or `head` wrote."))],
     root: Annotated[
-        str, typer.Option("--root", metavar="KEY", help=N_("The public key of the hub, or of a hub above it."))
+        str,
+        typer.Option("--root", metavar="KEY", help=N_("The public key of the root, of the hub, or of a hub above it.")),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +99,7 @@ def _check(
     if found.by:
         say(_("{hub}, whose key you trust, holds it.").format(hub=found.by))
     else:
-        say(_("It is signed by the key that you trust."))
+        say(_("It is signed by the key that you trust, or by one that follows from it."))
     if extract.proofs:
         first, last = extract.proofs[0].row.number, extract.proofs[-1].row.number
         text = _("{n} rows, {first} to {last}, are in it as they stand in the file.")

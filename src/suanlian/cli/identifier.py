@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from suanlian.cli.arguments import PlatformName
 from suanlian.cli.identifiers import tell_resolution
 from suanlian.cli.output import AsJson, listing, print_json, record, remark, say
 from suanlian.cli.session import open_hub
@@ -96,7 +97,7 @@ def _fields(found: Dossier) -> list[tuple[str, object]]:
         (_("Shares"), ", ".join(share.name for share in descriptor.shares)),
         (_("Made"), when(descriptor.made_at)),
         (_("Registered"), when(found.counter.registered_at)),
-        (_("Standing"), found.status.status.standing if found.status else ""),
+        (_("Validity"), found.status.status.standing if found.status else ""),
     ]
 
 
@@ -178,7 +179,7 @@ def _tell(signed: SignedStatus, *, as_json: bool) -> None:
     status = signed.status
     fields = [
         (_("Identifier"), status.identifier),
-        (_("Standing"), status.standing),
+        (_("Validity"), status.standing),
         (_("Moved to"), status.moved_to),
         (_("Platform's state"), status.state),
         (_("As of"), when(status.as_of)),
@@ -258,6 +259,29 @@ def _tell_transfer(transfer: Transfer, *, as_json: bool) -> None:
         (_("Done"), when(transfer.done_at)),
     ]
     record(transfer, fields, as_json=as_json)
+
+
+@_identifier.command(
+    "recover",
+    cls=Command,
+    options_metavar=OPTIONS,
+    help=N_("Get a token by which a connector whose key was lost is taken up with a fresh one (its owner)."),
+)
+def _recover(
+    platform: PlatformName,
+    connector: Annotated[str, typer.Argument(metavar="CONNECTOR", help=N_("The connector's name."))],
+    as_json: AsJson = False,
+) -> None:
+    with open_hub() as hub:
+        made = hub.identifiers.recovery_token(platform, connector)
+    fields = [
+        (_("Connector"), made.connector),
+        (_("Token"), made.token),
+        (_("Holds until"), when(made.expires_at)),
+    ]
+    record(made, fields, as_json=as_json)
+    if not as_json:
+        remark(_("The token is shown this once. On the platform's machine: suanlian-agent recover --token TOKEN"))
 
 
 @_identifier.command(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from suanlian.cli.output import AsJson, record
+from suanlian.cli.output import AsJson, record, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when, yes_no
 from suanlian.i18n import _
@@ -29,18 +29,24 @@ def _resolve(
 def tell_resolution(identifier: str, *, as_json: bool) -> None:
     """Resolve it and show what came of it."""
     with open_hub() as hub:
-        resolved = hub.identifiers.resolve(identifier.strip())
+        resolved = hub.identifiers.ask(identifier.strip())
     answer = resolved.resolution
     fields = [
         (_("Identifier"), answer.identifier),
         (_("Kind"), answer.kind.name.lower()),
         (_("Name"), answer.name),
         (_("State"), answer.state),
+        (_("Validity"), answer.status),
+        (_("Moved to"), answer.moved_to),
         (_("Issued by"), answer.issuer),
         (_("Registered"), when(answer.registered_at)),
         (_("Asked"), " -> ".join(resolved.asked)),
+        (_("Answered"), when(resolved.fetched_at)),
     ]
     record(resolved, fields, as_json=as_json)
+    if resolved.stale:
+        text = _("The answer is {age} s old and may no longer hold, because no fresh one was got: {why}")
+        remark(text.format(age=resolved.age_s, why=resolved.why))
 
 
 @commands.command("node", cls=Command, options_metavar=OPTIONS, help=N_("Show who the hub is."))

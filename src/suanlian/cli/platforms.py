@@ -1,5 +1,6 @@
 """Platforms: list them; one of them: show, apply, connectors; how it comes in stands in ``cli/onboarding.py``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from suanlian.cli.onboarding import install
 from suanlian.cli.output import AsJson, listing, record
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when, yes_no
+from suanlian.cli.specfile import parse
 from suanlian.i18n import _
 from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.model.platform import NewPlatform, Platform, PlatformKind
@@ -59,8 +61,9 @@ def _apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     title: Annotated[str, typer.Option("--title", metavar="TEXT", help=N_("Its title in English."))] = "",
     title_zh: Annotated[str, typer.Option("--title-zh", metavar="TEXT", help=N_("Its title in Chinese."))] = "",
     kind: Annotated[
-        PlatformKind, typer.Option("--kind", metavar="KIND", help=N_("compute, or hub for a hub below this one."))
-    ] = PlatformKind.COMPUTE,
+        PlatformKind | None,
+        typer.Option("--kind", metavar="KIND", help=N_("compute, or hub for a hub below this one.")),
+    ] = None,
     label: Annotated[
         str | None,
         typer.Option("--label", metavar="LABEL", help=N_("The label of the prefix that a hub below asks for.")),
@@ -69,10 +72,20 @@ def _apply(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         list[str] | None,
         typer.Option("--connector", metavar="NAME", help=N_("A connector by name, several times; else NAME-1 alone.")),
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help=N_("The application as YAML or JSON, with up to 400 connectors.")),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    named = [{"name": one} for one in connectors or ()]
-    asked = {"name": name, "title": title, "title_zh": title_zh, "kind": kind, "label": label, "connectors": named}
+    said = {"title": title, "title_zh": title_zh, "kind": kind, "label": label}
+    asked = {
+        **({} if file is None else parse(file)),
+        **{key: value for key, value in said.items() if value},
+        "name": name,
+    }
+    if connectors:
+        asked["connectors"] = [{"name": one} for one in connectors]
     with open_hub() as hub:
         _tell(hub.platforms.apply(read(NewPlatform, asked)), as_json=as_json)
 

@@ -108,6 +108,7 @@ def _tell_report(report: SupervisionReport) -> None:
         (_("From"), when(report.since)),
         (_("Until"), when(report.until)),
         (_("Jobs"), f"{report.jobs} ({states})" if states else report.jobs),
+        (_("Platforms"), ", ".join(f"{count} {state}" for state, count in report.platforms_by_state.items())),
         (_("Core-seconds"), report.core_s),
         (_("East to west, core-seconds"), report.core_s_east_to_west),
         (_("Green, core-seconds"), report.core_s_green),
@@ -119,6 +120,7 @@ def _tell_report(report: SupervisionReport) -> None:
     if report.capacity:
         say("")
         _tell_capacity(report)
+    _tell_standing(report)
     if report.platforms:
         say("")
         _tell_platforms(report)
@@ -142,6 +144,27 @@ def _tell_supply(report: SupervisionReport) -> None:
         ],
         as_json=False,
     )
+
+
+def _tell_standing(report: SupervisionReport) -> None:
+    if report.stopped:
+        say("")
+        columns = [
+            (_("Stopped"), lambda row: row.platform),
+            (_("State"), lambda row: row.state),
+            (_("State since"), lambda row: when(row.since)),
+            (_("Confirmed"), lambda row: yes_no(row.confirmed)),
+            (_("Why"), lambda row: row.why),
+        ]
+        listing(report.stopped, columns, as_json=False)
+    if report.expiring:
+        say("")
+        columns = [
+            (_("Qualification"), lambda row: row.qualification),
+            (_("Entity"), lambda row: row.entity),
+            (_("Holds until"), lambda row: row.valid_until),
+        ]
+        listing(report.expiring, columns, as_json=False)
 
 
 def _tell_capacity(report: SupervisionReport) -> None:

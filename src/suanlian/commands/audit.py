@@ -19,7 +19,7 @@ from suanlian.i18n import _
 from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group
 from suanlian.model.audit import AuditExtract, Fault, Finding, HeadShown, SignedHead, Verdict
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError
-from suanlian.services import audit, witness
+from suanlian.services import audit, lineage, witness
 from suanlian.store import nodes
 from suanlian.store.engine import open_store
 from suanlian.store.migrate import is_current
@@ -86,12 +86,18 @@ def verify(
     if from_above:
         elsewhere += _heads_above(home)
     with _reading(home) as opened:
-        verdict = audit.verify(opened.unit, [opened.keypair.public], elsewhere)
+        verdict = audit.verify(opened.unit, _own_keys(opened), elsewhere)
     if as_json:
         typer.echo(verdict.model_dump_json(indent=2))
     else:
         _tell(verdict)
     return 0 if verdict.holds else REFUSED
+
+
+def _own_keys(opened: _Opened) -> list[PublicKey]:
+    """Every key that the hub has had: a head was signed by the one of its time."""
+    known = {one.change.new_key for one in lineage.own_changes(opened.unit)}
+    return [opened.keypair.public, *(PublicKey.parse(key) for key in sorted(known - {opened.keypair.public_text}))]
 
 
 def read_head(path: Path) -> SignedHead:
@@ -180,7 +186,7 @@ def sentence(finding: Finding) -> str:
 def head(out: _OutOption = None, home: HomeOption = None) -> None:
     """Show the head."""
     with _reading(home) as opened:
-        _give(audit.shown(opened.unit, None).extract, out)
+        _give(audit.shown(opened.unit, lineage.chain(opened.unit), None).extract, out)
 
 
 @commands.command("prove", cls=Command, help=N_("Prove that one row is in the log."))
@@ -191,7 +197,7 @@ def prove(
 ) -> None:
     """Prove one row."""
     with _reading(home) as opened:
-        _give(audit.extract(opened.unit, number, number), out)
+        _give(audit.extract(opened.unit, lineage.chain(opened.unit), number, number), out)
 
 
 @commands.command("export", cls=Command, help=N_("Export rows with their proofs, for `suanlian audit check`."))
@@ -203,7 +209,7 @@ def export(
 ) -> None:
     """Export rows."""
     with _reading(home) as opened:
-        _give(audit.extract(opened.unit, first, last), out)
+        _give(audit.extract(opened.unit, lineage.chain(opened.unit), first, last), out)
 
 
 def _give(extract: AuditExtract, out: Path | None) -> None:

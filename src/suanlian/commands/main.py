@@ -25,6 +25,7 @@ from suanlian.commands import audit, conformance
 from suanlian.commands.home import HomeOption, made_hub, settings_of
 from suanlian.commands.initialise import Above, Made, Wish, enrol_above, initialise
 from suanlian.commands.keys import RecoveryOut, hand_out, tell_recovery
+from suanlian.commands.keys import install as install_keys
 from suanlian.crypto.errors import CryptoError
 from suanlian.i18n import _, set_language
 from suanlian.i18n.help import N_, Command, Group
@@ -230,6 +231,7 @@ def status(home: HomeOption = None) -> None:
 
 conformance.install(app)
 audit.install(app)
+install_keys(app)
 
 
 def _run(program: Callable[..., object], arguments: Sequence[str] | None) -> int:

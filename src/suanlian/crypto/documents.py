@@ -6,6 +6,8 @@ their signature is a value of its own: compact JWS (RFC 7515) with the payload d
 `typ`; `typ` keeps a signature under one kind of document from standing under another.
 """
 
+from collections.abc import Iterable
+
 from joserfc import jws
 from joserfc.errors import JoseError
 
@@ -68,6 +70,19 @@ def key_id_of(signature: str) -> str:
     """
     _check_shape(signature)
     return str(_protected(signature).get("kid", ""))
+
+
+def verify_by_any(value: object, signature: str, keys: Iterable[str], *, typ: str = DEFAULT_TYPE) -> PublicKey:
+    """Verify with that of these keys (in their stored form) that the signature names, and return it.
+
+    Raises `SignatureError` as `verify_document`; `key_unknown` when it names none of them.
+    """
+    named = key_id_of(signature)
+    key = next((one for one in map(PublicKey.parse, keys) if one.key_id == named), None)
+    if key is None:
+        raise SignatureError(CryptoCode.KEY_UNKNOWN, f"the document is signed by key {named!r}, which is not known")
+    verify_document(value, signature, key, typ=typ)
+    return key
 
 
 def _check_shape(signature: str) -> None:

@@ -6,7 +6,7 @@ from suanlian.crypto.canonical import digest
 from suanlian.crypto.documents import sign_document, verify_document
 from suanlian.crypto.errors import CryptoCode, CryptoError, SignatureError
 from suanlian.crypto.keys import KeyPair, PublicKey
-from suanlian.crypto.lineage import Held, body_of, held_by, provisional_prefix
+from suanlian.crypto.lineage import CLOCKS_DIFFER, Held, body_of, held_by, provisional_prefix
 from suanlian.model.descriptor import (
     COUNTER_TYPE,
     DESCRIPTOR_TYPE,
@@ -72,7 +72,10 @@ def _counter_key(dossier: Dossier, held: Held) -> PublicKey:
     if held.hub_id and counter.hub_id != held.hub_id:
         raise SignatureError(CryptoCode.COUNTERSIGNATURE_FORGED, "the hub's signature names another hub")
     try:
-        key = held.key(dossier.counter_signature, counter.registered_at, "the hub's signature")
+        if counter.registered_at > counter.signed_at + CLOCKS_DIFFER:
+            wrong = "the hub's signature is older than what it speaks of"
+            raise SignatureError(CryptoCode.COUNTERSIGNATURE_FORGED, wrong)
+        key = held.key(dossier.counter_signature, counter.signed_at, "the hub's signature")
         verify_document(body_of(counter), dossier.counter_signature, key, typ=COUNTER_TYPE)
     except CryptoError as error:
         raise SignatureError(CryptoCode.COUNTERSIGNATURE_FORGED, error.message) from error

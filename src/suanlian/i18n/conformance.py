@@ -84,5 +84,6 @@ _FAULTS: Final[Mapping[Fault, Callable[[], str]]] = {
     Fault.NO_PROBES: lambda: _("No flavor offers the environment of probes: the driver must provide it."),
     Fault.SILENT: lambda: _("The connector was not heard of: start the agent, then run it again."),
     Fault.NOT_ACCEPTING: lambda: _("The connector accepts nothing at present: resume it, then run it again."),
+    Fault.CLOSED: lambda: _("The platform is frozen or withdrawn, so nothing is placed there: ask the hub's operator."),
     Fault.BROKE_OFF: lambda: _("The hub was restarted in the middle; the run is made again by itself."),
 }

@@ -10,6 +10,7 @@ _SAYS: Final[Mapping[str, Callable[[], str]]] = {
     "entity-accepted": lambda: _("The entity {entity} was refused: it has to be stated anew."),
     "qualification-renewed": lambda: _("A qualification of the entity {entity} has run out: show one that holds."),
     "documents-checked": lambda: _("An operator has to check the documents of the platform."),
+    "connector-named": lambda: _("The platform names no connector."),
     "token-minted": lambda: _("The connector {connector} has no join token yet."),
     "connector-enrolled": lambda: _("The connector {connector} has not entered yet."),
     "inventory-published": lambda: _("The connector {connector} has published no inventory yet."),

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from suanlian.model.base import Name, Sha256, Text, Utc, Wire
 from suanlian.model.ids import HubId
+from suanlian.model.lineage import Chain
 from suanlian.model.protocol import Call, Envelope
 from suanlian.model.report import Receipt
 
@@ -102,6 +103,7 @@ class AuditExtract(Wire):
     key: Text = Field(description="the public key of the hub whose log it is")
     signed: SignedHead
     receipts: tuple[HeldHead, ...] = ()
+    chain: Chain = Field(default=Chain(), description="what leads from the root's key to the hub's")
     proofs: Annotated[tuple[AuditProof, ...], Field(max_length=MAX_ROWS)] = ()
 
 

@@ -87,6 +87,7 @@ class Fault(StrEnum):
     NO_PROBES = "no-probe-environment"
     SILENT = "silent"
     NOT_ACCEPTING = "not-accepting"
+    CLOSED = "platform-closed"
     BROKE_OFF = "broke-off"
 
 

@@ -78,7 +78,10 @@ def described(inventory: Inventory) -> tuple[tuple[DescribedSite, ...], tuple[De
 
 
 class CounterSignature(Value):
-    """The hub registered this descriptor then. It says nothing of today."""
+    """The hub registered this descriptor then. It says nothing of today.
+
+    ``signed_at``: when the hub signed this. When its key changes it signs anew, and ``registered_at`` stays.
+    """
 
     identifier: Text
     part: Name
@@ -88,6 +91,7 @@ class CounterSignature(Value):
     issuer: Prefix
     hub_id: Text
     registered_at: Utc
+    signed_at: Utc
 
 
 class IdentifierStanding(StrEnum):

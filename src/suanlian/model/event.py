@@ -81,11 +81,15 @@ class EventType(StrEnum):
     DELEGATION_SIGNED = "delegation.signed"
     HUB_REKEYED = "hub.rekeyed"
     CONNECTOR_REKEYED = "connector.rekeyed"
+    CONNECTOR_RECOVERING = "connector.recovering"
     UPLINK_CHANGED = "uplink.changed"
     AUDIT_WITNESSED = "audit.witnessed"
     AUDIT_ALARM = "audit.alarm"
     AUDIT_RESTORED = "audit.restored"
     CALL_REFUSED = "call.refused"
+    OBJECT_STORED = "object.stored"
+    LOG_BEGUN = "log.begun"
+    OUTPUT_KEPT = "output.kept"
 
 
 class Event(Value):

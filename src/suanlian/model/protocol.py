@@ -61,6 +61,7 @@ class Envelope(Wire):
     protocol: int = PROTOCOL_VERSION
     connector_id: ConnectorId
     expires_at: Utc
+    hub_key: Text = Field(default="", description="the name of the hub's key now: another one than pinned is followed")
 
 
 class EnrolCall(Call):

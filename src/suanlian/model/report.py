@@ -3,15 +3,17 @@
 Figures of different grades are never added up: what is simulated has a column of its own.
 """
 
+from datetime import date
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from suanlian.model.base import Name, Region, Text, Utc, Wire
+from suanlian.model.base import LongText, Name, Region, Text, Utc, Wire
 from suanlian.model.ids import HubId
 from suanlian.model.load import Utilisation
 from suanlian.model.money import Amount
 from suanlian.model.performance import ComputeClass, Grade, Precision
+from suanlian.model.platform import PlatformState
 from suanlian.model.protocol import Call, Envelope
 
 REPORT_TYPE: Final = "suanlian-supervision-report"
@@ -77,6 +79,24 @@ class SupplyRow(Wire):
     excused: int
 
 
+class StoppedRow(Wire):
+    """A platform that is suspended, frozen or rectifying: since when, why, and whether a second person confirmed it."""
+
+    platform: Name
+    state: PlatformState
+    since: Utc
+    why: LongText = ""
+    confirmed: bool = True
+
+
+class ExpiringRow(Wire):
+    """A qualification that has run out or runs out soon."""
+
+    entity: Name
+    qualification: Name
+    valid_until: date
+
+
 class SupervisionReport(Wire):
     """What a node tells supervision about a window of time."""
 
@@ -98,6 +118,9 @@ class SupervisionReport(Wire):
     cost_simulated: Amount
     in_use: Utilisation = Field(default=Utilisation(), description="at the time of the report, work of others included")
     supply: tuple[SupplyRow, ...] = Field(default=(), description="of the cores: what is claimed, seen, shown free")
+    platforms_by_state: dict[str, int] = Field(default={}, description="at the time of the report")
+    stopped: tuple[StoppedRow, ...] = ()
+    expiring: tuple[ExpiringRow, ...] = ()
 
 
 class ReportUpCall(Call):

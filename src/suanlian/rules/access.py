@@ -87,6 +87,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "identifier.resolve": Rule(reads=True, door=Door.OPEN),
     # the same route, once it turns out that the identifier names a job
     "identifier.resolve-job": Rule(reads=True, grants={**_BUYER, **_WATCHERS}),
+    # the hub asks others on behalf of who calls, so it has to know who
+    "identifier.resolve-through": Rule(reads=True, grants=_ALL),
     "node.keys": Rule(reads=True, door=Door.OPEN),
     "identifier.status": Rule(reads=True, door=Door.OPEN),
     "identifier.descriptor": Rule(reads=True, door=Door.OPEN),
@@ -140,6 +142,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "platform.onboarding": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
     "platform.list": Rule(reads=True, grants=_ALL),
     "platform.read": Rule(reads=True, grants=_ALL),
+    # by the owner alone: whoever has the token speaks for the platform
+    "platform.recover": Rule(reads=False, grants=_PROVIDER),
     "platform.connectors": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
     "site.check": Rule(reads=False, grants=_OPERATOR),
     "site.checks": Rule(reads=True, grants=_ALL),
@@ -193,6 +197,9 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "connector.logs": Rule(reads=False, door=Door.CONNECTOR),
     "connector.outputs": Rule(reads=False, door=Door.CONNECTOR),
     "connector.objects": Rule(reads=True, door=Door.CONNECTOR),
+    "connector.rekey": Rule(reads=False, door=Door.CONNECTOR),
+    "connector.recover": Rule(reads=False, door=Door.CONNECTOR),
+    "connector.delegation": Rule(reads=False, door=Door.CONNECTOR),
     # it changes nothing but is told: who had which secret
     "connector.secrets": Rule(reads=False, door=Door.CONNECTOR),
     "connector.descriptor": Rule(reads=False, door=Door.CONNECTOR),

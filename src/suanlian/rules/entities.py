@@ -18,6 +18,9 @@ ALPHABET: Final = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 """The characters of a credit code, in the order of their values."""
 LENGTH: Final = 18
 
+EXPIRES_SOON_DAYS: Final = 30
+"""So many days before its end a qualification is told to run out."""
+
 _MODULUS: Final = 31
 _GENERATOR: Final = 3
 _WEIGHTS: Final = tuple(pow(_GENERATOR, place, _MODULUS) for place in range(LENGTH - 1))

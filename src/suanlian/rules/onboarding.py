@@ -20,6 +20,8 @@ Ways = Mapping[PlatformState, PlatformState]
 
 _BEFORE_LIVE: Final = (S.DOCUMENTS_CHECKED, S.CONNECTED, S.CONFORMANCE_PASSED, S.VERIFIED)
 _STOPPED: Final = (S.SUSPENDED, S.FROZEN)
+STOPPED: Final = (*_STOPPED, S.RECTIFYING)
+"""States of a platform that was taken off, and comes back when somebody has done something."""
 
 
 def _ways(to: PlatformState, *states: PlatformState) -> Ways:
@@ -163,7 +165,9 @@ def _of_platform(facts: PlatformFacts) -> Iterator[Missing]:
         return
     if state in _STOPPED:
         yield Missing(code=f"{state.value}-ended", by=Waiting.OPERATOR, command=f"suanlian platform go-live {name}")
-    if not any(connector.enrolled for connector in facts.connectors):
+    if not facts.connectors:
+        yield Missing(code="connector-named", by=Waiting.OWNER, command=f"suanlian platform connector-add {name} NAME")
+    elif not any(connector.enrolled for connector in facts.connectors):
         yield from _of_connectors(facts, facts.connectors)
     elif not may_go_live(facts):
         yield from _of_connectors(facts, [one for one in facts.connectors if one.enrolled])

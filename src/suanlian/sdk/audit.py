@@ -7,6 +7,7 @@ from suanlian.crypto.documents import verify_document
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.journal import is_signed, leaf_of
 from suanlian.crypto.keys import PublicKey
+from suanlian.crypto.lineage import held_by
 from suanlian.crypto.merkle import includes
 from suanlian.model.audit import RECEIPT_TYPE, AuditExtract, HeadShown, HeldHead
 from suanlian.model.errors import InvalidError
@@ -34,12 +35,12 @@ class Checked:
 
     hub: str
     by: str
-    """Empty: the hub's own key; else the name of the hub above that holds the head."""
+    """Empty: a key of the hub itself; else the name of the hub above that holds the head."""
     rows: int
 
 
 def check(extract: AuditExtract, key: str) -> Checked:
-    """Check an export against one public key: the hub's own, or that of a hub above which received the head.
+    """Check an export against one public key: the hub's own, the root's, or that of a hub above which has the head.
 
     Raises InvalidError: ``key_malformed``; ``signature_invalid`` when that key vouches for nothing; ``audit_forked``
     when a row is not under the head, or rows in between are missing.
@@ -47,7 +48,7 @@ def check(extract: AuditExtract, key: str) -> Checked:
     head, root, own = extract.signed.head, _key(key), _key(extract.key)
     if not is_signed(extract.signed, [own]):
         raise _unsigned(f"The head is not signed by {extract.key}.")
-    by = "" if own == root else _voucher(extract, root)
+    by = "" if own == root or _follows(extract, root, own) else _voucher(extract, root)
     index: int | None = None
     for proof in extract.proofs:
         row, path = proof.row, [bytes.fromhex(step) for step in proof.path]
@@ -67,6 +68,16 @@ def _key(text: str) -> PublicKey:
     except CryptoError as error:
         todo = "Copy it again from where it was shown: ed25519: and 43 characters."
         raise InvalidError("key_malformed", f"{text[:80]!r} is not a public key.", todo=todo) from error
+
+
+def _follows(extract: AuditExtract, root: PublicKey, own: PublicKey) -> bool:
+    """Whether the hub's key follows from the one that is trusted, by what was delegated and changed."""
+    head = extract.signed.head
+    try:
+        held = held_by(extract.chain, root, head.prefix)
+        return held.key(extract.signed.signature, head.made_at, "the head") == own
+    except CryptoError:
+        return False
 
 
 def _voucher(extract: AuditExtract, root: PublicKey) -> str:

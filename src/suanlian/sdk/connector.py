@@ -7,7 +7,7 @@ Whatever fails that test changes nothing here and is ``UntrustedError``; it pass
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -29,6 +29,7 @@ from suanlian.model.base import Wire
 from suanlian.model.descriptor import DescriptorAnswer, DescriptorCall
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import ConnectorId
+from suanlian.model.lineage import NodeKeys
 from suanlian.model.measurement import MeasurementAnswer, MeasurementCall
 from suanlian.model.node import NodeAbout
 from suanlian.model.protocol import (
@@ -54,6 +55,13 @@ from suanlian.model.protocol import (
     UsageAnswer,
     UsageCall,
 )
+from suanlian.model.rekey import (
+    DelegationAnswer,
+    DelegationCall,
+    RecoverCall,
+    RekeyAnswer,
+    RekeyCall,
+)
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.sdk.transport import CONNECT_TIMEOUT_S, Clock, Reply, UncertifiedError, exchange, refusal
 
@@ -67,6 +75,7 @@ MAX_OBJECT_BYTES: Final = 23 * 1024 * 1024
 """16 MiB in base64, and its frame."""
 ANSWER_TIMEOUT_S: Final = 30.0
 _OK: Final = 200
+_ENTERING: Final = frozenset({"enrol", "recover"})
 _NONCE_BYTES: Final = 24
 _JSON: Final = "application/json"
 
@@ -140,6 +149,40 @@ class ConnectorClient:
         """Speak over ``link`` by ``means``."""
         self._link = link
         self._means = means
+        self.hub_has_moved = False
+        """Whether the hub said, or seemed to say, that it has another key than the one that is pinned."""
+
+    @property
+    def keypair(self) -> KeyPair:
+        """The key that signs the calls."""
+        return self._link.keypair
+
+    def relink(self, *, hub_key: PublicKey | None = None, keypair: KeyPair | None = None) -> None:
+        """Sign by another key, or trust another key of the hub's, from the next call on."""
+        link = self._link
+        self._link = replace(link, hub_key=hub_key or link.hub_key, keypair=keypair or link.keypair)
+
+    def hub_keys(self) -> NodeKeys:
+        """The documents of the hub's keys; unsigned as an answer, because each of them proves itself."""
+        url = self._link.url.rstrip("/") + "/v1/node/keys"
+        self._means.on_send(Departure("/v1/node/keys", b""))
+        request = self._means.http.build_request("GET", url, timeout=ANSWER_TIMEOUT_S)
+        reply = exchange(self._means.http, request, max_bytes=MAX_ANSWER_BYTES)
+        if reply.status != _OK:
+            raise refusal(reply)
+        return _parsed(reply.body, NodeKeys)
+
+    def rekey(self, call: RekeyCall) -> RekeyAnswer:
+        """Introduce the next key, by the one in use."""
+        return self._retried("rekey", call, RekeyAnswer)
+
+    def recover(self, call: RecoverCall) -> EnrolAnswer:
+        """Take a connector up with a fresh key, which signs this call."""
+        return self._retried("recover", call, EnrolAnswer)
+
+    def delegation(self, call: DelegationCall) -> DelegationAnswer:
+        """What leads from the root to us, a hub below."""
+        return self._retried("delegation", call, DelegationAnswer)
 
     def enrol(self, call: EnrolCall) -> EnrolAnswer:
         """Enter with a join token. Raises UntrustedError when the answer states another key than the pinned one."""
@@ -200,35 +243,39 @@ class ConnectorClient:
         return self._means.patience.caller()(_passes, self._call, name, call, kind)
 
     def _call(self, name: str, call: Call, kind: type[A]) -> A:
-        nonce, path = self._means.nonce(), f"/connector/v1/{name}"
-        request = self._signed(path, call, nonce)
+        nonce, path, link = self._means.nonce(), f"/connector/v1/{name}", self._link
+        request = self._signed(link, path, call, nonce)
         self._means.on_send(Departure(path, request.content))
         reply = exchange(self._means.http, request, max_bytes=_most_bytes(name))
-        self._check_signature(reply, nonce)
+        self._check_signature(link, reply, nonce)
         if reply.status != _OK:
             raise refusal(reply)
         answer = _parsed(reply.body, kind)
         # before enrolment no identity is known that the answer could be held against
-        expected = None if name == "enrol" else ConnectorId(self._link.keyid)
+        expected = None if name in _ENTERING else ConnectorId(link.keyid)
         check_envelope(answer, expected, self._means.clock())
+        if answer.hub_key and answer.hub_key != link.hub_key.key_id:
+            self.hub_has_moved = True
         return answer
 
-    def _signed(self, path: str, call: Call, nonce: str) -> httpx2.Request:
+    def _signed(self, link: Link, path: str, call: Call, nonce: str) -> httpx2.Request:
         body = call.model_dump_json().encode()
-        url, headers = self._link.url.rstrip("/") + path, {"Content-Type": _JSON}
-        signer = Signer(self._link.keypair, self._link.keyid)
+        url, headers = link.url.rstrip("/") + path, {"Content-Type": _JSON}
+        signer = Signer(link.keypair, link.keyid)
         said = SignedRequest("POST", url, headers, body)
-        signature = sign_request(said, signer, audience=self._link.hub_key.key_id, now=self._means.clock(), nonce=nonce)
+        signature = sign_request(said, signer, audience=link.hub_key.key_id, now=self._means.clock(), nonce=nonce)
         wait_s = call.wait_s if isinstance(call, PollCall) else 0
         timeout = httpx2.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S)
         return self._means.http.build_request("POST", url, headers=headers | signature, content=body, timeout=timeout)
 
-    def _check_signature(self, reply: Reply, nonce: str) -> None:
+    def _check_signature(self, link: Link, reply: Reply, nonce: str) -> None:
         said = SignedResponse(reply.status, reply.headers, reply.body)
-        pinned = self._link.hub_key
+        pinned = link.hub_key
         try:
             verify_response(said, lambda _keyid: pinned, request_nonce=nonce, now=self._means.clock())
         except SignatureError as error:
+            # it may have another key now: its documents tell, whoever it was that answered
+            self.hub_has_moved = True
             raise _distrust(error, reply) from error
 
 
@@ -247,6 +294,12 @@ def check_envelope(answer: Envelope, connector_id: ConnectorId | None, now: date
         raise _untrusted(f"the answer is meant for connector {answer.connector_id}")
     if answer.expires_at + timedelta(seconds=DEFAULT_SKEW_S) <= now:
         raise _untrusted(f"the answer expired at {answer.expires_at.isoformat()}", code="signature_expired")
+    if answer.protocol < PROTOCOL_VERSION:
+        raise SuanlianError(
+            "protocol_downgrade",
+            f"The hub speaks protocol {answer.protocol}, and spoke {PROTOCOL_VERSION} before.",
+            todo="If the hub was not put back on purpose, ask its operator.",
+        )
     if answer.protocol != PROTOCOL_VERSION:
         raise SuanlianError(
             "protocol_unsupported",

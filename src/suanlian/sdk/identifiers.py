@@ -1,11 +1,9 @@
 """What does an identifier name, and which hub knows? Follows referrals; the key goes to the first hub only."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
-from urllib.parse import urlsplit
+from typing import TypeVar
 
-from suanlian.model.base import Value
 from suanlian.model.descriptor import (
     Act,
     DescriptorEntry,
@@ -17,23 +15,16 @@ from suanlian.model.descriptor import (
     SignedStatus,
     Transfer,
 )
-from suanlian.model.errors import InvalidError, SuanlianError
+from suanlian.model.errors import ForbiddenError, InvalidError, UnauthenticatedError
 from suanlian.model.ids import SCHEME
 from suanlian.model.lineage import NodeKeys
-from suanlian.model.node import NodeAbout, Resolution, Standing
-from suanlian.sdk.address import hub_address, is_loopback
+from suanlian.model.node import NodeAbout, Resolution, Resolved
+from suanlian.model.rekey import RecoveryToken
+from suanlian.sdk.follow import Askers, Hop, follow
 from suanlian.sdk.paging import items, part
 from suanlian.sdk.people import Transport
 
-MAX_HOPS: Final = 8
-"""A chain of referrals is followed this far."""
-
-
-class Resolved(Value):
-    """The answer, and the addresses of the hubs that were asked, the last of which knew."""
-
-    resolution: Resolution
-    asked: tuple[str, ...]
+R = TypeVar("R")
 
 
 class Identifiers:
@@ -46,25 +37,34 @@ class Identifiers:
         """Who the hub is."""
         return self._transport.read(NodeAbout, "/v1/node")
 
-    def resolve(self, identifier: str) -> Resolved:
-        """What the identifier names.
+    def resolve(self, identifier: str, first: Hop | None = None) -> Resolved:
+        """What the identifier names, asked from hub to hub; ``first``: what is known of the hub that is asked first.
 
         Raises InvalidError ``identifier_invalid`` before anything is sent when it is malformed, NotFoundError when the
-        hub in charge knows no such thing, and SuanlianError ``not_found`` when referrals go round in a circle or
-        beyond ``MAX_HOPS``; ``not_over_loopback`` when one leads to an address that may not be spoken to.
+        hub in charge knows no such thing, and the errors of `follow` when referrals lead astray.
         """
         SCHEME.parse(identifier)
-        path = f"/v1/identifiers/{part(identifier.strip().upper())}"
-        answer, asked = self._transport.read(Resolution, path), [self._transport.url]
-        while answer.standing is Standing.REFERRAL:
-            address = self._next(answer, asked)
-            asked.append(address)
-            onward = self._transport.to(address)
-            try:
-                answer = onward.read(Resolution, path)
-            finally:
-                onward.close()
-        return Resolved(resolution=answer, asked=tuple(asked))
+        path, own = _path(identifier.upper()), self._transport
+
+        def ask(hop: Hop) -> Resolution:
+            return self._at(hop, lambda at: at.read(Resolution, path))
+
+        def keys(hop: Hop) -> NodeKeys:
+            return self._at(hop, lambda at: at.read(NodeKeys, "/v1/node/keys"))
+
+        return follow(identifier, first or Hop(own.url), Askers(ask, keys))
+
+    def ask(self, identifier: str) -> Resolved:
+        """What the identifier names, found out by the hub that is asked, which keeps what others answered it.
+
+        With the hub above down it answers what it was told before, and how old that is. Raises as ``resolve``;
+        without a key, or at a hub that does not do so, it is `resolve`.
+        """
+        SCHEME.parse(identifier)
+        try:
+            return self._transport.read(Resolved, f"{_path(identifier.upper())}/resolution")
+        except (UnauthenticatedError, ForbiddenError):
+            return self.resolve(identifier)
 
     def keys(self) -> NodeKeys:
         """The hub's key, its changes, and what leads to it from the root's."""
@@ -112,6 +112,11 @@ class Identifiers:
         """``second`` (another operator), ``accept`` (the new owner) or ``decline`` a transfer."""
         return self._transport.act(Transfer, f"/v1/transfers/{part(transfer)}/{verb}", repeatable=False)
 
+    def recovery_token(self, platform: str, connector: str) -> RecoveryToken:
+        """A token by which one's own connector is taken up with a fresh key; shown this once."""
+        path = f"/v1/platforms/{part(platform)}/connectors/{part(connector)}/recovery"
+        return self._transport.act(RecoveryToken, path, repeatable=False)
+
     def duplicates(self) -> Iterator[Duplicate]:
         """What stands under several identifiers (operator, supervisor)."""
         return items(self._transport, Duplicate, "/v1/duplicates")
@@ -134,25 +139,15 @@ class Identifiers:
         finally:
             there.close()
 
-    def _next(self, referral: Resolution, asked: list[str]) -> str:
-        address = hub_address(referral.refer_to)
-        if is_loopback(urlsplit(address).hostname) and not is_loopback(urlsplit(self._transport.url).hostname):
-            raise InvalidError(
-                "not_over_loopback",
-                f"{asked[-1]} refers to {address}: a hub elsewhere may not send us to this machine.",
-                todo="Tell the operator of the hub.",
-                field="refer_to",
-            )
-        if address in asked:
-            raise _astray(f"The referrals go round: {' -> '.join([*asked, address])}.")
-        if len(asked) > MAX_HOPS:
-            raise _astray(f"More than {MAX_HOPS} referrals: {' -> '.join(asked)}.")
-        return address
+    def _at(self, hop: Hop, read: Callable[[Transport], R]) -> R:
+        if hop.url == self._transport.url:
+            return read(self._transport)
+        there = self._transport.to(hop.url)
+        try:
+            return read(there)
+        finally:
+            there.close()
 
 
 def _path(identifier: str) -> str:
     return f"/v1/identifiers/{part(identifier.strip())}"
-
-
-def _astray(wrong: str) -> SuanlianError:
-    return SuanlianError("not_found", wrong, todo="Tell the operators of these hubs.", field="identifier")

@@ -1,9 +1,9 @@
 """The audit log of this hub: the chain over its journal, signed heads, proofs, and the check of the whole."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from suanlian.crypto.journal import COLUMNS, START, Chain, Link, Walk, is_signed, leaf_of, paired, sign_head
 from suanlian.crypto.keys import PublicKey
@@ -24,6 +24,7 @@ from suanlian.model.audit import (
 from suanlian.model.errors import InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import HubId, new_id
+from suanlian.model.lineage import Chain as KeyChain
 from suanlian.model.report import Receipt
 from suanlian.services.ports import Node
 from suanlian.store import audit, nodes
@@ -124,8 +125,10 @@ def lag(unit: Unit) -> tuple[int, float]:
     return count, 0.0 if oldest is None else max(0.0, (unit.now - (_EPOCH + oldest * _MICRO)).total_seconds())
 
 
-def shown(unit: Unit, since: int | None) -> HeadShown:
+def shown(unit: Unit, keys: KeyChain, since: int | None) -> HeadShown:
     """The newest head with its receipts; ``since``: with the proof that it continues the head of so many rows.
+
+    ``keys``: what leads from the root's key to this hub's, for who trusts no other.
 
     Raises NotFoundError when there is none yet, InvalidError when it has fewer rows.
     """
@@ -138,10 +141,10 @@ def shown(unit: Unit, since: int | None) -> HeadShown:
             raise InvalidError("audit_truncated", wrong, todo="Ask its operator why it is shorter.", field="since")
         consistency = consistency_proof(since, row["size"], audit.subtrees(unit))
     path = tuple(step.hex() for step in consistency)
-    return HeadShown(extract=_extract(unit, row), newer=count, oldest_s=oldest_s, consistency=path)
+    return HeadShown(extract=_extract(unit, keys, row), newer=count, oldest_s=oldest_s, consistency=path)
 
 
-def extract(unit: Unit, first: int, last: int) -> AuditExtract:
+def extract(unit: Unit, keys: KeyChain, first: int, last: int) -> AuditExtract:
     """Rows of the journal from number to number, each with its way to the root of the newest head.
 
     Raises NotFoundError when none of them is under a head, InvalidError for more than MAX_ROWS.
@@ -162,7 +165,7 @@ def extract(unit: Unit, first: int, last: int) -> AuditExtract:
         )
         for row in rows
     )
-    return _extract(unit, head).model_copy(update={"proofs": proofs})
+    return _extract(unit, keys, head).model_copy(update={"proofs": proofs})
 
 
 def _head_row(unit: Unit) -> Row:
@@ -173,7 +176,7 @@ def _head_row(unit: Unit) -> Row:
     return row
 
 
-def _extract(unit: Unit, row: Row) -> AuditExtract:
+def _extract(unit: Unit, keys: KeyChain, row: Row) -> AuditExtract:
     signed = _signed(row)
     receipts = tuple(
         HeldHead(
@@ -183,32 +186,30 @@ def _extract(unit: Unit, row: Row) -> AuditExtract:
         )
         for one in audit.receipts_of(unit, row["id"])
     )
-    return AuditExtract(key=row["key"], signed=signed, receipts=receipts)
+    return AuditExtract(key=row["key"], signed=signed, receipts=receipts, chain=keys)
 
 
 def _signed(row: Row) -> SignedHead:
     return SignedHead(head=AuditHead.model_validate_json(row["body"]), signature=row["signature"])
 
 
-def verify(
-    unit: Unit, keys: Iterable[PublicKey], elsewhere: Iterable[SignedHead] = (), *, report: Callable[[int], Any] = int
-) -> Verdict:
+def verify(unit: Unit, keys: Sequence[PublicKey], elsewhere: Iterable[SignedHead] = ()) -> Verdict:
     """Walk the whole log against every head kept here and those kept ``elsewhere``; one consistent state is read.
 
-    ``keys``: those that this hub signs and signed with. ``report`` is told the number of rows from time to time.
+    ``keys``: the one that this hub signs with, then those that it signed with before.
     """
     known, outside = list(keys), list(elsewhere)
     heads = [_signed(row) for row in audit.all_heads(unit)]
     signed = [one for one in [*heads, *outside] if is_signed(one, known)]
     walk = Walk([one.head for one in signed])
-    findings = walk.over(_counted(paired(_links(unit), _rows(unit)), report))
+    findings = walk.over(paired(_links(unit), _rows(unit)))
     findings += [
         Finding(fault=Fault.UNSIGNED, number=one.head.number) for one in [*heads, *outside] if one not in signed
     ]
     newer, oldest_s = lag(unit)
     held = [row for one in nodes.uplinks(unit) if (row := audit.newest_received(unit, one["id"])) is not None]
     return Verdict(
-        rows=max((one.head.number for one in signed), default=0),
+        rows=max((one.head.number for one in signed if is_signed(one, known[:1])), default=0),
         heads=len(signed),
         above=max((row["number"] for row in held), default=0),
         newer=newer,
@@ -216,13 +217,6 @@ def verify(
         independent=bool(outside),
         findings=tuple(findings),
     )
-
-
-def _counted(log: Iterable[tuple[Link | None, Any]], report: Callable[[int], Any]) -> Iterator[tuple[Link | None, Any]]:
-    for count, pair in enumerate(log):
-        if count % HEAD_ROWS == 0:
-            report(count)
-        yield pair
 
 
 def _links(unit: Unit) -> Iterator[Link]:

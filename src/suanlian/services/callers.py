@@ -1,19 +1,22 @@
 """Who calls? Resolves an API key to a caller, and a connector's signature to a connector."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from suanlian.crypto.apikeys import TokenKind, matches, split
 from suanlian.crypto.errors import TokenError
 from suanlian.model.errors import UnauthenticatedError
+from suanlian.model.event import EventType
 from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
 from suanlian.model.party import Caller, Role, Scope, Standing
 from suanlian.services.ports import Secrets
-from suanlian.store import parties, platforms
+from suanlian.store import keys, parties, platforms
 from suanlian.store.gates import standing_of
 from suanlian.store.unit import Row, Unit
 
+UNDER_WAY: Final = timedelta(seconds=60)
+"""A call that was signed before the key changed may still arrive."""
 _TODO: Final = "Send 'Authorization: Bearer sl_...' with a key that is valid here; an operator mints one."
 
 
@@ -54,10 +57,46 @@ def _valid(row: Row, now: datetime) -> bool:
     return row["revoked_at"] is None and row["expires_at"] > now
 
 
-def connector_key(unit: Unit, connector_id: str) -> str | None:
-    """The public key that this connector enrolled with; None when there is no such connector."""
+@dataclass(frozen=True, slots=True)
+class KnownConnector:
+    """By which keys a connector may sign now, the one in use first, and the highest protocol that it has spoken."""
+
+    keys: tuple[str, ...]
+    protocol: int
+
+
+def connector_of(unit: Unit, connector_id: str) -> KnownConnector | None:
+    """What is known of a connector; None when there is no such connector."""
     row = platforms.find_connector(unit, connector_id)
-    return None if row is None else str(row["public_key"])
+    if row is None:
+        return None
+    more = [key for key in keys.connector_keys(unit, connector_id) if key["until"] is None or key["until"] > unit.now]
+    texts = (row["public_key"], *(key["public_key"] for key in more))
+    return KnownConnector(tuple(dict.fromkeys(texts)), row["protocol"])
+
+
+def take_up(unit: Unit, connector_id: str, key: str) -> None:
+    """The next key has signed a call: from now on it is the connector's, and the one before holds a moment longer."""
+    row = platforms.find_connector(unit, connector_id)
+    known = {one["public_key"]: one for one in keys.connector_keys(unit, connector_id)}
+    if row is None or row["public_key"] == key or known[key]["used_at"] is not None:
+        return  # another call was first, or it is the one before, of a call that was under way
+    for one in known.values():
+        if one["public_key"] != key and one["until"] is None:
+            keys.change_connector_key(unit, connector_id, one["key_id"], {"until": unit.now + UNDER_WAY})
+    keys.change_connector_key(unit, connector_id, known[key]["key_id"], {"used_at": unit.now})
+    keys.change_connector(unit, connector_id, {"public_key": key})
+    unit.record(EventType.CONNECTOR_REKEYED, connector_id, before=row["public_key"], after=key, by="rekey")
+
+
+def speaks(unit: Unit, connector_id: str, protocol: int) -> None:
+    """Remember the highest version of the protocol that the connector has spoken."""
+    keys.change_connector(unit, connector_id, {"protocol": protocol})
+
+
+def keep_nonce(unit: Unit, connector_id: str, nonce: str, expires: datetime) -> None:
+    """Remember the nonce of a verified call that was refused; one that is kept already stays."""
+    platforms.remember_nonce(unit, {"key_id": connector_id, "nonce": nonce, "expires_at": expires})
 
 
 def note_connector(unit: Unit, connector_id: str, nonce: str, expires: datetime) -> None:

@@ -144,7 +144,8 @@ def publish_offer(unit: Unit, node: Node, platform: Row, new: NewOffer) -> Publi
         "valid_from": valid_from,
     }
     published.add(unit, [row])
-    unit.record(EventType.OFFER_PUBLISHED, row["id"], version=row["version"])
+    changed = {"before": None if before is None else before["version"], "after": row["version"]}
+    unit.record(EventType.OFFER_PUBLISHED, row["id"], version=row["version"], **changed)
     return _published(row, NewOffer)
 
 

@@ -22,6 +22,8 @@ from suanlian.store.unit import Row, Unit
 
 ONBOARDING: Final = (PlatformState.CONNECTED, PlatformState.RECTIFYING)
 """States of a platform in which runs begin by themselves, once for each key and inventory of a connector."""
+CLOSED: Final = (PlatformState.FROZEN, PlatformState.WITHDRAWN)
+"""In these states nothing is started, not even to find something out."""
 ADMITTING: Final = PlatformState.LIVE
 """In this state they begin for connectors that were not admitted yet."""
 _PASSING: Final = frozenset({Fault.SILENT, Fault.LEVEL_OBSERVE, Fault.NOT_ACCEPTING})
@@ -34,8 +36,12 @@ _MOST_OPEN: Final = 1000
 def ask(unit: Unit, platform: Row, name: str | None, asked_by: str) -> list[ConformanceRun]:
     """Ask for a run at each connector of a platform, or at the one named; one that is under way is not asked again.
 
-    Raises NotFoundError for an unknown connector, ConflictError where none has published anything.
+    Raises NotFoundError for an unknown connector, ConflictError where none has published anything and where nothing may
+    be placed whatever it is.
     """
+    if platform["state"] in CLOSED:
+        wrong = f"{platform['name']!r} is {platform['state']}: nothing is placed there."
+        raise ConflictError("state_conflict", wrong, todo="suanlian platform onboarding tells what it waits for.")
     known = platforms.connectors_of(unit, platform["id"])
     chosen = [row for row in known if name in (None, row["name"])]
     if name is not None and not chosen:
@@ -131,6 +137,8 @@ def still_open(unit: Unit) -> Sequence[Row]:
 def obstacle(unit: Unit, connector_id: str) -> Fault | None:
     """Why no run can be made at a connector now; None where it can."""
     row = platforms.find_connector(unit, connector_id)
+    if row is not None and row["platform_state"] in CLOSED:
+        return Fault.CLOSED
     return Fault.SILENT if row is None else _obstacle(unit, row)
 
 

@@ -33,6 +33,7 @@ from suanlian.store import identifiers, parties, platforms
 from suanlian.store.unit import Row, Unit
 
 _ANSWER_LIFE = timedelta(seconds=60)
+_DIGITS = 9
 _TODO = "Ask what is registered, and sign a fresh one."
 
 
@@ -158,6 +159,7 @@ def _register(unit: Unit, node: Node, who: tuple[Row, Row], call: DescriptorCall
         issuer=node.prefix,
         hub_id=node.id,
         registered_at=unit.now,
+        signed_at=unit.now,
     )
     row = {"platform_id": platform["id"], "part": new.part, "version": new.version, "identifier": new.identifier}
     row |= {"connector_id": connector["id"], "digest": text, "body": new.model_dump_json()}
@@ -228,7 +230,8 @@ def versions(unit: Unit, ref: str, *, part: str | None, after: str, limit: int) 
     """Every version that is kept, by part and number. Raises NotFoundError."""
     platform = platform_of(unit, ref)
     name, _colon, number = after.rpartition(":")
-    behind = (name, int(number)) if number.isdecimal() else ("", 0)
+    # a cursor is what we gave; anything else begins anew
+    behind = (name, int(number)) if number.isascii() and number.isdecimal() and len(number) <= _DIGITS else ("", 0)
     return [
         DescriptorEntry(
             identifier=row["identifier"],

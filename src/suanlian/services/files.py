@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError, TooLargeError
+from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import MAX_INLINE_BYTES, JobSpec
 from suanlian.model.party import Caller
@@ -36,6 +37,8 @@ def keep_object(unit: Unit, caller: Caller, sha256: str, data: bytes, quota_byte
     _hold(unit, caller.account_id, len(data), quota_bytes)
     row = {"account_id": caller.account_id, "sha256": sha256, "size": len(data), "data": data, "stored_at": unit.now}
     files.add_object(unit, row)
+    # what it is called and what it holds is its owner's; the digest is what the hub keeps it under
+    unit.record(EventType.OBJECT_STORED, sha256, account_id=caller.account_id, size=len(data))
 
 
 def _hold(unit: Unit, account_id: str, more: int, quota_bytes: int) -> None:
@@ -86,6 +89,8 @@ def append_log(unit: Unit, connector_id: str, call: LogCall, arrived_at: datetim
     if kept:
         row = {"attempt_id": call.attempt_id, "stream": call.stream, "start": length, "length": len(kept), "data": kept}
         files.add_log(unit, {**row, "arrived_at": arrived_at or unit.now})
+        if length == 0:
+            unit.record(EventType.LOG_BEGUN, call.attempt_id, stream=call.stream)
         unit.wake(f"attempt:{call.attempt_id}")
     # what is beyond the bound is answered as if it lay here, so that nobody sends it for ever
     return length + len(fresh)
@@ -107,6 +112,7 @@ def keep_output(unit: Unit, connector_id: str, call: OutputCall, quota_bytes: in
     _hold(unit, row["account_id"], len(data), quota_bytes)
     shared = {"account_id": row["account_id"], "size": len(data), "sha256": call.sha256, "data": data}
     files.add_output(unit, {"attempt_id": call.attempt_id, "path": call.path, **shared})
+    unit.record(EventType.OUTPUT_KEPT, call.attempt_id, account_id=row["account_id"], size=len(data))
 
 
 def _own_job(unit: Unit, caller: Caller, ref: str) -> Row:

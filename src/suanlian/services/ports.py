@@ -8,6 +8,9 @@ from typing import Protocol
 from suanlian.crypto.keys import KeyPair
 from suanlian.crypto.oidc import Keys
 from suanlian.model.audit import AuditAnswer, AuditCall
+from suanlian.model.lineage import KeyPin, SignedKeyChange
+from suanlian.model.node import Resolution, Resolved
+from suanlian.model.rekey import DelegationAnswer, DelegationCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 
 Clock = Callable[[], datetime]
@@ -40,8 +43,35 @@ class Secrets:
     """The key of 32 bytes with which what must not lie open in the store is sealed."""
 
 
+class HubKeyring(Protocol):
+    """The hub's keys: the one in use, and those before it as long as they hold."""
+
+    def addressed(self, key_id: str) -> KeyPair | None:
+        """The key by this name, while it holds: who pinned it is answered by it."""
+        ...
+
+    def is_past(self, key_id: str) -> bool:
+        """Whether this was a key of the hub's and holds no longer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a hub above said of our prefix, and what is pinned of its key after all that it has changed."""
+
+    pin: KeyPin
+    answer: DelegationAnswer
+
+
 class Upstream(Protocol):
     """The hub above, by one uplink."""
+
+    def keep_up(self, pin: KeyPin, call: DelegationCall, change: SignedKeyChange | None) -> Followed:
+        """Follow the key of the hub above, introduce our own where it changed, and get our delegation as it is now.
+
+        ``change``: the last one of our own key. Raises SuanlianError, transient when worth a repeat.
+        """
+        ...
 
     def send_report(self, call: ReportUpCall) -> ReportUpAnswer:
         """Send a report up; the answer's signature is checked. Raises SuanlianError, transient when worth a repeat."""
@@ -90,4 +120,16 @@ class IdentityProvider(Protocol):
 
     def redeem(self, code: str, verifier: str) -> str:
         """The ID token for a code."""
+        ...
+
+
+class Directory(Protocol):
+    """Other hubs, asked what an identifier names."""
+
+    def find(self, referral: Resolution) -> Resolved:
+        """Go where the referral leads, with no transaction open.
+
+        Raises NotFoundError where the hub in charge knows no such thing, UnavailableError where one does not answer,
+        InvalidError where one leads astray.
+        """
         ...

@@ -104,7 +104,8 @@ def report(unit: Unit, connector_id: str, call: ReportCall) -> tuple[ItemAnswer,
     taken = {place: _take(unit, connector_id, item, jobs_of[item.attempt_id]) for place, item in ordered}
     platforms.seen(unit, connector_id, accepting=call.accepting)
     if before is not None and bool(before["accepting"]) != call.accepting:
-        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=call.accepting)
+        old, new = bool(before["accepting"]), call.accepting
+        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=new, before=old, after=new)
     return tuple(taken[place] for place in range(len(call.attempts)))
 
 
@@ -191,9 +192,8 @@ def _move_task(unit: Unit, row: Row, item: AttemptReport, new: JobState) -> None
     jobs.change_task(unit, row["job_id"], row["idx"], values)
     jobs.change(unit, row["job_id"], progress.columns(unit.now))
     if new in ENDED:
-        unit.record(
-            EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], job=row["job_id"], state=new.value
-        )
+        ended = {"job": row["job_id"], "state": new.value, "before": row["state"], "after": new.value}
+        unit.record(EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], **ended)
     if progress.ended:
         happened = {"state": progress.state.value}
         unit.record(EventType.JOB_ENDED, row["job_id"], account_id=row["account_id"], **happened)

@@ -1,14 +1,16 @@
 """Signing in through an identity provider: who a token is of, sign-ins under way, invitations.
 
-A sign-in by browser has a state, a nonce and a verifier. Only hashes of the state are kept; nonce and verifier follow
-from it and the hub's pepper, so that a stolen database completes no sign-in.
+A sign-in by browser lies with that browser alone until it comes back: a cookie says how it began, the state is that
+cookie under the hub's pepper, and nonce and verifier follow from the state. So strangers who begin write nothing here,
+a cookie that was changed fits no state, and a stolen database completes no sign-in.
 """
 
 import base64
 import hashlib
 import hmac
+import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from suanlian.crypto.apikeys import TokenKind, keyed_hash, matches, mint, split
@@ -22,7 +24,7 @@ from suanlian.model.sign_in import Invitation, LinkedIdentity, NewInvitation
 from suanlian.rules.returning import refused_return
 from suanlian.services.ports import IdentityProvider, Secrets
 from suanlian.store import parties, platforms, sign_in
-from suanlian.store.unit import Row, Unit
+from suanlian.store.unit import Unit
 
 SIGN_IN_LIFE: Final = timedelta(minutes=10)
 _TITLE_CHARS: Final = 200
@@ -127,13 +129,12 @@ def check_start(start: Start, provider: IdentityProvider) -> None:
         raise InvalidError("field_invalid", wrong, todo=todo, field="challenge")
 
 
-def begin(unit: Unit, secrets: Secrets, start: Start) -> Begun:
-    """Begin a sign-in by browser; it is good for ten minutes and once."""
-    begun = Begun(_fresh(secrets), _fresh(secrets))
-    row = {"state": _hash("state", begun.state, secrets), "browser": _hash("browser", begun.browser, secrets)}
-    row |= {"return_to": start.return_to, "challenge": start.challenge, "invitation": start.invitation}
-    sign_in.add(unit, {**row, "expires_at": unit.now + SIGN_IN_LIFE})
-    return begun
+def begin(secrets: Secrets, start: Start, now: datetime) -> Begun:
+    """Begin a sign-in by browser; it is good for ten minutes and once. Writes nothing."""
+    until = (now + SIGN_IN_LIFE).timestamp()
+    said = [until, start.return_to, start.challenge, start.invitation, _fresh(secrets)]
+    browser = _base64url(json.dumps(said).encode())
+    return Begun(_hash("state", browser, secrets), browser)
 
 
 def _fresh(secrets: Secrets) -> str:
@@ -163,13 +164,30 @@ def challenge_of(verifier: str) -> str:
     return _base64url(hashlib.sha256(verifier.encode()).digest())
 
 
-def arrive(unit: Unit, secrets: Secrets, state: str, browser: str) -> Row:
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A sign-in that came back: how it began, and under which key it is kept."""
+
+    start: Start
+    kept: str
+
+
+def arrive(unit: Unit, secrets: Secrets, state: str, browser: str) -> Arrived:
     """The sign-in with which a browser came back, used up by it. Raises ForbiddenError ``sign_in_invalid``."""
-    row = sign_in.find(unit, _hash("state", state, secrets))
-    right = row is not None and hmac.compare_digest(row["browser"], _hash("browser", browser, secrets))
-    if row is None or not right or not sign_in.use(unit, row["state"], "used_at"):
+    if not hmac.compare_digest(state.encode(), _hash("state", browser, secrets).encode()):
         raise _invalid()
-    return row
+    # the state is the hub's own word on this very cookie, so what it says is ours
+    until, return_to, challenge, invitation, _unique = json.loads(_bytes(browser))
+    expires_at = datetime.fromtimestamp(until, UTC)
+    row = {"state": _hash("kept", state, secrets), "challenge": challenge, "return_to": return_to}
+    row |= {"expires_at": expires_at, "used_at": unit.now}
+    if expires_at <= unit.now or not sign_in.add(unit, row):
+        raise _invalid()
+    return Arrived(Start(return_to, challenge, invitation), str(row["state"]))
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _invalid() -> ForbiddenError:
@@ -177,11 +195,11 @@ def _invalid() -> ForbiddenError:
     return ForbiddenError("sign_in_invalid", wrong, todo="Begin again.")
 
 
-def hand_over(unit: Unit, secrets: Secrets, row: Row, principal_id: str) -> str:
+def hand_over(unit: Unit, secrets: Secrets, arrived: Arrived, principal_id: str) -> str:
     """A handle by which whoever began the sign-in gets the session, once, with its verifier."""
     handle = _fresh(secrets)
     values = {"handle": _hash("handle", handle, secrets), "principal_id": principal_id}
-    sign_in.change(unit, row["state"], values)
+    sign_in.change(unit, arrived.kept, values)
     return handle
 
 
@@ -189,7 +207,7 @@ def redeem(unit: Unit, secrets: Secrets, handle: str, verifier: str) -> str:
     """Who signed in under this handle, once. Raises ForbiddenError ``sign_in_invalid``."""
     row = sign_in.find_handle(unit, _hash("handle", handle, secrets))
     right = row is not None and hmac.compare_digest(row["challenge"], challenge_of(verifier))
-    if row is None or not right or not sign_in.use(unit, row["state"], "redeemed_at"):
+    if row is None or not right or not sign_in.redeem(unit, row["state"]):
         raise _invalid()
     return str(row["principal_id"])
 
@@ -200,6 +218,9 @@ def invite(unit: Unit, secrets: Secrets, caller: Caller, new: NewInvitation) -> 
     if entity is None or new.role is not caller.role:
         wrong = f"You are here as {caller.role.value}: you invite as that and nothing else."
         raise ForbiddenError("forbidden", wrong, todo="Ask an operator for a principal of another role.")
+    if new.role is Role.OPERATOR:
+        wrong = "A further operator comes in by a link of their own."
+        raise ForbiddenError("forbidden", wrong, todo="suanlian operator invite NAME --why TEXT")
     if entity["kind"] == EntityKind.PERSON:
         wrong = "A person's account is theirs alone."
         raise ForbiddenError("forbidden", wrong, todo="Ask an operator to register your legal person.")

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from suanlian.crypto.canonical import digest
-from suanlian.crypto.documents import sign_document, verify_document
+from suanlian.crypto.documents import sign_document, verify_by_any, verify_document
 from suanlian.crypto.errors import CryptoError
 from suanlian.crypto.keys import PublicKey
 from suanlian.model.errors import ForbiddenError, InvalidError
@@ -15,23 +15,42 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import HubId, Kind, new_id, public_id
 from suanlian.model.job import JobSpec, JobState
 from suanlian.model.measurement import Metric
+from suanlian.model.onboarding import Act
+from suanlian.model.party import expired, read_qualifications, today
 from suanlian.model.performance import Grade, Precision
-from suanlian.model.platform import Flavor, Share, Site
+from suanlian.model.platform import Flavor, PlatformState, Share, Site
 from suanlian.model.quantity import Resources
 from suanlian.model.report import (
     RECEIPT_TYPE,
     REPORT_TYPE,
+    ExpiringRow,
     Receipt,
     ReportUpAnswer,
     ReportUpCall,
+    StoppedRow,
     SupervisionReport,
     SupplyRow,
 )
 from suanlian.model.version import Subject
+from suanlian.rules.entities import EXPIRES_SOON_DAYS, expiring
+from suanlian.rules.onboarding import STOPPED
 from suanlian.rules.states import state_of, with_loads
 from suanlian.rules.supervision import PlatformFacts, ShareFacts, TaskRun, Window, supervision_report, supply_rows
 from suanlian.services.ports import Node, Upstream
-from suanlian.store import attempts, capabilities, jobs, journal, nodes, platforms, published, supplies, usage
+from suanlian.store import (
+    attempts,
+    capabilities,
+    jobs,
+    journal,
+    keys,
+    nodes,
+    onboarding,
+    parties,
+    platforms,
+    published,
+    supplies,
+    usage,
+)
 from suanlian.store import states as load_states
 from suanlian.store.unit import Row, Unit
 
@@ -50,8 +69,38 @@ def make(unit: Unit, node: Node, since: datetime | None, until: datetime) -> Sup
     window = Window(HubId(node.id), node.name, node.prefix, since, until, unit.now)
     states = {JobState(state): count for state, count in jobs.count_by_state(unit, since, until).items()}
     made = supervision_report(window, history.platforms(), history.shares(), history.runs(since, until), states)
-    made = made.model_copy(update={"supply": _supply_rows(unit, since, until)})
+    made = made.model_copy(update={"supply": _supply_rows(unit, since, until), **_standing(unit)})
     return with_loads(made, [state_of(fact, unit.now, worded=False) for fact in load_states.facts(unit)])
+
+
+def _standing(unit: Unit) -> dict[str, Any]:
+    """How far platforms have come by now, what is stopped and why, and which qualifications run out."""
+    day = today(unit.now)
+    held = [(row["name"], read_qualifications(row["qualifications"])) for row in parties.list_entities(unit)]
+    over = [
+        (name, one) for name, all_ in held for one in (*expired(all_, day), *expiring(all_, day, EXPIRES_SOON_DAYS))
+    ]
+    return {
+        "platforms_by_state": dict(sorted(onboarding.states(unit).items())),
+        "stopped": tuple(_stopped(unit, row) for row in onboarding.moving(unit, [state.value for state in STOPPED])),
+        "expiring": tuple(
+            ExpiringRow(entity=name, qualification=one.kind, valid_until=one.valid_until)
+            for name, one in over
+            if one.valid_until is not None
+        ),
+    }
+
+
+def _stopped(unit: Unit, row: Row) -> StoppedRow:
+    last = onboarding.steps(unit, row["id"])[-1]
+    waits = any(onboarding.open_proposal(unit, row["id"], act) is not None for act in (Act.SUSPEND, Act.FREEZE))
+    return StoppedRow(
+        platform=row["name"],
+        state=PlatformState(row["state"]),
+        since=row["state_since"],
+        why=last["why"],
+        confirmed=not waits,
+    )
 
 
 def _supply_rows(unit: Unit, since: datetime, until: datetime) -> tuple[SupplyRow, ...]:
@@ -204,7 +253,7 @@ def receive(unit: Unit, node: Node, connector: Row, call: ReportUpCall) -> Repor
         raise ForbiddenError("forbidden", wrong, todo="Report for your own prefix.", field="report.prefix")
     body = call.report.model_dump(mode="json")
     try:
-        verify_document(body, call.signature, PublicKey.parse(connector["public_key"]), typ=REPORT_TYPE)
+        verify_by_any(body, call.signature, keys.every_key(unit, connector), typ=REPORT_TYPE)
     except CryptoError as error:
         wrong = "The report is not signed by the hub that it comes from."
         raise InvalidError("signature_invalid", wrong, todo="Sign it as it is sent.", field="signature") from error

@@ -1,12 +1,12 @@
 """Usage as it comes in, signed; and the charges that are made of it."""
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
 from suanlian.crypto.canonical import digest
-from suanlian.crypto.documents import verify_document
+from suanlian.crypto.documents import verify_by_any
 from suanlian.crypto.errors import CryptoError
-from suanlian.crypto.keys import PublicKey
 from suanlian.model.charge import Charge, Payer
 from suanlian.model.errors import InvalidError, NotFoundError
 from suanlian.model.event import EventType
@@ -20,18 +20,23 @@ from suanlian.model.usage import USAGE_TYPE, UsageCorrection, UsageSegment
 from suanlian.model.version import Subject, VersionRef
 from suanlian.rules.pricing import Line, charge_lines, corrected, lines_for
 from suanlian.rules.usage import Bounds, accept
-from suanlian.store import allowance, attempts, jobs, published, usage
+from suanlian.store import allowance, attempts, jobs, keys, published, usage
 from suanlian.store.unit import Row, Unit
 
 
-def check_batch(call: UsageCall, connector_id: str, public_key: str) -> None:
-    """The batch is this connector's own and signed by its key. Raises InvalidError ``signature_invalid``."""
+def keys_of(unit: Unit, connector: Row) -> list[str]:
+    """Every key that the connector has or had: a batch may have waited while the key changed."""
+    return keys.every_key(unit, connector)
+
+
+def check_batch(call: UsageCall, connector_id: str, known: Collection[str]) -> None:
+    """The batch is this connector's own and signed by a key of its. Raises InvalidError ``signature_invalid``."""
     wrong, todo = "The usage batch is not signed by this connector's key.", "Sign the batch as it is sent."
     if call.batch.connector_id != connector_id:
         raise InvalidError("signature_invalid", "The batch names another connector.", todo=todo, field="batch")
     try:
         body = call.batch.model_dump(mode="json")
-        verify_document(body, call.signature, PublicKey.parse(public_key), typ=USAGE_TYPE)
+        verify_by_any(body, call.signature, known, typ=USAGE_TYPE)
     except CryptoError as error:
         raise InvalidError("signature_invalid", wrong, todo=todo, field="signature") from error
 
@@ -164,8 +169,14 @@ def correct(unit: Unit, caller: Caller, ref: str, correction: UsageCorrection) -
         raise InvalidError("field_invalid", "Nothing was charged for it.", todo="There is nothing to correct.")
     lines = _difference(segment, before, correction, _offer(unit, known))
     usage.add_charges(unit, _charge_rows(unit, known, segment, lines, str(row["id"])))
+    counted = corrected(segment, before)
+    changed = {"before": counted, "after": counted + correction.corrected_s, "sequence": correction.sequence}
     unit.record(
-        EventType.USAGE_CORRECTED, correction.attempt_id, account_id=attempt["account_id"], by=caller.principal_id
+        EventType.USAGE_CORRECTED,
+        correction.attempt_id,
+        account_id=attempt["account_id"],
+        by=caller.principal_id,
+        **changed,
     )
 
 

@@ -19,7 +19,7 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import ConnectorId, Kind, new_id, public_id
 from suanlian.model.report import Receipt
 from suanlian.services.ports import Node, Upstream
-from suanlian.store import audit, nodes, platforms
+from suanlian.store import audit, keys, nodes, platforms
 from suanlian.store.unit import Row, Unit
 
 ALARM_AGE: Final = timedelta(hours=1)
@@ -149,7 +149,7 @@ def _check(unit: Unit, connector: Row, signed: SignedHead) -> None:
     if delegated is None or delegated["platform_id"] != connector["platform_id"]:
         wrong = f"The prefix {signed.head.prefix!r} is not delegated to this hub."
         raise ForbiddenError("forbidden", wrong, todo="Send the head of your own log.", field="signed.head.prefix")
-    if not is_signed(signed, [PublicKey.parse(connector["public_key"])]):
+    if not is_signed(signed, map(PublicKey.parse, keys.every_key(unit, connector))):
         wrong = "The head is not signed by the hub that it comes from."
         raise InvalidError("signature_invalid", wrong, todo="Sign it as it is sent.", field="signed.signature")
 

@@ -50,11 +50,13 @@ def all_descriptors(unit: Unit) -> Sequence[Row]:
     return unit.connection.execute(select(t.descriptor)).mappings().all()
 
 
-def sign_anew(unit: Unit, row: Row, counter_signature: str) -> None:
-    """Put the hub's signature by another key under the same words."""
+def sign_anew(unit: Unit, row: Row, counter: str, counter_signature: str) -> None:
+    """Put the hub's signature by another key in the place of the one before."""
     c = t.descriptor.c
     which = (c.platform_id == row["platform_id"]) & (c.part == row["part"]) & (c.version == row["version"])
-    unit.connection.execute(update(t.descriptor).where(which).values(counter_signature=counter_signature))
+    unit.connection.execute(
+        update(t.descriptor).where(which).values(counter=counter, counter_signature=counter_signature)
+    )
 
 
 def registration(unit: Unit, platform_id: str) -> Row | None:

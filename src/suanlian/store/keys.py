@@ -30,6 +30,17 @@ def add_delegation(unit: Unit, row: Row) -> None:
     unit.connection.execute(insert(t.delegation_issued).values(**row))
 
 
+def delegate_of(unit: Unit, platform_id: str) -> Row | None:
+    """The prefix that a hub below holds, with what is known of its key."""
+    query = select(t.delegation).where(t.delegation.c.platform_id == platform_id)
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
+def all_delegates(unit: Unit) -> Sequence[Row]:
+    """Every prefix that a hub below holds."""
+    return unit.connection.execute(select(t.delegation).order_by(t.delegation.c.prefix)).mappings().all()
+
+
 def change_delegate(unit: Unit, prefix: str, values: dict[str, Any]) -> None:
     """Who holds a prefix, by which key and address."""
     unit.connection.execute(update(t.delegation).where(t.delegation.c.prefix == prefix).values(**values))
@@ -45,6 +56,12 @@ def connector_keys(unit: Unit, connector_id: str) -> Sequence[Row]:
     c = t.connector_key.c
     query = select(t.connector_key).where(c.connector_id == connector_id).order_by(c.since.desc(), c.key_id)
     return unit.connection.execute(query).mappings().all()
+
+
+def every_key(unit: Unit, connector: Row) -> list[str]:
+    """Every key that the connector has or had, the one in use first: what it signed before stays its own."""
+    more = [row["public_key"] for row in connector_keys(unit, connector["id"])]
+    return list(dict.fromkeys((connector["public_key"], *more)))
 
 
 def add_connector_key(unit: Unit, row: Row) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from suanlian.store import tables as t
-from suanlian.store.dialect import lock_name
+from suanlian.store.dialect import insert_new, lock_name
 from suanlian.store.unit import Row, Unit
 
 
@@ -29,14 +29,9 @@ def identities_of(unit: Unit, principal_id: str) -> Sequence[Row]:
     return unit.connection.execute(query.order_by(t.identity.c.linked_at)).mappings().all()
 
 
-def add(unit: Unit, row: Row) -> None:
-    """Insert a sign-in that begins."""
-    unit.connection.execute(insert(t.sign_in).values(**row))
-
-
-def find(unit: Unit, state: str) -> Row | None:
-    """By the hash of its state."""
-    return unit.connection.execute(select(t.sign_in).where(t.sign_in.c.state == state)).mappings().one_or_none()
+def add(unit: Unit, row: Row) -> bool:
+    """Keep a sign-in that came back; false when it did before."""
+    return insert_new(unit.connection, t.sign_in, [row]) == 1
 
 
 def find_handle(unit: Unit, handle: str) -> Row | None:
@@ -44,10 +39,11 @@ def find_handle(unit: Unit, handle: str) -> Row | None:
     return unit.connection.execute(select(t.sign_in).where(t.sign_in.c.handle == handle)).mappings().one_or_none()
 
 
-def use(unit: Unit, state: str, column: str) -> bool:
-    """Set ``used_at`` or ``redeemed_at``, once; false when somebody was first."""
-    which = (t.sign_in.c.state == state) & t.sign_in.c[column].is_(None) & (t.sign_in.c.expires_at > unit.now)
-    return unit.connection.execute(update(t.sign_in).where(which).values({column: unit.now})).rowcount == 1
+def redeem(unit: Unit, state: str) -> bool:
+    """Give its session out, once; false when somebody was first or its time is over."""
+    first = t.sign_in.c.redeemed_at.is_(None) & (t.sign_in.c.expires_at > unit.now)
+    which = (t.sign_in.c.state == state) & first
+    return unit.connection.execute(update(t.sign_in).where(which).values(redeemed_at=unit.now)).rowcount == 1
 
 
 def change(unit: Unit, state: str, values: Mapping[str, Any]) -> None:

@@ -50,6 +50,8 @@ class Unit:
         """Who acts: a principal, a connector by its id, a worker or a command by its name, else the hub itself."""
         if self.caller is not None:
             return self.caller.principal_id
+        if self.source.startswith("api"):
+            return "nobody"
         return self.source.removeprefix("connector ") or "hub"
 
     def record(self, kind: EventType, subject: str, *, account_id: str | None = None, **data: object) -> None:

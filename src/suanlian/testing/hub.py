@@ -21,6 +21,7 @@ from suanlian.app import Running, assemble, make_app, utc_now
 from suanlian.crypto.documents import sign_document
 from suanlian.crypto.httpsig import SignedRequest, Signer, sign_request
 from suanlian.crypto.keys import KeyPair, PublicKey
+from suanlian.model.event import EventType
 from suanlian.model.ids import ConnectorId
 from suanlian.model.job import ENDED, JobState, Outcome
 from suanlian.model.offer import NewOffer
@@ -42,6 +43,7 @@ from suanlian.model.usage import USAGE_TYPE, UsageBatch, UsageSegment
 from suanlian.sdk.connector import ConnectorClient, Link, Means, Patience, random_nonce
 from suanlian.services.ports import Clock
 from suanlian.settings import HubSettings
+from suanlian.store import tables
 from suanlian.store.tables import metadata
 
 IN_PROCESS: Final = "http://testserver"
@@ -123,12 +125,18 @@ class InProcessHub:
             pass
 
     def rows(self) -> dict[str, int]:
-        """How many rows each table has: what a refused call must leave as it was."""
+        """How many rows each table has: what a refused call must leave as it was.
+
+        What is kept of the refusal itself is left out: its event, and the nonce of the call.
+        """
         with self.running.hub.reading() as unit:
-            return {
+            counts = {
                 table.name: int(unit.connection.execute(select(func.count()).select_from(table)).scalar_one())
                 for table in metadata.sorted_tables
+                if table.name != "nonce"
             }
+            told = select(func.count()).where(tables.event.c.type == EventType.CALL_REFUSED.value)
+            return {**counts, "event": counts["event"] - int(unit.connection.execute(told).scalar_one())}
 
     def person(self, key: str | None = None) -> Person:
         """Somebody with this key."""
@@ -138,9 +146,9 @@ class InProcessHub:
 class ServedHub:
     """The same hub, workers and all, at a free port of loopback; use in a ``with``."""
 
-    def __init__(self, settings: HubSettings, *, clock: Clock | None = None) -> None:
+    def __init__(self, settings: HubSettings, *, clock: Clock | None = None, port: int = 0) -> None:
         """The port is taken at once, so that ``url`` is known before anything runs."""
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.running: Running = assemble(settings, clock=clock or utc_now)
         config = uvicorn.Config(make_app(self.running), access_log=False, log_level="error", server_header=False)

@@ -192,16 +192,18 @@ def make_platform(processes: Processes, hub: HubProcess, name: str, slots: Slots
     assert entered.code == 0, entered
     made = AgentProcess(name, home, processes.daemon(f"agent-{name}", [*agent, "run", "--home", str(home)]), processes)
     made.daemon.start()
-    made.daemon.until(f"{name} has published", lambda: _is_there(hub, name, PlatformState.CONNECTED))
+    # the hub's own conformance run has begun, and may even have been passed
+    joining = (PlatformState.CONNECTED, PlatformState.CONFORMANCE_PASSED, PlatformState.VERIFIED)
+    made.daemon.until(f"{name} has published", lambda: _is_there(hub, name, *joining))
     hub.pass_gates(name)
     made.daemon.until(f"{name} is verified", lambda: _is_there(hub, name, PlatformState.VERIFIED))
     hub.go_live(name)
     return made
 
 
-def _is_there(hub: HubProcess, name: str, state: PlatformState) -> bool:
+def _is_there(hub: HubProcess, name: str, *states: PlatformState) -> bool:
     with hub.client() as operator:
-        return operator.platforms.get(name).state is state and bool(list(operator.catalogue.offers(name)))
+        return operator.platforms.get(name).state in states and bool(list(operator.catalogue.offers(name)))
 
 
 def agent_toml(url: str, platform: str, slots: Slots) -> str:

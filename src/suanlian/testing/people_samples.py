@@ -298,5 +298,11 @@ def resolution(standing: str = "found", **fields: object) -> Document:
         "issuer": "CN.YRD",
         "name": "wuhu",
         "state": "live",
+        "by": "CN.YRD",
     }
     return _with(document, fields)
+
+
+def resolved(standing: str = "found", **fields: object) -> Document:
+    """The answer of a hub that asks others."""
+    return {"resolution": resolution(standing, **fields), "asked": ["https://hub.example"]}

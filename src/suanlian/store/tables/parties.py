@@ -15,7 +15,7 @@ entity = Table(
     Column("created_at", Moment, nullable=False),
     Column("title_zh", Line, nullable=False, server_default=text("''")),
     Column("kind", Label, nullable=False, server_default=text("'both'")),
-    Column("credit_code", Label, unique=True),
+    Column("credit_code", Label),
     Column("region", Label),
     Column("contacts", Document, nullable=False, server_default=text("'[]'")),
     Column("qualifications", Document, nullable=False, server_default=text("'[]'")),
@@ -25,6 +25,7 @@ entity = Table(
     Column("decided_why", Document, nullable=False, server_default=text("''")),
     # a change that waits for its check: until then what was checked stands
     Column("pending", Document),
+    Index("ix_entity_credit_code", "credit_code", unique=True),
 )
 
 account = Table(

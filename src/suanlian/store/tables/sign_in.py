@@ -18,13 +18,11 @@ identity = Table(
 sign_in = Table(
     "sign_in",
     metadata,
-    # keyed hashes: what is secret of a sign-in lies with its browser alone
+    # keyed hashes: what is secret of a sign-in lies with its browser alone; a row is written when it comes back
     Column("state", Label, primary_key=True),
-    Column("browser", Label, nullable=False),
     Column("handle", Label, unique=True),
     Column("challenge", Label, nullable=False),
     Column("return_to", Line, nullable=False),
-    Column("invitation", Line, nullable=False),
     Column("principal_id", Id),
     Column("expires_at", Moment, nullable=False, index=True),
     Column("used_at", Moment),

@@ -40,7 +40,7 @@ def _columns() -> None:
         batch.add_column(_text("decided_by", 128))
         batch.add_column(_text("decided_why"))
         batch.add_column(sa.Column("pending", sa.Text()))
-        batch.create_unique_constraint(op.f("uq_entity_credit_code"), ["credit_code"])
+    op.create_index("ix_entity_credit_code", "entity", ["credit_code"], unique=True)
     with op.batch_alter_table("principal") as batch:
         batch.add_column(sa.Column("minted_by", sa.String(36)))
         batch.add_column(sa.Column("invited_by", sa.String(36)))
@@ -48,8 +48,9 @@ def _columns() -> None:
         batch.add_column(sa.Column("bound_to", sa.String(128)))
         batch.add_column(sa.Column("minted_by", sa.String(36)))
     op.create_index("ix_one_time_subject", "one_time", ["subject_id"])
+    # neither table is made anew: others point to their rows
+    op.execute("ALTER TABLE platform RENAME COLUMN approved_at TO documents_at")
     with op.batch_alter_table("platform") as batch:
-        batch.alter_column("approved_at", new_column_name="documents_at", existing_type=sa.BigInteger())
         batch.add_column(sa.Column("state_since", Moment(), nullable=False, server_default=sa.text("0")))
     with op.batch_alter_table("connector") as batch:
         batch.add_column(sa.Column("admitted_at", Moment()))
@@ -127,6 +128,11 @@ def _carry_over(bind: sa.Connection) -> None:
     run(
         "INSERT INTO named_connector (platform_id, name, title, named_at) "
         "SELECT platform_id, name, '', enrolled_at FROM connector"
+    )
+    run(
+        "INSERT INTO named_connector (platform_id, name, title, named_at) "
+        "SELECT id, CASE WHEN kind = 'hub' THEN name ELSE SUBSTR(name, 1, 61) || '-1' END, '', applied_at "
+        "FROM platform WHERE id NOT IN (SELECT platform_id FROM connector)"
     )
     run(
         "INSERT INTO onboarding_step (platform_id, from_state, to_state, act, actor, at, why, reference) "
