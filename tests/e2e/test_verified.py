@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from suanlian.model.supply import SupplyCheck, SupplyOutcome
 from suanlian.model.verification import RunOutcome, VerificationRun
 from suanlian.testing.nodes import AgentProcess, HubProcess, Slots, make_hub, make_platform
 from suanlian.testing.processes import Processes
@@ -41,3 +42,20 @@ def test_a_claim_is_verified_by_a_hub_and_measured_by_its_platform(processes: Pr
     assert "matmul FP64" in done.out
     with hub.client() as operator:
         assert any(row.self_measured for row in operator.catalogue.capabilities("modest"))
+
+
+def test_what_a_platform_reports_as_free_is_claimed_and_held(processes: Processes) -> None:
+    hub = make_hub(processes, "national", env={"SUANLIAN_SUPPLY_PERIOD": "12", "SUANLIAN_SUPPLY_HOLD": "0.5"})
+    agent = make_platform(processes, hub, "honest")
+    deadline = time.monotonic() + 90
+    held: list[SupplyCheck] = []
+    with hub.client() as operator:
+        while time.monotonic() < deadline and not held:
+            checks = list(operator.supply.checks(agent.platform))
+            assert not [check for check in checks if check.phantom], checks
+            held = [check for check in checks if check.outcome is SupplyOutcome.HELD]
+            time.sleep(0.5)
+        assert held, checks
+        (row,) = [row for row in operator.catalogue.capacity() if row.platform == agent.platform]
+        assert row.shown_free is not None
+        assert row.shown_free.cores == held[0].asked_cores
