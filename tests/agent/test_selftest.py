@@ -47,7 +47,8 @@ def test_the_shipped_connector_with_the_local_driver_passes_whole(
 def test_a_cap_that_is_too_small_fails_without_starting_anything(
     file: Path, cap: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = file.read_text().replace("[policy]", f"[policy]\nprobes = {{ {cap} }}")
+    lines = [line for line in file.read_text().splitlines() if not line.startswith("probes")]
+    text = "\n".join(lines).replace("[policy]", f"[policy]\nprobes = {{ {cap} }}")
     file.write_text(text, encoding="utf-8")
     assert run(["selftest", "--config", str(file)], SETTINGS) == 1
     assert "raise the cap on probes" in " ".join(capsys.readouterr().out.split())

@@ -59,6 +59,7 @@ connectors = st.builds(
     id=st.sampled_from(["", "x"]),
     has_token=st.booleans(),
     observes=st.booleans(),
+    cap_lacks=st.sampled_from(["", "cpu 0.4"]),
     passed=st.sampled_from([None, True, False]),
     flavors=flavors,
 )
@@ -187,6 +188,12 @@ def test_one_dead_data_centre_does_not_hold_up_the_others() -> None:
 def test_a_hub_with_one_operator_says_so() -> None:
     assert codes(facts_of(S.VERIFIED, THROUGH, operators=1)) == ["go-live-proposed", "second-operator"]
     assert codes(facts_of(S.VERIFIED, THROUGH, operators=2, proposed=True)) == ["go-live-confirmed"]
+
+
+def test_a_cap_that_is_too_small_is_told_with_what_is_needed() -> None:
+    capped = ConnectorFacts("a", "1", cap_lacks="cpu 0.4", flavors=(FlavorFacts(flavor()),))
+    (found,) = missing(facts_of(S.CONNECTED, capped))
+    assert (found.code, found.by, found.fields["needed"]) == ("probe-cap-raised", "owner", "cpu 0.4")
 
 
 def test_who_observes_ends_at_connected_and_is_told() -> None:

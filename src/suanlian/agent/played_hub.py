@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from suanlian.conformance.contract import Wanted
 from suanlian.crypto.documents import verify_document
-from suanlian.crypto.keys import PublicKey
+from suanlian.crypto.keys import KeyPair
 from suanlian.model.conformance import Room, Seen, Staged
 from suanlian.model.errors import InvalidError, NotFoundError, UnavailableError
 from suanlian.model.ids import AttemptId, ConnectorId, JobId, new_id
@@ -80,10 +80,10 @@ class _Staged:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """The connector that is tested: its id and public key, and where its probes go."""
+    """The connector that is tested: its id and key, and where its probes go."""
 
     connector_id: ConnectorId
-    key: PublicKey
+    keypair: KeyPair
     share: Share
     flavor: Flavor
     cap: ProbeCap
@@ -94,12 +94,18 @@ class PlayedHub(ConnectorClient):
 
     def __init__(self, who: Who, clock: Clock, restarting: Callable[[], None]) -> None:
         """Nothing is wished yet. There is no link: a call that is not played here is refused (``_retried``)."""
+        self.hub_has_moved = False
         self._who = who
         self._clock = clock
         self._restarting = restarting
         self._probes: dict[str, _Probe] = {}
         self._staged: dict[str, _Staged] = {}
         self._revision = 0
+
+    @property
+    def keypair(self) -> KeyPair:
+        """The key of the connector that is tested."""
+        return self._who.keypair
 
     @property
     def room(self) -> Room:
@@ -245,7 +251,7 @@ class PlayedHub(ConnectorClient):
 
     def usage(self, call: UsageCall) -> UsageAnswer:
         """Keep the segments of a batch that is signed by the connector's key. Raises CryptoError."""
-        verify_document(call.batch.model_dump(mode="json"), call.signature, self._who.key, typ=USAGE_TYPE)
+        verify_document(call.batch.model_dump(mode="json"), call.signature, self._who.keypair.public, typ=USAGE_TYPE)
         return UsageAnswer(**self._frame(), segments=tuple(self._segment(part) for part in call.batch.segments))
 
     def _segment(self, part: UsageSegment) -> ItemAnswer:

@@ -138,7 +138,7 @@ def _checked(home: Home, config: AgentConfig, cap: ProbeCap, clock: Clock) -> Co
         where = _where(stand.agent)
         if where is None:
             return ConformanceReport.skipped(Fault.NO_PROBES, Check)
-        hub = PlayedHub(Who(stand.identity.connector_id, stand.keypair.public, *where, cap), clock, stand.restart)
+        hub = PlayedHub(Who(stand.identity.connector_id, stand.keypair, *where, cap), clock, stand.restart)
         stand.play(hub)
         return _run(stand, hub)
 

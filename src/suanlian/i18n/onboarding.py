@@ -17,6 +17,9 @@ _SAYS: Final[Mapping[str, Callable[[], str]]] = {
     "level-raised": lambda: _(
         "The owner of the connector {connector} lets it observe only: nothing is dispatched to it."
     ),
+    "probe-cap-raised": lambda: _(
+        "The owner of the connector {connector} lets the hub's own jobs take too little: at least {needed} are needed."
+    ),
     "conformance-run": lambda: _("The conformance run of the connector {connector} has not ended yet."),
     "conformance-passed": lambda: _("The connector {connector} did not pass its newest conformance run."),
     "claim-verified": lambda: _(

@@ -29,13 +29,15 @@ class ConnectorFacts:
     """What the tables say of one connector that the application names.
 
     ``passed``: of its newest conformance run that counts; None while there is none. ``id`` is empty before it enrols.
-    ``observes``: its owner lets nothing be dispatched to it.
+    ``observes``: its owner lets nothing be dispatched to it. ``cap_lacks``: what its owner's cap on probes must be
+    raised to for a conformance run; empty where it is large enough.
     """
 
     name: str
     id: str = ""
     has_token: bool = False
     observes: bool = False
+    cap_lacks: str = ""
     passed: bool | None = None
     flavors: tuple[FlavorFacts, ...] = ()
     admitted: bool = False

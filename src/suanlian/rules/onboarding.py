@@ -208,6 +208,9 @@ def missing_of(facts: PlatformFacts, connector: ConnectorFacts) -> Iterator[Miss
         yield Missing(code="inventory-published", by=Waiting.OWNER, command="suanlian-agent run", fields=fields)
     elif connector.observes:
         yield Missing(code="level-raised", by=Waiting.OWNER, command="suanlian-agent level trade", fields=fields)
+    elif connector.cap_lacks and not conforms(connector):
+        needed = {**fields, "needed": connector.cap_lacks}
+        yield Missing(code="probe-cap-raised", by=Waiting.OWNER, command="suanlian-agent status", fields=needed)
     elif connector.passed is None:
         yield Missing(code="conformance-run", by=Waiting.HUB, fields=fields)
     elif not conforms(connector):

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from suanlian.model.conformance import too_small
 from suanlian.model.gates import ConnectorFacts, FlavorFacts, PlatformFacts, Shown
 from suanlian.model.onboarding import Act
 from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Standing, read_qualifications, standing_on, today
 from suanlian.model.performance import Grade
 from suanlian.model.platform import Flavor, PlatformKind, PlatformState, Share
+from suanlian.model.probe import ProbeCap
 from suanlian.model.version import Subject
 from suanlian.store import onboarding, parties, platforms, published
 from suanlian.store.unit import Row, Unit
@@ -60,12 +62,20 @@ def connector_facts(unit: Unit, platform: Row) -> tuple[ConnectorFacts, ...]:
             id=rows[name]["id"],
             has_token=name in tokens,
             observes=rows[name]["level"] == JoinLevel.OBSERVE,
+            cap_lacks=_cap_lacks(rows[name]),
             passed=_passed(rows[name], runs.get(rows[name]["id"])),
             flavors=flavors.get(rows[name]["id"], ()),
             admitted=rows[name]["admitted_at"] is not None,
         )
         for name in sorted(named)
     )
+
+
+def _cap_lacks(connector: Row) -> str:
+    if connector["probe_cap"] is None:
+        return ""
+    needed = too_small(ProbeCap.model_validate_json(connector["probe_cap"]))
+    return ", ".join(f"{name} {least}" for name, least in needed.items())
 
 
 def _passed(connector: Row, run: Row | None) -> bool | None:
