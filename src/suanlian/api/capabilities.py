@@ -71,7 +71,8 @@ def take_measurement(request: Request, body: RawBody) -> Response:
         call = ongoing.call(MeasurementCall)
         with ongoing.hub.reading() as unit:
             connector = platforms.connector(unit, verified.keyid)
-        capabilities.check_signature(call, connector)
+            known = capabilities.keys_of(unit, connector)
+        capabilities.check_signature(call, connector, known)
         taken = ongoing.write(verified, lambda unit: capabilities.take(unit, connector, call))
         return MeasurementAnswer(**frame(ongoing, verified), taken=taken)
 

@@ -6,9 +6,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from suanlian.crypto.canonical import digest
-from suanlian.crypto.documents import verify_document
+from suanlian.crypto.documents import verify_by_any
 from suanlian.crypto.errors import CryptoError
-from suanlian.crypto.keys import PublicKey
 from suanlian.model.errors import InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import new_id
@@ -19,14 +18,19 @@ from suanlian.model.platform import Flavor, Share
 from suanlian.model.version import Subject
 from suanlian.rules import measurement as rule
 from suanlian.rules.supervision import grade_of
-from suanlian.store import capabilities, platforms, published, supplies
+from suanlian.store import capabilities, keys, platforms, published, supplies
 from suanlian.store.unit import Row, Unit
 
 _SIX: Final = Decimal("0.000001")
 
 
-def check_signature(call: MeasurementCall, connector: Row) -> None:
-    """The measurement is this connector's own and signed by its key; nothing is written and no unit is held.
+def keys_of(unit: Unit, connector: Row) -> list[str]:
+    """Every key that may have signed a measurement of this connector's."""
+    return keys.every_key(unit, connector)
+
+
+def check_signature(call: MeasurementCall, connector: Row, known: Sequence[str]) -> None:
+    """The measurement is this connector's own and signed by a key of its; nothing is written and no unit is held.
 
     Raises InvalidError ``measurement_replayed`` where it names another connector or platform, ``signature_invalid``.
     """
@@ -36,7 +40,7 @@ def check_signature(call: MeasurementCall, connector: Row) -> None:
         raise _replayed(wrong)
     try:
         body = made.model_dump(mode="json")
-        verify_document(body, call.signature, PublicKey.parse(connector["public_key"]), typ=MEASUREMENT_TYPE)
+        verify_by_any(body, call.signature, known, typ=MEASUREMENT_TYPE)
     except CryptoError as error:
         wrong, todo = "The measurement is not signed by this connector's key.", "Sign it as it is sent."
         raise InvalidError("signature_invalid", wrong, todo=todo, field="signature") from error
