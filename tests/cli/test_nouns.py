@@ -84,8 +84,8 @@ ACTS = [
     ("platform onboarding wuhu", "GET /v1/platforms/wuhu/onboarding", ONBOARDING, "invite", "Waits for", "等待"),
     ("proposal confirm p1 --why well", "POST /v1/proposals/p1/confirm", MOVED, "p1", "Verdict", "结论"),
     ("operator invite li --why four-eyes", "POST /v1/operators/invite", INVITED, "ot_1", "Link", "链接"),
-    ("entity check anhui --why seen", "POST /v1/entities/anhui/check", ENTITY, "anhui", "Standing", "核验状态"),
-    ("entity change anhui --title A", "POST /v1/entities/anhui/change", ENTITY, "anhui", "Standing", "核验状态"),
+    ("entity check anhui --why seen", "POST /v1/entities/anhui/check", ENTITY, "anhui", "Entity check", "核验状态"),
+    ("entity change anhui --title A", "POST /v1/entities/anhui/change", ENTITY, "anhui", "Entity check", "核验状态"),
     ("entity add anhui", "POST /v1/entities", ENTITY, "anhui", "Name", "名称"),
     (
         "principal add li --role buyer --entity anhui",
