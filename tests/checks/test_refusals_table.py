@@ -1,4 +1,4 @@
-"""Does every line of the table of bad input hold: a code that exists and a test that asks for it?"""
+"""Does every line of the table of bad input hold: a code that exists, a test that asks for it, a trace of it?"""
 
 import ast
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from suanlian.model.errors import CODES
+from suanlian.services.refusals import Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "errors.md"
@@ -18,7 +19,7 @@ LINES = (
     "name that is live",
     "forged descriptor",
     "stale descriptor",
-    "version of the protocol",
+    "lower version",
     "second time",
     "clock",
     "another issuer",
@@ -41,9 +42,10 @@ def test_every_line_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['code']}-{row['test'][:40]}")
-def test_its_code_is_known_and_its_test_asks_for_it(row: re.Match[str]) -> None:
+def test_its_code_is_known_its_test_asks_for_it_and_it_is_told(row: re.Match[str]) -> None:
     assert row["code"] in CODES
     text = (ROOT / row["file"]).read_text("utf-8")
     tests = {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
     assert row["test"] in tests
     assert row["code"] in text
+    assert Refusal("POST /x", row["code"], 422, None, "api").matters, "the journal would not tell of it"

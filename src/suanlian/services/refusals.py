@@ -23,20 +23,31 @@ WINDOW: Final = timedelta(minutes=1)
 MOST_ROWS: Final = 30
 """So many different refusals have a row in a minute; the others are counted together."""
 _STATUSES: Final = frozenset({401, 403})
-_CODES: Final = frozenset({"digest_mismatch", "protocol_unsupported"})
+_CODES: Final = frozenset(
+    {
+        "chain_broken",
+        "countersignature_forged",
+        "digest_mismatch",
+        "duplicate_name",
+        "qualification_expired",
+        "status_forged",
+    }
+)
 _KINDS: Final = (
     "audit_",
+    "credit_code_",
     "delegation_",
     "descriptor_",
     "identity_",
     "invitation_",
     "key_",
     "measurement_",
+    "protocol_",
     "session_",
     "signature_",
     "token_",
 )
-"""Codes of forged, stale, replayed or foreign documents, whatever their status."""
+"""Codes of forged, stale, replayed or foreign documents and names, whatever their status."""
 
 
 @dataclass(frozen=True, slots=True)
