@@ -31,6 +31,9 @@ NAME: TypeAdapter[str] = TypeAdapter(Name)
 FROM_PEERS = {"protocol", "report", "node"}
 """Rooms whose values come from another hub or connector; documents that are signed and kept stand elsewhere."""
 
+PARTS_FROM_PEERS = {"Footing", "ProviderAbout"}
+"""Parts of such values that stand with their subject: of an instruction, and of what a hub says of itself."""
+
 
 def values() -> list[type[BaseModel]]:
     found = [thing for room in ROOMS for thing in vars(room).values() if isinstance(thing, type)]
@@ -39,7 +42,7 @@ def values() -> list[type[BaseModel]]:
 
 @pytest.mark.parametrize("kind", values(), ids=lambda kind: kind.__name__)
 def test_what_peers_send_may_be_wider_and_what_people_send_may_not(kind: type[BaseModel]) -> None:
-    is_from_peers = kind.__module__.rsplit(".", 1)[-1] in FROM_PEERS
+    is_from_peers = kind.__module__.rsplit(".", 1)[-1] in FROM_PEERS or kind.__name__ in PARTS_FROM_PEERS
     assert issubclass(kind, Wire) == is_from_peers
     assert kind.model_config["extra"] == ("ignore" if is_from_peers else "forbid")
     assert kind.model_config["frozen"] is True

@@ -5,9 +5,9 @@ from datetime import date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
-from suanlian.model.base import LongText, Name, ProvinceRegion, Text, Utc, Value, Wire
+from suanlian.model.base import LongText, Name, ProvinceRegion, Text, Utc, Value
 from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
 from suanlian.model.money import Amount
 
@@ -211,7 +211,7 @@ class NewKey(Value):
     valid_days: int = Field(default=90, ge=1, le=MAX_KEY_DAYS)
 
 
-class KeyAbout(Wire):
+class KeyAbout(Value):
     """An API key as its holder sees it; never its text."""
 
     prefix: str
@@ -233,7 +233,7 @@ class Principal(Value):
     account_id: AccountId
 
 
-class Allowance(Wire):
+class Allowance(Value):
     """Core-hours that an entity which nobody has checked may use for nothing, and what became of them."""
 
     core_hours: Amount
@@ -244,8 +244,6 @@ class Allowance(Wire):
 
 class Me(Principal):
     """Who calls, for which entity, and with which key."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     entity: str = ""
     key: KeyAbout | None = None
@@ -258,7 +256,7 @@ class Farewell(Value):
     name: Name
 
 
-class Erasure(Wire):
+class Erasure(Value):
     """An erasure that began. ``whole``: with the account and all its jobs; else the principal alone."""
 
     asked_at: Utc
