@@ -2,9 +2,10 @@
 
 import re
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -97,9 +98,11 @@ def _forging(world: World) -> Iterator[Forger]:
 
 
 def _copied(world: World) -> Path:
-    """The home of a hub that knows all that the first one knows, but its key."""
+    """The home of a hub that knows all that the first one knows, but its key; and says that its own is the key."""
     home = world.processes.root / "impostor"
     shutil.copytree(world.hub.settings.hub_home, home)
+    with closing(sqlite3.connect(home / "hub.db")) as store, store:
+        store.execute("DELETE FROM hub_key")
     (home / KEY_FILE).unlink()
     KeyPair.generate().save(home / KEY_FILE)
     return home
