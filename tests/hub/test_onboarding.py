@@ -241,5 +241,6 @@ def test_a_job_waits_with_its_reason_until_there_is_a_platform(new_world: World)
     variant = {"architecture": "x86_64", "environment": "python", "command": ["true"]}
     made = hub.person(key).post("/v1/jobs", {**spec, "variants": [variant]}).json()
     hub.settle()
-    assert hub.person(key).get(f"/v1/jobs/{made['id']}").json()["waiting"]
-    refused(hub.person(key).get(f"/v1/jobs/{made['id']}/explanation"), 404, "not_found")
+    reason = "waits: no platform has published a share yet"
+    assert hub.person(key).get(f"/v1/jobs/{made['id']}").json()["waiting"] == reason
+    assert hub.person(key).get(f"/v1/jobs/{made['id']}/explanation").json()["candidates"] == []

@@ -190,6 +190,20 @@ def test_a_hub_with_one_operator_says_so() -> None:
     assert codes(facts_of(S.VERIFIED, THROUGH, operators=2, proposed=True)) == ["go-live-confirmed"]
 
 
+def test_a_run_that_nobody_begins_by_itself_waits_for_somebody() -> None:
+    """After a change of key nothing was found out of a connector: what is taken off is told who asks for a run."""
+    changed = ConnectorFacts("a", "1", flavors=(FlavorFacts(flavor()),))
+    waits = {}
+    for state in (S.CONNECTED, S.SUSPENDED, S.FROZEN):
+        (found,) = (one for one in missing(facts_of(state, changed)) if one.code == "conformance-run")
+        waits[state] = (found.by, found.command)
+    assert waits == {
+        S.CONNECTED: ("hub", ""),
+        S.SUSPENDED: ("owner", "suanlian conformance p --run"),
+        S.FROZEN: ("operator", "suanlian platform rectify p --mend TEXT --why TEXT"),
+    }
+
+
 def test_a_cap_that_is_too_small_is_told_with_what_is_needed() -> None:
     capped = ConnectorFacts("a", "1", cap_lacks="cpu 0.4", flavors=(FlavorFacts(flavor()),))
     (found,) = missing(facts_of(S.CONNECTED, capped))

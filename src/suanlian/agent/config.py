@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from suanlian.model.base import Name, Text, Value
 from suanlian.model.errors import FieldFault, InvalidError
+from suanlian.model.findings import field_faults
 from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel, OwnerPolicy
 from suanlian.model.platform import Flavor, Share, Site
@@ -202,16 +203,14 @@ def _read(path: Path, kind: type[V]) -> V:
     except OSError as error:
         raise _refused(path, f"cannot be read: {error.strerror}", ()) from error
     except ValidationError as error:
-        faults = tuple(
-            FieldFault(
-                field=".".join(str(part) for part in fault["loc"]) or "file",
-                wrong=fault["msg"].removeprefix("Value error, "),
-            )
-            for fault in error.errors(include_url=False)
-        )
-        raise _refused(path, "; ".join(f"{fault.field}: {fault.wrong}" for fault in faults), faults) from error
+        faults = field_faults(error.errors(include_url=False), kind)
+        raise _refused(path, "; ".join(_told(fault) for fault in faults), faults) from error
     except ValueError as error:  # not TOML, or not UTF-8
         raise _refused(path, f"is not TOML: {error}", ()) from error
+
+
+def _told(fault: FieldFault) -> str:
+    return f"{fault.field or 'file'}: {fault.wrong}" + (f" ({fault.todo})" if fault.todo else "")
 
 
 def _refused(path: Path, wrong: str, faults: tuple[FieldFault, ...]) -> InvalidError:

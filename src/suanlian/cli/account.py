@@ -67,8 +67,12 @@ def _erase(
 
 
 def _warn(hub: Client, me: Me) -> None:
-    running = sum(1 for job in islice(hub.jobs.list(), _LOOKED_AT) if job.ended_at is None)
-    owed = sum(((c.payable or c.cost).amount for c in hub.jobs.charges(None)), Decimal(0))
+    running = sum(
+        1 for job in islice(hub.jobs.list(), _LOOKED_AT) if job.ended_at is None and job.account_id == me.account_id
+    )
+    owed = sum(
+        ((c.payable or c.cost).amount for c in hub.jobs.charges(None) if c.account_id == me.account_id), Decimal(0)
+    )
     remark(_("You are {name} of {entity}.").format(name=me.name, entity=me.entity))
     remark(_("Jobs that have not ended: {n}. They are cancelled.").format(n=running))
     remark(_("Charges in all: {sum}. They stay owed.").format(sum=money(owed)))

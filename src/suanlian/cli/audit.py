@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from suanlian.cli.output import AsJson, print_json, record, say
+from suanlian.cli.output import AsJson, print_json, record, remark, say
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when
 from suanlian.i18n import _
@@ -57,6 +57,7 @@ def _prove(
 def _give(extract: AuditExtract, out: Path | None, *, as_json: bool) -> None:
     if out is not None:
         out.write_text(extract.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        remark(_("Written to {path}. Check it: suanlian audit check {path} --root KEY").format(path=out))
         return
     head = extract.signed.head
     fields = [

@@ -18,6 +18,7 @@ _MAX_FAULTS: Final = 20
 _CHOICES: Final = re.compile(r" is not one of (.+)\.$")
 _NO_COMMAND: Final = re.compile(r"^No such command ('.*?')\.?(?: Did you mean (.+)\?)?$")
 _MEANT: Final = re.compile(r"^Did you mean (.+)\?$")
+_LISTS: Final = re.compile(r"^(suanlian[a-z -]+) lists them\.$")
 _QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
 
@@ -140,6 +141,36 @@ FAULTS: Final = (
 """The fixed words of `suanlian.model.findings`, marked for translation."""
 
 
+ADVICE: Final = frozenset(
+    {
+        N_("Another operator confirms it; suanlian operator invite NAME lets one in."),
+        N_("Ask again in a second."),
+        N_("Ask for less, or split the job."),
+        N_("Ask the hub's operator."),
+        N_("Check the address and that the hub runs; then try again."),
+        N_("Choose another name."),
+        N_("Claim FP64 or FP32 figures of real processors in the flavor's performance."),
+        N_("Compare it with the licence."),
+        N_("Copy it whole; it reads PREFIX-KIND-SERIAL-CHECK."),
+        N_("Do not believe it. Fetch it again from the hub in charge, and compare the root's key with its operator."),
+        N_("Give the file of a descriptor."),
+        N_("Give the root hub's public key whole: ed25519: and 43 characters."),
+        N_("Let an operator of another entity look at it."),
+        N_("Let another operator do it."),
+        N_("Log in with an API key: suanlian login URL"),
+        N_("Mend the fields named."),
+        N_("Mend the fields that are named and send it again."),
+        N_("Submit to a hub that is protected well enough, or lower the data level where the data allows it."),
+        N_("Submit to a hub within these regions, or allow the hub's region too."),
+        N_("Try again in a moment."),
+        N_("Try again later, or let an operator check your entity."),
+        N_("Use the key of the right role, or ask the hub's operator."),
+        N_("Whoever was invited asks for a fresh link; the first operator makes one by: suanlian-hub link"),
+    }
+)
+"""What is told most often to be done, marked for translation; what names things of the case stays in English."""
+
+
 def problem_text(error: SuanlianError) -> str:
     """A refusal in lines that people read."""
     return visible("\n".join(_lines(error)))
@@ -156,7 +187,14 @@ def _lines(error: SuanlianError) -> Iterator[str]:
         else:
             yield "  " + _fault_line(fault)
     if error.todo:
-        yield "  " + _("what to do: {todo}").format(todo=error.todo)
+        yield "  " + _("what to do: {todo}").format(todo=_advice(error.todo))
+
+
+def _advice(todo: str) -> str:
+    match = _LISTS.match(todo)
+    if match:
+        return _("{command} lists them.").format(command=match[1])
+    return _(todo) if todo in ADVICE else todo
 
 
 def _is_understood(text: str) -> bool:

@@ -77,7 +77,7 @@ def _claim(
         return
     _tell(minted.principal, hub.url, as_json=False)
     remark(_("The key holds until {until}.").format(until=when(minted.expires_at)))
-    remark(_("Going live takes two operators. The second comes in by: suanlian operator invite NAME --why TEXT"))
+    remark(_("Going live takes two operators; one lets the next in by: suanlian operator invite NAME --why TEXT"))
 
 
 @commands.command(

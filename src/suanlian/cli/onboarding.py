@@ -119,7 +119,7 @@ def tell_moved(moved: Moved, *, as_json: bool) -> None:
             (_("Proposal"), proposal.id),
             (_("Act"), proposal.act),
             (_("Verdict"), proposal.verdict),
-            (_("Lapses"), when(proposal.expires_at)),
+            (_("Lapses"), when(proposal.expires_at) if proposal.verdict == "open" else ""),
         ]
     record(moved, fields, as_json=as_json)
     if proposal is not None and proposal.verdict == "open" and not as_json:
@@ -151,7 +151,7 @@ def _tell_steps(found: Onboarding) -> None:
         [
             (_("When"), lambda step: when(step.at)),
             (_("Act"), lambda step: step.act),
-            (_("To"), lambda step: step.to_state),
+            (_("Then"), lambda step: step.to_state),
             (_("By"), lambda step: step.actor),
             (_("Why"), lambda step: step.why),
             (_("Reference"), lambda step: step.reference),
@@ -201,6 +201,13 @@ def _tokens(
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open_hub() as hub:
         minted = hub.platforms.tokens(platform, connector)
+    if not minted.tokens and not as_json:
+        remark(
+            _(
+                "Every connector has its token. A fresh one: suanlian platform tokens {platform} --connector NAME"
+            ).format(platform=platform)
+        )
+        return
     if out is not None:
         for token in minted.tokens:
             say(_("{connector}: {path}").format(connector=token.connector, path=_kept(token, out)))
@@ -216,8 +223,7 @@ def _tokens(
             (_("Holds until"), lambda token: when(token.expires_at)),
         ],
     )
-    if minted.tokens:
-        remark(_("Each token is shown this once. On the connector's machine: suanlian-agent enrol"))
+    remark(_("Each token is shown this once. On the connector's machine: suanlian-agent enrol"))
 
 
 def _kept(token: JoinToken, directory: Path) -> Path:

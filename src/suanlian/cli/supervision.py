@@ -138,7 +138,7 @@ def _tell_supply(report: SupervisionReport) -> None:
             (_("Seen in jobs"), lambda row: f"{row.seen_in_jobs:f}"),
             (_("Shown free"), lambda row: f"{row.shown_free:f}"),
             (_("Checks"), lambda row: row.checks),
-            (_("Held"), lambda row: row.held),
+            (_("Was there"), lambda row: row.held),
             (_("Phantom"), lambda row: row.phantom),
             (_("Excused"), lambda row: row.excused),
         ],

@@ -162,7 +162,9 @@ def held_by(chain: Chain, root: PublicKey, prefix: str) -> Held:
     if levels and levels[-1] != prefix:
         raise _broken(f"the chain ends at {levels[-1]}, not at {prefix}")
     if left:
-        raise _broken(f"the change of key {left[0].change.serial} belongs to no hub of the chain")
+        raise _broken(
+            f"the change of key {left[0].change.serial} follows neither from the root's key nor from a hub below it"
+        )
     return held
 
 

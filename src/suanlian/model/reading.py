@@ -19,7 +19,7 @@ def read(kind: type[V], document: object) -> V:
         faults = field_faults(error.errors(include_url=False), kind)
         raise InvalidError(
             "field_invalid",
-            f"{len(faults)} fault(s) in the {kind.__name__}.",
+            f"Fields that cannot be taken: {len(faults)}.",
             todo="Mend the fields named.",
             faults=faults,
         ) from error

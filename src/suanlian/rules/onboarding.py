@@ -164,7 +164,9 @@ def _of_platform(facts: PlatformFacts) -> Iterator[Missing]:
         yield Missing(code="documents-checked", by=Waiting.OPERATOR, command=command)
         return
     if state in _STOPPED:
-        yield Missing(code=f"{state.value}-ended", by=Waiting.OPERATOR, command=f"suanlian platform go-live {name}")
+        yield Missing(
+            code=f"{state.value}-ended", by=Waiting.OPERATOR, command=f"suanlian platform go-live {name} --why TEXT"
+        )
     if not facts.connectors:
         yield Missing(code="connector-named", by=Waiting.OWNER, command=f"suanlian platform connector-add {name} NAME")
     elif not any(connector.enrolled for connector in facts.connectors):
@@ -212,12 +214,23 @@ def missing_of(facts: PlatformFacts, connector: ConnectorFacts) -> Iterator[Miss
         needed = {**fields, "needed": connector.cap_lacks}
         yield Missing(code="probe-cap-raised", by=Waiting.OWNER, command="suanlian-agent status", fields=needed)
     elif connector.passed is None:
-        yield Missing(code="conformance-run", by=Waiting.HUB, fields=fields)
+        yield _run_of(facts, fields)
     elif not conforms(connector):
         command = f"suanlian conformance {facts.name}"
         yield Missing(code="conformance-passed", by=Waiting.OWNER, command=command, fields=fields)
     else:
         yield from (_unshown(connector, claim) for claim in unshown_at(connector))
+
+
+def _run_of(facts: PlatformFacts, fields: Mapping[str, str]) -> Missing:
+    """A run begins by itself, but not at a platform that was taken off: there somebody has to ask for it."""
+    code, name = "conformance-run", facts.name
+    if facts.state is S.SUSPENDED:
+        return Missing(code=code, by=Waiting.OWNER, command=f"suanlian conformance {name} --run", fields=fields)
+    if facts.state is S.FROZEN:  # nothing is started there: it is let mend first
+        command = f"suanlian platform rectify {name} --mend TEXT --why TEXT"
+        return Missing(code=code, by=Waiting.OPERATOR, command=command, fields=fields)
+    return Missing(code=code, by=Waiting.HUB, fields=fields)
 
 
 def _unshown(connector: ConnectorFacts, claim: Claim) -> Missing:

@@ -10,6 +10,14 @@ from suanlian.model.errors import InvalidError
 from suanlian.model.reading import read
 
 
+def _root(text: str) -> PublicKey:
+    try:
+        return PublicKey.parse(text)
+    except CryptoError as error:
+        todo = "Give the root hub's public key whole: ed25519: and 43 characters."
+        raise InvalidError(error.code, f"{error.message}.", todo=todo, field="root") from error
+
+
 def checked(text: bytes, root: str) -> Checked:
     """What the file proves.
 
@@ -21,9 +29,9 @@ def checked(text: bytes, root: str) -> Checked:
     except ValueError as error:
         wrong = f"The file is not JSON: {error}."
         raise InvalidError("field_invalid", wrong, todo="Give the file of a descriptor.", field="file") from error
-    dossier = read(Dossier, document)
+    dossier, key = read(Dossier, document), _root(root)
     try:
-        return check_dossier(dossier, PublicKey.parse(root))
+        return check_dossier(dossier, key)
     except CryptoError as error:
         todo = "Do not believe it. Fetch it again from the hub in charge, and compare the root's key with its operator."
         raise InvalidError(error.code, f"{error.message}.", todo=todo) from error

@@ -53,7 +53,7 @@ def _renewable(platform: Row, connector: str, named: list[str], entered: set[str
         raise ConflictError("already_done", wrong, todo="It needs no token.", field="connector")
     if connector not in named:
         wrong = f"{platform['name']!r} names no connector {connector!r}."
-        todo = f"Name it first: suanlian platform connector add {platform['name']} {connector}"
+        todo = f"Name it first: suanlian platform connector-add {platform['name']} {connector}"
         raise NotFoundError("not_found", wrong, todo=todo, field="connector")
     return connector
 

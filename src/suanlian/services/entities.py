@@ -25,7 +25,7 @@ def find(unit: Unit, caller: Caller, ref: str) -> Row:
     """The entity's row, for itself and those who see all. Raises NotFoundError for others."""
     row = parties.find_entity(unit, ref)
     if row is None or (row["id"] != caller.entity_id and not caller.sees_all):
-        raise NotFoundError("not_found", f"You know no entity {ref[:80]!r}.", todo="suanlian me tells yours.")
+        raise NotFoundError("not_found", f"You know no entity {ref[:80]!r}.", todo="suanlian whoami tells yours.")
     return row
 
 

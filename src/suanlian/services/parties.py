@@ -51,7 +51,7 @@ def claim(unit: Unit, node: Node, secrets: Secrets, link: str, name: str) -> Min
     refused = ForbiddenError(
         "link_invalid",
         "The one-time link is unknown, used or expired.",
-        todo="On the hub's machine: suanlian-hub link",
+        todo="Whoever was invited asks for a fresh link; the first operator makes one by: suanlian-hub link",
         field="link",
     )
     try:

@@ -67,7 +67,8 @@ class Round:
 
 def decide(unit: Unit, *, after: str, limit: int, levels: LevelRules = USUAL_LEVELS) -> Round:
     """Look at up to ``limit`` waiting jobs, oldest first; those that fit pass those that do not. Writes nothing."""
-    rows = jobs.queued(unit, after=after, limit=limit) if platforms.any_live(unit) else []
+    # with nothing live no job gets a place: only those that were never told why they wait are looked at
+    rows = jobs.queued(unit, after=after, limit=limit, untold=not platforms.any_live(unit))
     if not rows:
         return Round((), "")
     look = _Look(unit, levels)

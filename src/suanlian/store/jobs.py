@@ -88,8 +88,11 @@ def change(unit: Unit, job_id: str, values: Mapping[str, Any]) -> None:
     unit.connection.execute(update(t.job).where(t.job.c.id == job_id).values(**values))
 
 
-def queued(unit: Unit, *, after: str, limit: int) -> Sequence[Row]:
-    """Jobs with waiting tasks, oldest first, with the name of the entity that asks."""
+def queued(unit: Unit, *, after: str, limit: int, untold: bool = False) -> Sequence[Row]:
+    """Jobs with waiting tasks, oldest first, with the name of the entity that asks.
+
+    ``untold``: only those of which it is not said yet why they wait.
+    """
     query = (
         select(t.job, t.entity.c.name.label("entity"))
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
@@ -97,6 +100,8 @@ def queued(unit: Unit, *, after: str, limit: int) -> Sequence[Row]:
         .order_by(t.job.c.id)
         .limit(limit)
     )
+    if untold:
+        query = query.where(t.job.c.waiting.is_(None))
     return unit.connection.execute(query).mappings().all()
 
 
