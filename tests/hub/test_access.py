@@ -77,7 +77,7 @@ TABLE = {
     "GET /v1/platforms/{ref}": ALL,
     "GET /v1/platforms/{ref}/onboarding": PLATFORM,
     "POST /v1/platforms/{ref}/connectors": PLATFORM_ACT,
-    "POST /v1/platforms/{ref}/tokens": PLATFORM_ACT,
+    "POST /v1/platforms/{ref}/tokens": "403 403 200 404 403 403 401",
     "POST /v1/platforms/{ref}/check-documents": "409 403 403 403 403 403 401",
     "POST /v1/platforms/{ref}/go-live": "409 403 403 403 403 403 401",
     "POST /v1/platforms/{ref}/lift": "409 403 403 403 403 403 401",

@@ -62,6 +62,16 @@ def test_whose_key_one_minted_is_no_second_person(world: World) -> None:
     assert act(world.person("operator2"), "go-live").json()["platform"]["state"] == "live"
 
 
+def test_nobody_decides_about_their_own_through_an_operator_of_another_entity(world: World) -> None:
+    """Whose key one minted is one person with them, so their own entity is that of each of them."""
+    new = {"name": "own-puppet", "role": "operator", "entity": "wuhu"}
+    insider = world.hub.person(world.ok("operator", "POST", "/v1/principals", new)["key"])
+    refused(act(insider, "suspend"), 403, "own_platform")
+    refused(act(world.person("operator"), "suspend"), 403, "own_platform")
+    refused(world.person("operator").post("/v1/entities/wuhu/check", WHY), 403, "own_entity")
+    assert act(world.person("operator2"), "suspend").status_code == 200
+
+
 def test_a_key_for_another_operator_is_not_minted(world: World) -> None:
     new = {"name": "op2", "role": "operator", "entity": "national"}
     refused(unchanged(world, "/v1/principals", new), 403, "same_person", "name")

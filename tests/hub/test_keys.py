@@ -1,10 +1,13 @@
 """Keys, links and idempotency: what opens, what no longer opens, and what is done once only."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from suanlian.store.unit import Unit
 from suanlian.testing.hub import InProcessHub
 from tests.hub.test_bad_input import refused
 from tests.hub.world import World, inventory, job, offer
@@ -34,6 +37,25 @@ def test_a_revoked_key_opens_nothing_and_its_owner_may_have_another(world: World
     refused(world.person("operator").post(f"/v1/keys/{prefix}/revoke"), 404, "not_found")
     new = world.ok("operator", "POST", "/v1/principals", {"name": "buyer", "role": "buyer", "entity": "lab"})["key"]
     assert world.hub.person(new).get("/v1/me").json()["name"] == "buyer"
+
+
+def test_a_key_that_is_revoked_while_it_is_looked_up_opens_nothing_afterwards(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, known = world.template.keys["buyer"], world.hub.running.hub.known
+    world.ok("operator", "GET", "/v1/me")
+    reading = known._reading  # noqa: SLF001 - between the look and what is kept of it
+
+    @contextmanager
+    def slowly() -> Iterator[Unit]:
+        with reading() as unit:
+            yield unit
+        monkeypatch.undo()
+        world.ok("operator", "POST", f"/v1/keys/{key.split('_')[1]}/revoke")
+
+    monkeypatch.setattr(known, "_reading", slowly)
+    assert world.hub.person(key).get("/v1/me").status_code == 200  # it was read before
+    refused(world.hub.person(key).get("/v1/me"), 401, "unauthenticated")
 
 
 def own_key(world: World, scopes: list[str], who: str = "buyer", **more: object) -> str:

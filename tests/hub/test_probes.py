@@ -1,22 +1,26 @@
 """The hub's own small jobs: where they may go, what they take, how they end, and that nobody's lists show them."""
 
+import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
 
-from suanlian.model.errors import ConflictError
+from suanlian.model.errors import ConflictError, SuanlianError
 from suanlian.model.ids import AttemptId, new_id
 from suanlian.model.job import JobState, Outcome
+from suanlian.model.performance import Precision
 from suanlian.model.platform import Inventory
-from suanlian.model.probe import PROBE_ENVIRONMENT, Hold, ProbeCap, Purpose, Tick, probe_environment
-from suanlian.model.protocol import Instruction, InventoryCall, OutputCall, Verdict, Wish
+from suanlian.model.probe import PROBE_ENVIRONMENT, Hold, Multiply, ProbeCap, Purpose, Tick, probe_environment
+from suanlian.model.protocol import MAX_LOG_BYTES, Instruction, InventoryCall, LogCall, OutputCall, Verdict, Wish
 from suanlian.model.quantity import Resources
 from suanlian.services import probes
 from suanlian.services.probes import Ask, Spot
-from suanlian.store import attempts, jobs, journal
+from suanlian.store import attempts, files, jobs, journal
 from suanlian.store.unit import Unit
 from suanlian.testing.hub import SignedConnector
 from tests.hub.laws import all_laws, never_over_committed
@@ -106,6 +110,57 @@ def test_a_probe_goes_to_a_platform_that_is_not_live(world: World, connector: Si
     assert told(connector, started(world)).wish is Wish.RUN
 
 
+@pytest.mark.parametrize("verb", ["freeze", "withdraw"])
+def test_no_probe_goes_to_a_platform_that_is_frozen_or_gone(
+    world: World, connector: SignedConnector, verb: str
+) -> None:
+    assert connector.id
+    there = spot(world)
+    world.ok("operator" if verb == "freeze" else "provider", "POST", f"/v1/platforms/{WUHU}/{verb}", {"why": "a test"})
+    before = world.hub.rows()
+    node = world.hub.running.hub.node
+    for overcommit in (False, True):
+        ask = Ask(there, Purpose.CONFORMANCE, new_id(), Tick(), SMALL, overcommit=overcommit)
+        assert write(world, partial(probes.start, node=node, ask=ask)) is None
+    assert world.hub.rows() == before
+
+
+def hands_in(connector: SignedConnector, said: Instruction, path: str, product: bytes = b"12") -> str:
+    sha256, data = hashlib.sha256(product).hexdigest(), base64.b64encode(product).decode()
+    call = OutputCall(attempt_id=said.attempt_id, token=said.token, path=path, sha256=sha256, data=data)
+    try:
+        connector.client.output(call)
+    except SuanlianError as error:
+        return error.code
+    return "taken"
+
+
+MULTIPLY = Multiply(seed="00" * 16, precision=Precision.FP64, n=128, segments=1, threads=1, seconds=20)
+
+
+def test_a_probe_brings_what_it_was_asked_for_while_it_runs_and_fills_no_quota(
+    world: World, connector: SignedConnector
+) -> None:
+    """The hub's own quota is for all probes: whoever could fill it would make everybody else fail theirs."""
+    before = world.hub.rows()["output"]
+    tick = told(connector, started(world))
+    assert hands_in(connector, tick, "product") == "field_invalid"
+    multiply = told(connector, started(world, task=MULTIPLY))
+    assert hands_in(connector, multiply, "more") == "field_invalid"
+    assert hands_in(connector, multiply, "product", b"0" * (128 * 128 * 8 + 1)) == "body_too_large"
+    assert hands_in(connector, multiply, "product") == "taken"
+    for ended in (tick, multiply):
+        connector.report(ended, JobState.RUNNING, started_at=world.clock())
+        connector.report(ended, JobState.COMPLETE, started_at=world.clock(), outcome=Outcome(exit_code=0))
+    assert write(world, lambda unit: probes.discard(unit, multiply.attempt_id)) == 2
+    assert hands_in(connector, multiply, "product") == "report_stale"
+    cancelled = told(connector, started(world, task=MULTIPLY))
+    write(world, lambda unit: probes.cancel(unit, cancelled.attempt_id))
+    # what comes too late is answered as if it lay here, so that nobody sends it for ever
+    assert hands_in(connector, cancelled, "product") == "taken"
+    assert world.hub.rows()["output"] == before
+
+
 def test_only_the_probe_that_is_to_be_refused_takes_more_than_there_is(
     world: World, connector: SignedConnector
 ) -> None:
@@ -155,18 +210,18 @@ def test_the_same_instruction_is_told_again(world: World, connector: SignedConne
 
 
 def test_what_a_probe_brought_is_discarded_and_ordinary_outputs_stay(world: World, connector: SignedConnector) -> None:
-    made, said = world.at(WUHU, outputs=["out.txt"])
-    probe = told(connector, started(world))
+    made, said = world.at(WUHU, outputs=["product"])
+    probe = told(connector, started(world, task=MULTIPLY))
     for each in (said, probe):
-        body = {"attempt_id": each.attempt_id, "token": each.token, "path": "out.txt", "data": "YWJj"}
+        body = {"attempt_id": each.attempt_id, "token": each.token, "path": "product", "data": "YWJj"}
         digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         connector.client.output(OutputCall.model_validate({**body, "sha256": digest}))
-    assert read(world, lambda unit: probes.output(unit, probe.attempt_id, "out.txt")) == b"abc"
+    assert read(world, lambda unit: probes.output(unit, probe.attempt_id, "product")) == b"abc"
     assert write(world, lambda unit: probes.discard(unit, probe.attempt_id)) == 3
-    assert read(world, lambda unit: probes.output(unit, probe.attempt_id, "out.txt")) is None
+    assert read(world, lambda unit: probes.output(unit, probe.attempt_id, "product")) is None
     with pytest.raises(ConflictError):
         write(world, lambda unit: probes.discard(unit, said.attempt_id))
-    assert read(world, lambda unit: probes.output(unit, said.attempt_id, "out.txt")) == b"abc"
+    assert read(world, lambda unit: probes.output(unit, said.attempt_id, "product")) == b"abc"
     assert made["id"]
 
 
@@ -229,3 +284,21 @@ def test_a_hub_that_nobody_operates_starts_no_probe(new_world: World) -> None:
     ask = Ask(nowhere, Purpose.SUPPLY, new_id(), Hold(), SMALL)
     with pytest.raises(ConflictError):
         write(new_world, lambda unit: probes.start(unit, node, ask))
+
+
+def test_a_probe_fills_the_store_with_no_log(world: World, connector: SignedConnector) -> None:
+    made, ordinary = world.at(WUHU)
+    probe = told(connector, started(world))
+    chunk = base64.b64encode(b"x" * MAX_LOG_BYTES).decode()
+
+    def kept(said: Instruction) -> int:
+        for number in range(1024 * 1024 // MAX_LOG_BYTES + 1):
+            shared = {"attempt_id": said.attempt_id, "token": said.token, "stream": "stdout"}
+            call = LogCall.model_validate({**shared, "offset": number * MAX_LOG_BYTES, "data": chunk})
+            # it is answered as if all lay here, so that nobody sends it for ever
+            assert connector.client.log(call).length >= number * MAX_LOG_BYTES
+        return read(world, lambda unit: files.log_length(unit, said.attempt_id, "stdout"))
+
+    assert kept(probe) == 1024 * 1024
+    assert kept(ordinary) > 1024 * 1024
+    assert made["id"]

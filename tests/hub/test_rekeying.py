@@ -11,7 +11,7 @@ from suanlian.crypto.lineage import body_of
 from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import ConnectorId
 from suanlian.model.job import JobState
-from suanlian.model.protocol import PollCall, UsageCall, Verdict
+from suanlian.model.protocol import EnrolCall, PollCall, UsageCall, Verdict
 from suanlian.model.rekey import REKEY_TYPE, NewKey, RecoverCall, RekeyCall
 from suanlian.model.usage import USAGE_TYPE, UsageBatch
 from suanlian.testing.hub import SignedConnector, _client
@@ -143,6 +143,21 @@ def test_a_lost_key_is_replaced_by_a_token_of_the_owners(world: World) -> None:
     new.report(told, JobState.COMPLETE, started_at=world.clock(), version=2)
     world.hub.settle()
     assert world.job(made["id"])["state"] == "COMPLETE"
+
+
+def test_tokens_of_the_owner_before_open_nothing_after_a_transfer(world: World) -> None:
+    token = world.ok("provider", "POST", RECOVERY)["token"]
+    named = {"connectors": [{"name": "c9"}]}
+    world.ok("provider", "POST", "/v1/platforms/wuhu-cluster/connectors", named)
+    (join,) = world.ok("provider", "POST", "/v1/platforms/wuhu-cluster/tokens", {})["tokens"]
+    path = f"/v1/identifiers/{world.ok('buyer', 'GET', '/v1/platforms/wuhu-cluster')['public_id']}/transfers"
+    at = f"/v1/transfers/{world.ok('operator', 'POST', path, {'why': 'sold', 'to': 'suzhou'})['id']}"
+    world.ok("operator2", "POST", f"{at}/second")
+    world.ok("provider2", "POST", f"{at}/accept")
+    assert code(lambda: recovered(world, token, KeyPair.generate())) == "join_token_invalid"
+    fresh = KeyPair.generate()
+    call = EnrolCall(token=join["join_token"], name="c9", public_key=fresh.public_text)
+    assert code(lambda: _client(world.wire, fresh, fresh.public_text).enrol(call)) == "join_token_invalid"
 
 
 def test_a_recovery_token_is_the_owners_for_one_connector_and_once(world: World) -> None:

@@ -1,5 +1,6 @@
 """What is reported free is claimed for seconds, at moments that nobody chose: who lies is found, who is away is not."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,13 +13,15 @@ from sqlalchemy import select
 from suanlian.model.job import JobState, Outcome
 from suanlian.model.load import ShareLoad
 from suanlian.model.owner import JoinLevel
+from suanlian.model.probe import Multiply
 from suanlian.model.protocol import ReportCall
 from suanlian.model.quantity import Resources
 from suanlian.model.supply import SupplyDraw, misdrawn, period_of, start_of
+from suanlian.probe.workload import Chains
 from suanlian.store import tables
 from suanlian.testing.hub import SignedConnector
 from tests.hub.laws import all_laws
-from tests.hub.probing import Probed
+from tests.hub.probing import Probed, honestly
 from tests.hub.world import World, inventory
 
 WUHU = "wuhu-cluster"
@@ -236,3 +239,32 @@ def test_what_jobs_really_held_is_seen_and_probes_are_no_jobs(probed: Probed) ->
         if row["metric"] == "cores"
     ]
     assert (cores["claimed"]["value"], cores["seen_in_jobs"]["value"], cores["verified"]["value"]) == ("4", "1", "1")
+
+
+def outcome_now(probed: Probed) -> tuple[str | None, str]:
+    found = judged_now(probed)
+    return found["outcome"], found["reason"]
+
+
+def test_who_has_not_yet_called_is_neither_excused_nor_blamed_at_once(probed: Probed) -> None:
+    """A poll that comes a few seconds later is no way out of the check, and no honest connector misses it."""
+    until_due(probed)
+    for _ in range(3):
+        probed.world.clock.advance(5)
+        assert outcome_now(probed) == (None, "")
+    assert probed.go_on()
+    assert judged(probed)["outcome"] == "held"
+
+
+def test_who_hands_in_the_product_and_never_says_that_it_ended_is_judged_and_holds_up_nobody(probed: Probed) -> None:
+    until_due(probed)
+    (said,) = probed.told()
+    assert isinstance(said.task, Multiply)
+    product = honestly(Chains(said.task.seed, said.task.precision.value, said.task.n, said.task.segments))
+    probed.world.clock.advance(2)
+    probed.commit(said, hashlib.sha256(product).hexdigest())
+    probed.hand_in(said, product)
+    assert outcome_now(probed) == (None, "")
+    assert judged(probed)["outcome"] == "held"
+    # what it held stays held until its connector says that it has ended
+    assert [row["used"]["cpu"] for row in capacity(probed.world)] == ["1"]

@@ -354,3 +354,16 @@ def test_a_flavor_that_changes_under_a_run_ends_it(probed: Probed) -> None:
 def test_honest_play_is_honest() -> None:
     work = Chains("s", "FP64", 32, 1)
     assert honestly(work) == multiplied(work).tobytes()
+
+
+def test_a_frozen_platform_is_not_probed_and_a_withdrawn_one_ends_its_run(probed: Probed) -> None:
+    world = probed.world
+    world.ok("operator", "POST", RUNS)
+    world.ok("operator", "POST", f"/v1/platforms/{WUHU}/freeze", {"why": "a test"})
+    probed.connector.poll()
+    world.hub.settle()
+    assert (probed.told(), newest(world)["ended_at"]) == ([], None)
+    world.ok("provider", "POST", f"/v1/platforms/{WUHU}/withdraw", {"why": "a test"})
+    world.hub.settle()
+    assert newest(world)["outcome"] == "gone"
+    assert probed.told() == []

@@ -129,3 +129,23 @@ def test_the_table_of_events_and_workers_is_that_of_the_code(world: World) -> No
             followed.setdefault(kind.value, set()).add(worker.name)
     names = {worker.name for worker in world.hub.running.workers}
     assert {event: workers & names for event, workers in table.items() if workers & names} == followed
+
+
+def test_one_of_several_that_fails_holds_up_none_of_the_others(world: World) -> None:
+    worker, seen = placer(world.hub), list[int]()
+
+    def work(number: int) -> bool:
+        if number == 0:
+            raise ValueError("a fault of its own")
+        seen.append(number)
+        return number == 1
+
+    assert worker.each(range(3), work)
+    assert seen == [1, 2]
+    assert not worker.each([0], work)
+
+    def lost(_number: int) -> bool:
+        raise LeaseLostError(worker.name)
+
+    with pytest.raises(LeaseLostError):
+        worker.each([1], lost)

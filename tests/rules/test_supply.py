@@ -23,7 +23,17 @@ from suanlian.model.supply import (
     period_of,
     start_of,
 )
-from suanlian.rules.supply import GRACE, LATER_STATE, Course, Standing, amount_of, excuse_before, peak, verdict
+from suanlian.rules.supply import (
+    CALLS_WITHIN,
+    GRACE,
+    LATER_STATE,
+    Course,
+    Standing,
+    amount_of,
+    excuse_before,
+    peak,
+    verdict,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOLD = timedelta(seconds=3)
@@ -126,6 +136,7 @@ def load(at: datetime, used: int = 0, ours: int = 0) -> ShareLoad:
 def course(**changes: object) -> Course:
     fields: dict[str, object] = {
         "asked": Resources.of({"cpu": 1000, "memory": 448, "disk": 64}),
+        "asked_at": NOW - timedelta(seconds=10),
         "capacity": Resources.of({"cpu": 2000, "memory": 4096, "disk": 4096}),
         "told_at": NOW,
         "seen_at": NOW + timedelta(seconds=5),
@@ -143,6 +154,20 @@ def course(**changes: object) -> Course:
 
 LONG = NOW + GRACE + HOLD + LATER_STATE + timedelta(seconds=1)
 REFUSED, SILENT, EXCUSED = SupplyOutcome.REFUSED, SupplyOutcome.SILENT, SupplyOutcome.EXCUSED
+
+
+@pytest.mark.parametrize(
+    ("changes", "until"),
+    [
+        ({"told_at": None}, NOW - timedelta(seconds=10) + CALLS_WITHIN),
+        ({"told_at": NOW}, NOW + HOLD + GRACE),
+        ({"told_at": NOW, "proved": True, "answered_at": NOW + timedelta(seconds=2)}, NOW + HOLD + GRACE),
+    ],
+)
+def test_nothing_is_said_while_it_may_still_call_or_end(changes: dict[str, object], until: datetime) -> None:
+    open_ = course(ended_at=None, **changes)
+    assert verdict(open_, until, HOLD) is None
+    assert verdict(open_, until + timedelta(seconds=1), HOLD) is not None
 
 
 @pytest.mark.parametrize(

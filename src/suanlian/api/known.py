@@ -57,6 +57,8 @@ class Known:
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._callers: dict[bytes, tuple[datetime, Caller]] = {}
+        self._forgotten = 0
+        """How often something became durable: what was read before that is told once and not kept."""
         self._checks: tuple[datetime, Checks] | None = None
 
     def caller_at_once(self, key: str) -> Caller | None:
@@ -66,9 +68,12 @@ class Known:
 
     def caller(self, key: str) -> Caller:
         """Who the key belongs to. Raises UnauthenticatedError."""
+        before = self._forgotten
         with self._reading() as unit:
             found = caller_of(unit, key, self._secrets)
         with self._lock:
+            if before != self._forgotten:
+                return found.caller
             if len(self._callers) >= _MOST_CALLERS:
                 self._callers.clear()
             self._callers[_digest(key)] = (min(self._clock() + CALLER_AGE, found.expires_at), found.caller)
@@ -86,20 +91,25 @@ class Known:
         kept = self._checks
         if kept is not None and kept[0] > self._clock():
             return kept[1]  # another thread has just looked
-        until = self._clock() + PLACES_AGE
+        until, before = self._clock() + PLACES_AGE, self._forgotten
         with self._reading() as unit:
             found = Checks.of(places(unit), self._terms)
-        self._checks = (until, found)
+        with self._lock:
+            if before == self._forgotten:
+                self._checks = (until, found)
         return found
 
     def forget(self, topics: Iterable[str]) -> None:
         """These events have just become durable: what they change is asked anew."""
         happened = set(topics)
-        if not _CHANGES_PLACES.isdisjoint(happened):
-            self._checks = None
-        if not _CHANGES_CALLERS.isdisjoint(happened):
-            with self._lock:
-                self._callers.clear()
+        for changes, forget in ((_CHANGES_PLACES, self._forget_places), (_CHANGES_CALLERS, self._callers.clear)):
+            if not changes.isdisjoint(happened):
+                with self._lock:
+                    self._forgotten += 1
+                    forget()
+
+    def _forget_places(self) -> None:
+        self._checks = None
 
 
 def _digest(key: str) -> bytes:

@@ -54,6 +54,11 @@ class Tick(Value):
         """How long it takes at most, rounded up; the interpreter's start comes on top."""
         return math.ceil(self.lines * self.interval_ms / 1000)
 
+    @property
+    def output_bytes(self) -> int:
+        """It brings nothing."""
+        return 0
+
 
 class Hold(Value):
     """Keeps so much memory in use for so long, and says ``held`` at its end."""
@@ -67,6 +72,11 @@ class Hold(Value):
     def seconds(self) -> int:
         """How long it takes at most, rounded up."""
         return math.ceil(self.hold_ms / 1000)
+
+    @property
+    def output_bytes(self) -> int:
+        """It brings nothing."""
+        return 0
 
 
 class Multiply(Value):
@@ -83,6 +93,11 @@ class Multiply(Value):
     hold_ms: int = Field(default=0, ge=0, le=3_600_000, description="it ends no sooner after its beginning")
     seconds: int = Field(default=1, ge=1, le=3600, description="how long it takes at most, rounded up")
     outputs: ClassVar[tuple[str, ...]] = ("product",)
+
+    @property
+    def output_bytes(self) -> int:
+        """How many bytes an output has at most: a matrix of eight bytes a number."""
+        return 8 * self.n**2
 
 
 AnyProbe = Tick | Hold | Multiply

@@ -137,7 +137,8 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "platform.rectify": Rule(reads=False, grants=_OPERATOR),
     # its owner at once, operators as two
     "platform.withdraw": Rule(reads=False, grants={**_PROVIDER, **_OPERATOR}),
-    "platform.tokens": Rule(reads=False, grants={**_PROVIDER, **_OPERATOR}),
+    # by the owner alone: whoever has the token speaks for the platform
+    "platform.tokens": Rule(reads=False, grants=_PROVIDER),
     "platform.name-connectors": Rule(reads=False, grants={**_PROVIDER, **_OPERATOR}),
     "platform.onboarding": Rule(reads=True, grants={**_PROVIDER, **_WATCHERS}),
     "platform.list": Rule(reads=True, grants=_ALL),

@@ -20,6 +20,8 @@ Ways = Mapping[PlatformState, PlatformState]
 
 _BEFORE_LIVE: Final = (S.DOCUMENTS_CHECKED, S.CONNECTED, S.CONFORMANCE_PASSED, S.VERIFIED)
 _STOPPED: Final = (S.SUSPENDED, S.FROZEN)
+CLOSED: Final = (S.FROZEN, S.WITHDRAWN)
+"""In these states nothing is started, not even to find something out."""
 STOPPED: Final = (*_STOPPED, S.RECTIFYING)
 """States of a platform that was taken off, and comes back when somebody has done something."""
 

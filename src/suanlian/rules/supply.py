@@ -16,6 +16,8 @@ from suanlian.model.supply import Excuse, SupplyOutcome
 
 GRACE: Final = timedelta(seconds=20)
 """For the way there and back and the start of a process."""
+CALLS_WITHIN: Final = timedelta(seconds=90)
+"""So long it is waited for that a connector calls and is told; one that takes longer counts as away."""
 LATER_STATE: Final = timedelta(seconds=60)
 """So long a later load is waited for before nothing is said."""
 LEAST_MILLICORES: Final = 50
@@ -74,6 +76,7 @@ class Course:
     """How a check went. ``proved``: the product fitted; None where none came. ``later``: the newest load told."""
 
     asked: Resources
+    asked_at: datetime
     capacity: Resources
     told_at: datetime | None
     seen_at: datetime | None
@@ -87,8 +90,16 @@ class Course:
     tells_loads: bool
 
 
+def goes_on(course: Course, now: datetime, hold: timedelta) -> bool:
+    """Whether it has neither ended nor had all the time that it may take; then there is nothing to judge yet."""
+    until = course.asked_at + CALLS_WITHIN if course.told_at is None else course.told_at + hold + GRACE
+    return course.ended_at is None and now <= until
+
+
 def verdict(course: Course, now: datetime, hold: timedelta) -> tuple[SupplyOutcome, str] | None:
     """The outcome with its reason; None where it is too early to say."""
+    if goes_on(course, now, hold):
+        return None
     deadline = None if course.told_at is None else course.told_at + hold + GRACE
     if course.proved is True and course.answered_at is not None and deadline is not None:
         return (SupplyOutcome.HELD, "") if course.answered_at <= deadline else _excused(Excuse.LATE)
@@ -96,8 +107,6 @@ def verdict(course: Course, now: datetime, hold: timedelta) -> tuple[SupplyOutco
         return _excused(Excuse.PROBE_CAP)
     if course.program_failed:
         return _excused(Excuse.PROGRAM_FAILED)
-    if course.ended_at is None and deadline is not None and now <= deadline:
-        return None
     return _unanswered(course, now)
 
 

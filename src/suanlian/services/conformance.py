@@ -16,14 +16,13 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.platform import PlatformState
 from suanlian.model.probe import ProbeCap
 from suanlian.model.protocol import Instruction, Wish
+from suanlian.rules.onboarding import CLOSED
 from suanlian.store import conformance, platforms, probes
 from suanlian.store.places import SILENT
 from suanlian.store.unit import Row, Unit
 
 ONBOARDING: Final = (PlatformState.CONNECTED, PlatformState.RECTIFYING)
 """States of a platform in which runs begin by themselves, once for each key and inventory of a connector."""
-CLOSED: Final = (PlatformState.FROZEN, PlatformState.WITHDRAWN)
-"""In these states nothing is started, not even to find something out."""
 ADMITTING: Final = PlatformState.LIVE
 """In this state they begin for connectors that were not admitted yet."""
 _PASSING: Final = frozenset({Fault.SILENT, Fault.LEVEL_OBSERVE, Fault.NOT_ACCEPTING})

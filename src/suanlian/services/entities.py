@@ -18,6 +18,7 @@ from suanlian.model.party import (
 )
 from suanlian.rules.entities import changed_fields, needs_check, read_credit_code
 from suanlian.store import parties
+from suanlian.store.gates import entities_of
 from suanlian.store.unit import Row, Unit
 
 
@@ -135,7 +136,7 @@ def refuse(unit: Unit, caller: Caller, ref: str, decision: Decision) -> Entity:
 
 def _decidable(unit: Unit, caller: Caller, ref: str) -> Row:
     row = find(unit, caller, ref)
-    if row["id"] == caller.entity_id:
+    if row["id"] in entities_of(unit, caller):
         wrong = f"You belong to {row['name']!r}."
         raise ForbiddenError("own_entity", wrong, todo="Let an operator of another entity look at it.")
     return row

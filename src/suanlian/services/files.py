@@ -11,12 +11,17 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import MAX_INLINE_BYTES, JobSpec
 from suanlian.model.party import Caller
+from suanlian.model.probe import PROBE_TASK
 from suanlian.model.protocol import MAX_LOG_BYTES, LogCall, ObjectCall, OutputCall
-from suanlian.store import attempts, erasing, files, jobs
+from suanlian.store import attempts, erasing, files, jobs, probes
 from suanlian.store.unit import Row, Unit
 
 _LOG_BYTES: Final = 17 * 1024 * 1024
 """A stream of an attempt is kept up to here: a driver bounds it at 16 MiB, the keeper's own lines come on top."""
+
+
+_PROBE_LOG_BYTES: Final = 1024 * 1024
+"""So much of a stream of a probe: nobody reads more of it, and a hub makes probes without end."""
 
 
 def _digest_fits(data: bytes, sha256: str, field: str) -> None:
@@ -78,14 +83,14 @@ def object_for(unit: Unit, connector_id: str, call: ObjectCall) -> bytes:
 
 def append_log(unit: Unit, connector_id: str, call: LogCall, arrived_at: datetime | None = None) -> int:
     """Append what is new of a chunk that came at this moment; returns the length that is here now."""
-    _attempt_of(unit, connector_id, call.attempt_id, call.token)
+    attempt = _attempt_of(unit, connector_id, call.attempt_id, call.token)
     data = _decoded(call.data)
     if len(data) > MAX_LOG_BYTES:
         wrong = f"A chunk has at most {MAX_LOG_BYTES} bytes."
         raise TooLargeError("body_too_large", wrong, todo="Send smaller chunks.", field="data")
     length = files.log_length(unit, call.attempt_id, call.stream)
     fresh = data[length - call.offset :] if call.offset <= length else b""
-    kept = fresh[: max(0, _LOG_BYTES - length)]
+    kept = fresh[: max(0, _most_log(unit, attempt, length + len(fresh)) - length)]
     if kept:
         row = {"attempt_id": call.attempt_id, "stream": call.stream, "start": length, "length": len(kept), "data": kept}
         files.add_log(unit, {**row, "arrived_at": arrived_at or unit.now})
@@ -94,6 +99,12 @@ def append_log(unit: Unit, connector_id: str, call: LogCall, arrived_at: datetim
         unit.wake(f"attempt:{call.attempt_id}")
     # what is beyond the bound is answered as if it lay here, so that nobody sends it for ever
     return length + len(fresh)
+
+
+def _most_log(unit: Unit, attempt: Row, wanted: int) -> int:
+    """Up to where a stream is kept that would be as long as ``wanted``."""
+    is_long = wanted > _PROBE_LOG_BYTES and probes.asked(unit, attempt["job_id"]) is not None
+    return _PROBE_LOG_BYTES if is_long else _LOG_BYTES
 
 
 def keep_output(unit: Unit, connector_id: str, call: OutputCall, quota_bytes: int) -> None:
@@ -109,10 +120,32 @@ def keep_output(unit: Unit, connector_id: str, call: OutputCall, quota_bytes: in
         return
     if before is not None:
         raise ConflictError("already_done", f"The output {call.path!r} is here with other bytes.", field="path")
+    if not _is_wanted(unit, row, call.path, len(data)):
+        return
     _hold(unit, row["account_id"], len(data), quota_bytes)
     shared = {"account_id": row["account_id"], "size": len(data), "sha256": call.sha256, "data": data}
     files.add_output(unit, {"attempt_id": call.attempt_id, "path": call.path, **shared})
     unit.record(EventType.OUTPUT_KEPT, call.attempt_id, account_id=row["account_id"], size=len(data))
+
+
+def _is_wanted(unit: Unit, attempt: Row, path: str, size: int) -> bool:
+    """Whether an output is kept. Of probes only what they were to bring, while they run: their quota is the hub's own.
+
+    What a cancelled probe brings is not kept, and answered as if it were. Raises InvalidError, TooLargeError,
+    ConflictError ``report_stale``.
+    """
+    probe = probes.asked(unit, attempt["job_id"])
+    if probe is None:
+        return True
+    task = PROBE_TASK.validate_json(probe["probe"])
+    if path not in task.outputs:
+        raise InvalidError("field_invalid", f"The probe was not to bring {path[:80]!r}.", field="path")
+    if size > task.output_bytes:
+        wrong = f"{size} bytes are more than the {task.output_bytes} that the probe was to bring."
+        raise TooLargeError("body_too_large", wrong, field="data")
+    if attempt["ended_at"] is not None:
+        raise ConflictError("report_stale", "The probe has ended.", todo="Forget the attempt.", field="attempt_id")
+    return not probe["canceling"]
 
 
 def _own_job(unit: Unit, caller: Caller, ref: str) -> Row:

@@ -17,7 +17,7 @@ from suanlian.model.platform import Platform, PlatformKind, PlatformState
 from suanlian.model.protocol import Wish
 from suanlian.rules.onboarding import EFFECTS, after, may_go_live, missing, needs_two
 from suanlian.store import attempts, onboarding, parties, platforms
-from suanlian.store.gates import platform_facts, standing_of
+from suanlian.store.gates import entities_of, platform_facts, standing_of
 from suanlian.store.onboarding import Stride
 from suanlian.store.unit import Row, Unit
 
@@ -35,7 +35,7 @@ def act(unit: Unit, caller: Caller, row: Row, what: Act, decision: Decision) -> 
     Raises ForbiddenError ``own_platform`` or ``same_person``, ConflictError ``state_conflict``, ``entity_unchecked``,
     ``gate_closed``.
     """
-    _not_own(caller, row)
+    _not_own(unit, caller, row)
     proposed = onboarding.open_proposal(unit, row["id"], what)
     if proposed is not None:
         return confirm(unit, caller, proposed, decision.why)
@@ -61,7 +61,7 @@ def confirm(unit: Unit, caller: Caller, proposal: Row, why: str) -> Moved:
         todo = f"suanlian operator invite {proposal['name']}: the link is then shown to you."
         raise ConflictError("state_conflict", "An invitation is confirmed by inviting the same name too.", todo=todo)
     row = _platform_row(unit, proposal)
-    _not_own(caller, row)
+    _not_own(unit, caller, row)
     _another_person(unit, caller, proposal)
     what = Act(proposal["act"])
     if what in _CONFIRMED_LATER:
@@ -78,7 +78,7 @@ def decline(unit: Unit, caller: Caller, proposal: Row, why: str) -> Moved:
         _decide(unit, proposal, Verdict.DECLINED, why)
         return Moved(platform=None, proposal=_proposal(unit, proposal["id"]))
     row = _platform_row(unit, proposal)
-    _not_own(caller, row)
+    _not_own(unit, caller, row)
     if Act(proposal["act"]) in _CONFIRMED_LATER:
         return _lift(unit, caller, row, Decision(why=why))
     _decide(unit, proposal, Verdict.DECLINED, why)
@@ -103,8 +103,8 @@ def list_proposals(unit: Unit, *, after_id: str, limit: int) -> list[Proposal]:
     return [_value(unit, row) for row in onboarding.open_proposals(unit, after=after_id, limit=limit)]
 
 
-def _not_own(caller: Caller, row: Row) -> None:
-    if row["entity_id"] == caller.entity_id:
+def _not_own(unit: Unit, caller: Caller, row: Row) -> None:
+    if row["entity_id"] in entities_of(unit, caller):
         wrong = f"{row['name']!r} belongs to your own entity."
         raise ForbiddenError("own_platform", wrong, todo="Let an operator of another entity decide.")
 
@@ -173,7 +173,7 @@ def _move(unit: Unit, row: Row, stride: Stride) -> Platform:
     if stride.act is Act.RECTIFY:
         onboarding.close_gates(unit, row["id"])
     if stride.to is PlatformState.WITHDRAWN:
-        onboarding.void_tokens(unit, row["id"], "jt")
+        onboarding.void_all_tokens(unit, row["id"])
     return _platform(_row(unit, row["id"]))
 
 

@@ -273,7 +273,7 @@ def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) 
 
 def _is_open(unit: Unit, decision: Placed) -> bool:
     """Whether the place still is: it may have been suspended, or its owner refused, since the decision."""
-    row = platforms.find(unit, decision.place.platform)
+    row = platforms.hold(unit, decision.place.platform)
     connector = platforms.find_connector(unit, decision.connector_id)
     if row is None or connector is None or connector["admitted_at"] is None or row["state"] != PlatformState.LIVE:
         return False

@@ -22,6 +22,7 @@ from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.model.usage import UsageSegment
 from suanlian.model.version import Subject, VersionRef
 from suanlian.rules import capacity as rule
+from suanlian.rules.onboarding import CLOSED
 from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.services.ports import Node
 from suanlian.store import attempts, capacity, files, jobs, platforms, probes, published, usage
@@ -107,13 +108,16 @@ def _ref(subject: Subject, row: Row) -> VersionRef:
 
 
 def start(unit: Unit, node: Node, ask: Ask) -> AttemptId | None:
-    """Write the probe as wished of its connector; None when the share has no room for it now.
+    """Write the probe as wished of its connector; None when the share has no room for it, or is closed, now.
 
     Raises ConflictError before anybody operates the hub: it then has no account of its own.
     """
     owner = probes.own_project(unit, node.name)
     if owner is None:
         raise ConflictError("state_conflict", "The hub has no account yet.", todo="Let its first operator in.")
+    platform = platforms.hold(unit, ask.spot.platform_id)
+    if platform is None or platform["state"] in CLOSED:
+        return None
     attempt_id = AttemptId(new_id())
     if not ask.overcommit and not _takes(unit, ask, attempt_id):
         return None

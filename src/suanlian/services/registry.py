@@ -10,7 +10,7 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import SCHEME, new_id
 from suanlian.model.party import Caller
 from suanlian.rules.identifiers import BY_ANOTHER, FOLLOWS
-from suanlian.store import identifiers, parties, platforms
+from suanlian.store import identifiers, onboarding, parties, platforms
 from suanlian.store.unit import Row, Unit
 
 TRANSFER_LIFE: Final = timedelta(days=7)
@@ -185,6 +185,7 @@ def _settled(unit: Unit, caller: Caller, transfer_id: str, platform: Row) -> Tra
     if platform["entity_id"] != row["from_entity"]:
         raise ConflictError("state_conflict", "It has another owner meanwhile.", todo="Propose it anew.")
     identifiers.give_platform(unit, platform["id"], row["to_entity"])
+    onboarding.void_all_tokens(unit, platform["id"])  # the owner before speaks for it no more
     identifiers.change_transfer(unit, transfer_id, {"done_at": unit.now, "ended_at": unit.now})
     _write(unit, caller, platform, Act.TRANSFERRED, row["why"])
     before, after = parties.entity_of(unit, row["from_entity"]), parties.entity_of(unit, row["to_entity"])

@@ -8,6 +8,7 @@ from suanlian.model.party import Caller
 from suanlian.model.version import Subject
 from suanlian.rules.levels import today
 from suanlian.store import levels, platforms, published
+from suanlian.store.gates import entities_of
 from suanlian.store.unit import Row, Unit
 
 
@@ -17,7 +18,7 @@ def check(unit: Unit, caller: Caller, ref: str, site: str, new: NewSiteCheck) ->
     Raises NotFoundError, InvalidError ``qualification_expired``, ForbiddenError ``own_platform``.
     """
     platform = _platform(unit, ref)
-    if platform["entity_id"] == caller.entity_id:
+    if platform["entity_id"] in entities_of(unit, caller):
         wrong = f"{platform['name']!r} belongs to your own entity."
         raise ForbiddenError("own_platform", wrong, todo="Let an operator of another entity look at it.")
     if not any(row["name"] == site for row in _sites(unit, platform)):

@@ -1,8 +1,8 @@
 """Truth of supply as rows: seeds committed and revealed, checks due, asked, judged; and what was seen of each share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -93,29 +93,25 @@ def over(unit: Unit) -> list[int]:
     return [row["number"] for row in supplies.unrevealed(unit, unit.now) if row["number"] not in going_on]
 
 
-def reveal(unit: Unit, number: int) -> bool:
-    """Tell the seed of a period that is over; with it, what ran within it is counted as seen."""
+def reveal(unit: Unit, number: int, seen: Mapping[str, int]) -> bool:
+    """Tell the seed of a period that is over; with it, what ran within it counts as ``seen`` (share: millicores)."""
     row = supplies.period(unit, number)
     if row is None or not supplies.reveal(unit, number):
         return False
-    _see_jobs(unit, row)
+    for share_id, held in seen.items():
+        supplies.show(unit, share_id, Grade.SEEN_IN_JOBS.value, held, unit.now - REMEMBERED)
     unit.record(EventType.SUPPLY_REVEALED, str(number), period=number, seed=row["seed"], digest=row["digest"])
     return True
 
 
-def _see_jobs(unit: Unit, period: Row) -> None:
-    spans: dict[str, list[tuple[object, object, int]]] = {}
-    for row in supplies.sold_runs(unit, period["start_at"]):
+def seen_in_jobs(unit: Unit, number: int) -> dict[str, int]:
+    """Of each share the most millicores that sold work held at once since a period began. Writes nothing."""
+    period = supplies.period(unit, number)
+    spans: dict[str, list[tuple[datetime, datetime, int]]] = {}
+    for row in supplies.sold_runs(unit, period["start_at"]) if period is not None else ():
         held = Resources.model_validate_json(row["granted"]).cpu
         spans.setdefault(row["share_id"], []).append((row["started_at"], row["ended_at"] or unit.now, held))
-    for share_id, held_spans in spans.items():
-        supplies.show(
-            unit,
-            share_id,
-            Grade.SEEN_IN_JOBS.value,
-            rule.peak(held_spans),  # type: ignore[arg-type]  # a row knows no types
-            unit.now - REMEMBERED,
-        )
+    return {share_id: rule.peak(held) for share_id, held in spans.items()}
 
 
 def due(unit: Unit, length_s: int) -> list[Due]:
@@ -251,6 +247,7 @@ def course(unit: Unit, check: Row, proved: bool | None) -> tuple[rule.Course, Co
     said = commitment_in(files.pieces(unit, check["attempt_id"], "stdout"))
     told = rule.Course(
         asked=Resources.model_validate_json(check["asked"]),
+        asked_at=check["asked_at"],
         capacity=Resources() if share is None else Share.model_validate_json(share["body"]).capacity,
         told_at=None if attempt is None else attempt["first_told_at"],
         seen_at=None if connector is None else connector["seen_at"],
@@ -269,6 +266,11 @@ def course(unit: Unit, check: Row, proved: bool | None) -> tuple[rule.Course, Co
 def trial_of(check: Row) -> ProbeTrial:
     """What its probe was told to multiply."""
     return ProbeTrial.model_validate_json(check["trial"])
+
+
+def goes_on(went: rule.Course, unit: Unit, hold: timedelta) -> bool:
+    """Whether there is nothing to judge yet."""
+    return rule.goes_on(went, unit.now, hold)
 
 
 def verdict(went: rule.Course, unit: Unit, hold: timedelta) -> tuple[SupplyOutcome, str] | None:

@@ -13,10 +13,11 @@ from suanlian.model.ids import AttemptId, new_id
 from suanlian.model.job import Outcome
 from suanlian.model.measurement import UNITS, Metric
 from suanlian.model.performance import Grade, Precision
-from suanlian.model.platform import Flavor, Share
+from suanlian.model.platform import Flavor, PlatformState, Share
 from suanlian.model.probe import ProbeCap
 from suanlian.model.verification import Judged, ProbeTrial, RunOutcome, Series, VerificationRun
 from suanlian.model.version import Subject
+from suanlian.rules.onboarding import CLOSED
 from suanlian.rules.verification import (
     BASELINE_N,
     EXPIRES,
@@ -164,12 +165,16 @@ def is_ready(unit: Unit, run: Row) -> bool:
     row = platforms.find_connector(unit, run["connector_id"])
     if row is None or row["seen_at"] is None or row["seen_at"] <= unit.now - SILENT or not row["accepting"]:
         return False
-    return row.get("level") != _OBSERVE and not verifications.probing(unit, run["connector_id"], run["host"])
+    if row["platform_state"] in CLOSED or row.get("level") == _OBSERVE:
+        return False
+    return not verifications.probing(unit, run["connector_id"], run["host"])
 
 
 def claim_of(unit: Unit, run: Row) -> Claim | None:
-    """What the run is about, if it is still published so."""
-    flavor = published.find(unit, run["flavor_id"])
+    """What the run is about, if it is still published so, by a platform that was not withdrawn."""
+    flavor, platform = published.find(unit, run["flavor_id"]), platforms.find(unit, run["platform_id"])
+    if platform is None or platform["state"] == PlatformState.WITHDRAWN:
+        return None
     if flavor is None or flavor["withdrawn"] or flavor["version"] != run["flavor_version"]:
         return None
     claims = claims_of(Flavor.model_validate_json(flavor["body"]))

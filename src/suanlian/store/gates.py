@@ -7,7 +7,7 @@ from suanlian.model.conformance import too_small
 from suanlian.model.gates import ConnectorFacts, FlavorFacts, PlatformFacts, Shown
 from suanlian.model.onboarding import Act
 from suanlian.model.owner import JoinLevel
-from suanlian.model.party import Standing, read_qualifications, standing_on, today
+from suanlian.model.party import Caller, Standing, read_qualifications, standing_on, today
 from suanlian.model.performance import Grade
 from suanlian.model.platform import Flavor, PlatformKind, PlatformState, Share
 from suanlian.model.probe import ProbeCap
@@ -30,6 +30,13 @@ def standing_of(unit: Unit, entity: Row | None) -> Standing:
 def persons(unit: Unit) -> int:
     """How many different persons operate the hub."""
     return len({parties.person_of(unit, row["id"]) for row in onboarding.operators(unit)})
+
+
+def entities_of(unit: Unit, caller: Caller) -> frozenset[str]:
+    """Whose an operator is: of every entity in which the same person operates the hub, by whichever principal."""
+    person = parties.person_of(unit, caller.principal_id)
+    same = {row["entity_id"] for row in onboarding.operators(unit) if parties.person_of(unit, row["id"]) == person}
+    return frozenset({caller.entity_id, *same})
 
 
 def platform_facts(unit: Unit, platform: Row) -> PlatformFacts:

@@ -140,12 +140,19 @@ def unused_tokens(unit: Unit, platform_id: str, purpose: str) -> Sequence[Row]:
     return unit.connection.execute(query).mappings().all()
 
 
-def void_tokens(unit: Unit, platform_id: str, purpose: str, bound_to: str | None = None) -> int:
-    """Let the platform's unused tokens end now, all or those of one connector."""
+def void_tokens(unit: Unit, platform_id: str, purpose: str, bound_to: str) -> int:
+    """Let the platform's unused tokens for one connector end now."""
     c = t.one_time.c
     which = and_(c.purpose == purpose, c.subject_id == platform_id, c.used_at.is_(None), c.expires_at > unit.now)
-    if bound_to is not None:
-        which &= c.bound_to == bound_to
+    which &= c.bound_to == bound_to
+    return unit.connection.execute(update(t.one_time).where(which).values(expires_at=unit.now)).rowcount
+
+
+def void_all_tokens(unit: Unit, platform_id: str) -> int:
+    """Let every unused token end now by which anybody could speak for the platform or for a connector of it."""
+    c, its = t.one_time.c, select(t.connector.c.id).where(t.connector.c.platform_id == platform_id)
+    which = (c.subject_id == platform_id) | c.subject_id.in_(its)
+    which &= c.used_at.is_(None) & (c.expires_at > unit.now)
     return unit.connection.execute(update(t.one_time).where(which).values(expires_at=unit.now)).rowcount
 
 

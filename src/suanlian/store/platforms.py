@@ -28,6 +28,12 @@ def find(unit: Unit, ref: str) -> Row | None:
     return unit.connection.execute(select(t.platform).where(which)).mappings().one_or_none()
 
 
+def hold(unit: Unit, ref: str) -> Row | None:
+    """As ``find``, and it stays as it is until the unit ends: who moves it on waits, and sees what was placed."""
+    which = or_(t.platform.c.id == ref, t.platform.c.public_id == ref, t.platform.c.name == ref)
+    return unit.connection.execute(select(t.platform).where(which).with_for_update(read=True)).mappings().one_or_none()
+
+
 def list_all(unit: Unit, *, after: str = "", limit: int | None = None) -> Sequence[Row]:
     """In the order of ids; all of them without a limit."""
     query = select(t.platform).where(t.platform.c.id > after).order_by(t.platform.c.id).limit(limit)

@@ -37,6 +37,12 @@ def purpose_of(unit: Unit, job_id: str) -> str:
     return str(unit.connection.execute(select(t.job.c.purpose).where(t.job.c.id == job_id)).scalar_one())
 
 
+def asked(unit: Unit, job_id: str) -> Row | None:
+    """What a probe was told to do and whether it is being cancelled; None for ordinary work."""
+    query = select(t.job.c.probe, t.job.c.canceling).where(t.job.c.id == job_id, t.job.c.purpose != "")
+    return unit.connection.execute(query).mappings().one_or_none()
+
+
 def drop_outputs(unit: Unit, attempt_id: str) -> int:
     """Remove the outputs of an attempt and give the account its bytes back; returns how many bytes."""
     mine = t.output.c.attempt_id == attempt_id

@@ -161,10 +161,10 @@ class Conformance(Worker):
         self._is_open = bool(rows)
         for gone in self._under_way.keys() - rows.keys():  # another replica had the lease meanwhile, and ended it
             del self._under_way[gone]
-        moved = [self._go_on(row) for row in rows.values()]
+        moved = self.each(rows.values(), self._go_on)
         if is_missing:
             self.writer.run(self.apply(conformance.ask_missing))
-        return any(moved) or is_missing
+        return moved or is_missing
 
     def _go_on(self, row: Row) -> bool:
         self.renew()

@@ -7,7 +7,7 @@ one replica's worker run at a time; each apply checks the lease's fencing token 
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from suanlian.store.wakeups import Wakeups
 from suanlian.store.writer import Writer
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _LOG: Final = logging.getLogger(__name__)
 _LEASE: Final = timedelta(seconds=15)
@@ -90,6 +91,21 @@ class Worker(ABC):
         if self._token:
             with suppress(Exception):  # the lease ends by itself, and stopping goes on
                 self.writer.run(lambda unit: nodes.end_lease(unit, self.name, self._token))
+
+    def each(self, rows: Iterable[R], work: Callable[[R], bool]) -> bool:
+        """Do ``work`` for each; one that fails is told and looked at again later, and holds up none of the others.
+
+        Whether any of them says that there is more at once. Raises LeaseLostError.
+        """
+        more = False
+        for row in rows:
+            try:
+                more = work(row) or more
+            except LeaseLostError:
+                raise
+            except Exception:  # noqa: BLE001 - it is logged; the state is looked at again
+                _LOG.exception("worker %s: one of several failed and is done again", self.name)
+        return more
 
     def apply(self, work: Callable[[Unit], T]) -> Callable[[Unit], T]:
         """Guard a unit of work by the lease's token. It raises LeaseLostError when another worker has the lease."""

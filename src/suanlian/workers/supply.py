@@ -4,7 +4,7 @@ Level-triggered: what is due and what goes on stands in rows. A probe that is gi
 its connector says that it has ended: a share that fell silent is not given away blind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar, Final
@@ -53,44 +53,64 @@ class Supply(Worker):
         for number in wanted:
             commit = partial(supplying.commit, number=number, length_s=self._length_s, fresh=self._fresh)
             self.writer.run(self.apply(commit))
-        ended = [self._judge(check) for check in checks]
-        for one in due[: max(0, _AT_ONCE - len(checks))]:
-            self._begin(one)
+        ended = self.each(checks, self._judge)
+        self._begin_some(due, _AT_ONCE - len(checks))
         for number in over:
-            self.writer.run(self.apply(partial(supplying.reveal, number=number)))
-        return any(ended)
+            self._reveal(number)
+        return ended
 
-    def _begin(self, one: Due) -> None:
+    def _reveal(self, number: int) -> None:
+        with self.tools.reading() as unit:  # what ran in a whole period is much to read for the one writer
+            seen = supplying.seen_in_jobs(unit, number)
+        self.writer.run(self.apply(partial(supplying.reveal, number=number, seen=seen)))
+
+    def _begin_some(self, due: Sequence[Due], room: int) -> None:
+        """Claim as many as there is room for; those that cannot be claimed now hold up none of the others."""
+        begun = 0
+
+        def begin(one: Due) -> bool:
+            nonlocal begun
+            if begun < room and self._begin(one):
+                begun += 1
+            return False
+
+        self.each(due, begin)
+
+    def _begin(self, one: Due) -> bool:
+        """Claim what is due; false where nothing is claimed now, so that another share may be in its place."""
         self.renew()
         with self.tools.reading() as unit:
             if supplying.is_probing(unit, one):
                 if self.tools.clock() < one.period.end_at - self._hold - timedelta(seconds=1):
-                    return  # a little later in the same period
+                    return False  # a little later in the same period
                 self.writer.run(self.apply(lambda unit: supplying.pass_over(unit, one, Excuse.BUSY)))
-                return
+                return False
             spots = {spot.share_id: spot for spot in probes.spots(unit, one.connector["id"])}
         planned, spot = supplying.plan(one, self._fresh, self._hold), spots.get(one.share["id"])
         if planned is None or spot is None:
             why = supplying.excuse(one)
             self.writer.run(self.apply(lambda unit: supplying.pass_over(unit, one, why)))
-            return
+            return False
         task, amount, trial = planned
 
         def work(unit: Unit) -> bool:
             ask = Ask(spot, Purpose.SUPPLY, f"supply-{one.period.number}", task, amount)
             made = probes.start(unit, self._node(), ask)
             if made is None:
-                return supplying.pass_over(unit, one, Excuse.NOTHING_FREE)
+                supplying.pass_over(unit, one, Excuse.NOTHING_FREE)
+                return False
             return supplying.asked(unit, one, made, amount, trial)
 
         try:
-            self.writer.run(self.apply(work))
+            return self.writer.run(self.apply(work))
         except ConflictError:  # nobody operates the hub yet
-            return
+            return False
 
     def _judge(self, check: Row) -> bool:
         with self.tools.reading() as unit:
             went, said = supplying.course(unit, check, None)
+            if supplying.goes_on(went, unit, self._hold):
+                return False
             product = probes.output(unit, check["attempt_id"], proving.OUTPUT)
         proved, answered_s = None, None
         if product is not None and said is not None and went.told_at is not None:
@@ -99,8 +119,6 @@ class Supply(Worker):
             handed = Handed(product, said.digest, went.told_at, said.heard_at, secrets)
             proved = proving.is_proved(trial, "FP64", handed)
             answered_s = (said.heard_at - went.told_at).total_seconds()
-        if proved is not None and went.ended_at is None:
-            return False  # it holds on; how it ends is told soon
         with self.tools.reading() as unit:
             went, _said = supplying.course(unit, check, proved)
             outcome = supplying.verdict(went, unit, self._hold)

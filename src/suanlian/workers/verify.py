@@ -64,8 +64,7 @@ class Verifier(Worker):
         first: dict[str, Row] = {}
         for run in runs:
             first.setdefault(run["host"] or run["connector_id"], run)
-        moved = [self._go_on(run) for run in first.values()]
-        return any(moved) or is_missing
+        return self.each(first.values(), self._go_on) or is_missing
 
     def _go_on(self, run: Row) -> bool:
         self.renew()
