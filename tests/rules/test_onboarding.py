@@ -22,6 +22,7 @@ from suanlian.rules.onboarding import (
     is_through,
     may_go_live,
     missing,
+    missing_of,
     needs_two,
     next_fact,
     reached,
@@ -202,6 +203,13 @@ def test_a_run_that_nobody_begins_by_itself_waits_for_somebody() -> None:
         S.SUSPENDED: ("owner", "suanlian conformance p --run"),
         S.FROZEN: ("operator", "suanlian platform rectify p --mend TEXT --why TEXT"),
     }
+
+
+def test_of_a_withdrawn_platform_nothing_is_missing() -> None:
+    watching = ConnectorFacts("a", "1", observes=True, flavors=(FlavorFacts(flavor()),))
+    facts = facts_of(S.WITHDRAWN, watching)
+    assert (missing(facts), list(missing_of(facts, watching))) == ((), [])
+    assert [one.code for one in missing_of(facts_of(S.LIVE, watching), watching)] == ["level-raised"]
 
 
 def test_a_cap_that_is_too_small_is_told_with_what_is_needed() -> None:

@@ -201,7 +201,8 @@ def _read(path: Path, kind: type[V]) -> V:
             text = stream.read(_MAX_CONFIG_BYTES).decode()
         return kind.model_validate(tomllib.loads(text))
     except OSError as error:
-        raise _refused(path, f"cannot be read: {error.strerror}", ()) from error
+        todo = "Give the path of a file that is there; suanlian-agent enrol makes a state directory."
+        raise InvalidError("field_invalid", f"{path} cannot be read: {error.strerror}.", todo=todo) from error
     except ValidationError as error:
         faults = field_faults(error.errors(include_url=False), kind)
         raise _refused(path, "; ".join(_told(fault) for fault in faults), faults) from error

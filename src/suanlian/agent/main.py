@@ -170,7 +170,7 @@ def _guarded(work: Callable[[], object]) -> int:
     except (CryptoError, DriverError, ValueError) as error:
         return _complain(str(error), REFUSED)
     except TyperException as error:
-        return _complain(error.format_message(), USAGE)
+        return _complain(error.format_message().replace("Value error, ", ""), USAGE)
     except OSError as error:
         return _complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), USAGE)
     except (typer.Abort, KeyboardInterrupt):

@@ -157,6 +157,7 @@ ADVICE: Final = frozenset(
         N_("Give the root hub's public key whole: ed25519: and 43 characters."),
         N_("Let an operator of another entity look at it."),
         N_("Let another operator do it."),
+        N_("Log in again: suanlian login URL; an operator mints a key. Programs send 'Authorization: Bearer sl_...'."),
         N_("Log in with an API key: suanlian login URL"),
         N_("Mend the fields named."),
         N_("Mend the fields that are named and send it again."),

@@ -141,6 +141,7 @@ def _serve(settings: HubSettings, door: Mapping[str, Any]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     config = uvicorn.Config(
         make_app(running),
         **door,

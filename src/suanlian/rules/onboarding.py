@@ -198,6 +198,8 @@ def _of_connectors(facts: PlatformFacts, connectors: Sequence[ConnectorFacts]) -
 def missing_of(facts: PlatformFacts, connector: ConnectorFacts) -> Iterator[Missing]:
     """What stands between one connector and jobs."""
     fields = {"connector": connector.name}
+    if facts.state is S.WITHDRAWN or (connector.enrolled and facts.kind is PlatformKind.HUB):
+        return
     if not connector.enrolled:
         if EFFECTS[facts.state].enrols and not connector.has_token:
             command = f"suanlian platform tokens {facts.name}"
@@ -205,8 +207,6 @@ def missing_of(facts: PlatformFacts, connector: ConnectorFacts) -> Iterator[Miss
         elif EFFECTS[facts.state].enrols:
             command = "suanlian-agent enrol"
             yield Missing(code="connector-enrolled", by=Waiting.OWNER, command=command, fields=fields)
-        return
-    if facts.kind is PlatformKind.HUB:
         return
     if not connector.flavors:
         yield Missing(code="inventory-published", by=Waiting.OWNER, command="suanlian-agent run", fields=fields)

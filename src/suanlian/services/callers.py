@@ -17,7 +17,9 @@ from suanlian.store.unit import Row, Unit
 
 UNDER_WAY: Final = timedelta(seconds=60)
 """A call that was signed before the key changed may still arrive."""
-_TODO: Final = "Send 'Authorization: Bearer sl_...' with a key that is valid here; an operator mints one."
+_TODO: Final = (
+    "Log in again: suanlian login URL; an operator mints a key. Programs send 'Authorization: Bearer sl_...'."
+)
 
 
 @dataclass(frozen=True, slots=True)
