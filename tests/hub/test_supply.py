@@ -89,6 +89,11 @@ def test_who_is_honest_holds_what_was_reported_free(probed: Probed) -> None:
     assert row["shown_free"]["cores"] == "1"
     assert row["seen_in_jobs"] is None
     all_laws(probed.world.hub)
+    probed.world.clock.advance(30 * 86400)
+    assert capacity(probed.world)[0]["shown_free"]["cores"] == "1"
+    # what was seen longer ago is told no more
+    probed.world.clock.advance(130)
+    assert capacity(probed.world)[0]["shown_free"] is None
 
 
 def test_who_reports_free_and_refuses_has_phantom_capacity(probed: Probed) -> None:

@@ -3,9 +3,10 @@
 All intervals are half open, ``[start, end)``; an ``end`` of None is open. Amounts are base units (``model.quantity``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from suanlian.model.quantity import ResourceKind, Resources
 
@@ -57,6 +58,16 @@ def admit(
         return ()
     has, taken = capacity.base(), held(holds, start, end)
     return tuple(kind for kind, amount in wanted.base().items() if amount and taken[kind] + amount > has[kind])
+
+
+def over_committed(
+    capacity: Resources | None, rows: Iterable[Mapping[Any, Any]], wanted: Resources, start: datetime
+) -> tuple[ResourceKind, ...]:
+    """As ``admit`` for what begins now and has no end yet, over rows of the capacity book; without capacity, all."""
+    if capacity is None:
+        return tuple(ResourceKind)
+    holds = [Hold(ResourceKind(row["kind"]), row["quantity"], row["start_at"], row["end_at"]) for row in rows]
+    return admit(capacity, holds, wanted, start, None)
 
 
 def free(capacity: Resources, holds: Sequence[Hold], start: datetime, end: datetime | None) -> Resources:

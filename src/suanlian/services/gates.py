@@ -3,12 +3,12 @@
 Level-triggered: ``due`` looks at the tables, ``apply`` looks again and makes the step only if it is still so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from suanlian.i18n.onboarding import missing_line
-from suanlian.model.onboarding import Act, ConnectorProgress, Missing, Onboarding, Proposal, Step, Verdict
+from suanlian.model.onboarding import Act, ConnectorProgress, Missing, Onboarding, Step, Verdict
 from suanlian.model.platform import Connector, Platform, PlatformKind, PlatformState
 from suanlian.rules.onboarding import EFFECTS, after, is_through, missing, missing_of, next_fact
 from suanlian.store import onboarding, platforms
@@ -80,7 +80,7 @@ def onboarding_of(unit: Unit, row: Row) -> Onboarding:
     """Where the platform stands, how it came there, and what is missing."""
     facts = platform_facts(unit, row)
     steps, proposals = onboarding.steps(unit, row["id"]), onboarding.proposals_of(unit, row["id"])
-    names = _names(unit, [step["actor"] for step in steps], proposals)
+    names = onboarding.names_of(unit, {*(step["actor"] for step in steps), *onboarding.people_in(proposals)})
     rows = {one["name"]: one for one in platforms.connectors_of(unit, row["id"])}
     titles = {one["name"]: one["title"] for one in onboarding.named_connectors(unit, row["id"])}
     tokens = {one["bound_to"]: one["expires_at"] for one in onboarding.unused_tokens(unit, row["id"], JOIN)}
@@ -89,7 +89,7 @@ def onboarding_of(unit: Unit, row: Row) -> Onboarding:
         state=facts.state,
         since=row["state_since"],
         steps=tuple(_step_value(step, names) for step in steps),
-        proposals=tuple(_proposal_value(one, names) for one in proposals),
+        proposals=tuple(onboarding.proposal_value(one, names) for one in proposals),
         connectors=tuple(
             ConnectorProgress(
                 name=one.name,
@@ -104,19 +104,9 @@ def onboarding_of(unit: Unit, row: Row) -> Onboarding:
     )
 
 
-def _names(unit: Unit, actors: list[str], proposals: Sequence[Row]) -> dict[str, str]:
-    ids = {*actors, *(p["proposed_by"] for p in proposals), *(p["decided_by"] for p in proposals if p["decided_by"])}
-    return {one["id"]: f"{one['name']} ({one['entity']})" for one in onboarding.principals(unit, ids)}
-
-
 def _step_value(row: Row, names: Mapping[str, str]) -> Step:
     fields = {name: row[name] for name in Step.model_fields}
     return Step.model_validate({**fields, "actor": names.get(row["actor"], row["actor"])})
-
-
-def _proposal_value(row: Row, names: Mapping[str, str]) -> Proposal:
-    who = {column: names.get(row[column], row[column] or "") for column in ("proposed_by", "decided_by")}
-    return Proposal.model_validate({**row, **who})
 
 
 def _connector(row: Row) -> Connector:

@@ -230,13 +230,7 @@ def _decide(unit: Unit, proposal: Row, verdict: Verdict, why: str) -> None:
 
 
 def _value(unit: Unit, row: Row) -> Proposal:
-    names = {one["id"]: f"{one['name']} ({one['entity']})" for one in _people(unit, row)}
-    who = {column: names.get(row[column], row[column] or "") for column in ("proposed_by", "decided_by")}
-    return Proposal.model_validate({**row, **who})
-
-
-def _people(unit: Unit, row: Row) -> list[Row]:
-    return list(onboarding.principals(unit, [row[c] for c in ("proposed_by", "decided_by") if row[c]]))
+    return onboarding.proposal_value(row, onboarding.names_of(unit, onboarding.people_in([row])))
 
 
 def _proposal(unit: Unit, proposal_id: str) -> Proposal:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from suanlian.i18n.reasons import reason_line
@@ -16,11 +17,10 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Caller, Standing
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Assignment, Candidate, Explanation
-from suanlian.model.platform import PlatformState, Share
+from suanlian.model.platform import PlatformState
 from suanlian.model.protocol import Wish
-from suanlian.model.quantity import ResourceKind
 from suanlian.model.version import Subject
-from suanlian.rules.capacity import Hold, admit
+from suanlian.rules.capacity import over_committed
 from suanlian.rules.levels import footing, is_bound, unfit_at
 from suanlian.rules.owner import is_refusal, level_admits, rests
 from suanlian.rules.placement import explain, shortened
@@ -209,7 +209,8 @@ def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
         holder_id=attempt_id,
         token=decision.number,
     )
-    if not capacity.change(unit, taking, lambda rows: _too_much(unit, taking, rows)):
+    has = partial(published.capacity_of, unit, taking.share_id)  # asked under the share's lock
+    if not capacity.change(unit, taking, lambda rows: over_committed(has(), rows, taking.amount, taking.start)):
         return False
     attempt = _attempt_row(unit, row, decision, attempt_id)
     attempt["relied"] = None if relied is None else relied.model_dump_json()
@@ -229,16 +230,6 @@ def _relied(unit: Unit, decision: Placed, spec: JobSpec) -> Footing | None:
     platform = platforms.find(unit, decision.place.platform)
     found = None if platform is None else site_now(unit, platform, decision.place.site.name)
     return Footing() if found is None else footing(*found, unit.now)
-
-
-def _too_much(unit: Unit, taking: capacity.Taking, rows: Sequence[Row]) -> Sequence[ResourceKind]:
-    """What would be over-committed, by the newest version of the share and the rows under its lock."""
-    share = published.find(unit, taking.share_id)
-    if share is None or share["withdrawn"]:
-        return tuple(ResourceKind)
-    has = Share.model_validate_json(share["body"]).capacity
-    holds = [Hold(ResourceKind(row["kind"]), row["quantity"], row["start_at"], row["end_at"]) for row in rows]
-    return admit(has, holds, taking.amount, taking.start, taking.end)
 
 
 def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) -> dict[str, Any]:

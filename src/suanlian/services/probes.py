@@ -4,8 +4,9 @@ They go the ordinary way (attempt, capacity, progress, usage), also at platforms
 hub's own entity: no offer, no charge, in nobody's list. A probe is one job with one task and one attempt.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from suanlian.model.conformance import Seen
@@ -18,10 +19,10 @@ from suanlian.model.placement import Assignment, Explanation
 from suanlian.model.platform import Flavor, Share
 from suanlian.model.probe import PROBE_ENVIRONMENT, AnyProbe, ProbeCap, Purpose, probe_spec
 from suanlian.model.protocol import Wish
-from suanlian.model.quantity import ResourceKind, Resources
+from suanlian.model.quantity import Resources
 from suanlian.model.usage import UsageSegment
 from suanlian.model.version import Subject, VersionRef
-from suanlian.rules import capacity as rule
+from suanlian.rules.capacity import over_committed
 from suanlian.rules.onboarding import CLOSED
 from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.services.ports import Node
@@ -142,15 +143,8 @@ def _takes(unit: Unit, ask: Ask, attempt_id: AttemptId) -> bool:
         token=TOKEN,
     )
 
-    def too_much(rows: Sequence[Row]) -> Sequence[ResourceKind]:
-        newest = published.find(unit, ask.spot.share_id)
-        if newest is None or newest["withdrawn"]:
-            return tuple(ResourceKind)
-        holds = [rule.Hold(ResourceKind(row["kind"]), row["quantity"], row["start_at"], row["end_at"]) for row in rows]
-        has = Share.model_validate_json(newest["body"]).capacity
-        return rule.admit(has, holds, taking.amount, taking.start, taking.end)
-
-    return capacity.change(unit, taking, too_much)
+    has = partial(published.capacity_of, unit, taking.share_id)  # asked under the share's lock
+    return capacity.change(unit, taking, lambda rows: over_committed(has(), rows, taking.amount, taking.start))
 
 
 def _job_row(unit: Unit, node: Node, ask: Ask, owner: Row, what: tuple[str, JobSpec]) -> Row:

@@ -40,8 +40,6 @@ from suanlian.store.unit import Row, Unit
 
 _NOT_MEANT: Final = frozenset({Excuse.NOT_LIVE, Excuse.OBSERVES, Excuse.NO_PROBES})
 """Where nothing is sold here, or nothing could be asked, no row is written at all."""
-REMEMBERED: Final = timedelta(days=30)
-"""What was seen longer ago gives way to what is seen now."""
 _OBSERVE: Final = "observe"
 _MILLI: Final = Decimal(1000)
 _MOST_REASON: Final = 400
@@ -99,7 +97,7 @@ def reveal(unit: Unit, number: int, seen: Mapping[str, int]) -> bool:
     if row is None or not supplies.reveal(unit, number):
         return False
     for share_id, held in seen.items():
-        supplies.show(unit, share_id, Grade.SEEN_IN_JOBS.value, held, unit.now - REMEMBERED)
+        supplies.show(unit, share_id, Grade.SEEN_IN_JOBS.value, held)
     unit.record(EventType.SUPPLY_REVEALED, str(number), period=number, seed=row["seed"], digest=row["digest"])
     return True
 
@@ -289,7 +287,7 @@ def end(unit: Unit, check: Row, said: tuple[SupplyOutcome, str], answered_s: flo
         return False
     if outcome is SupplyOutcome.HELD:
         cpu = Resources.model_validate_json(check["asked"]).cpu
-        supplies.show(unit, check["share_id"], Grade.VERIFIED.value, cpu, unit.now - REMEMBERED)
+        supplies.show(unit, check["share_id"], Grade.VERIFIED.value, cpu)
     told = {
         "period": check["period"],
         "share": check["share_id"],

@@ -1,13 +1,13 @@
 """How platforms come in, as rows: steps, proposals, named connectors, and what the hub found out about connectors."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import and_, func, insert, select, update
 
 from suanlian.model.event import EventType
-from suanlian.model.onboarding import Act, Verdict
+from suanlian.model.onboarding import Act, Proposal, Verdict
 from suanlian.model.platform import PlatformState
 from suanlian.store import tables as t
 from suanlian.store.dialect import insert_new
@@ -18,6 +18,8 @@ _EVENT: Final[Mapping[PlatformState, EventType]] = {
     PlatformState.SUSPENDED: EventType.PLATFORM_SUSPENDED,
     PlatformState.FROZEN: EventType.PLATFORM_FROZEN,
 }
+
+_WHO: Final = ("proposed_by", "decided_by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,21 @@ def principals(unit: Unit, ids: Collection[str]) -> Sequence[Row]:
         .where(t.principal.c.id.in_(ids))
     )
     return unit.connection.execute(query).mappings().all()
+
+
+def names_of(unit: Unit, ids: Collection[str]) -> dict[str, str]:
+    """What these principals are called, each with its entity."""
+    return {row["id"]: f"{row['name']} ({row['entity']})" for row in principals(unit, ids)}
+
+
+def people_in(rows: Iterable[Row]) -> set[str]:
+    """Who proposed and decided these proposals."""
+    return {row[column] for row in rows for column in _WHO if row[column]}
+
+
+def proposal_value(row: Row, names: Mapping[str, str]) -> Proposal:
+    """A proposal with its people by name."""
+    return Proposal.model_validate({**row, **{who: names.get(row[who], row[who] or "") for who in _WHO}})
 
 
 def operators(unit: Unit) -> Sequence[Row]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Select, and_, func, insert, select
 
+from suanlian.model.platform import Share
+from suanlian.model.quantity import Resources
 from suanlian.store import tables as t
 from suanlian.store.unit import Row, Unit
 
@@ -40,6 +42,12 @@ def find(unit: Unit, thing_id: str) -> Row | None:
     """The newest version of one thing."""
     query = select(t.published).where(t.published.c.id == thing_id).order_by(t.published.c.version.desc()).limit(1)
     return unit.connection.execute(query).mappings().one_or_none()
+
+
+def capacity_of(unit: Unit, share_id: str) -> Resources | None:
+    """What a share has by its newest version; None where it is published no more."""
+    row = find(unit, share_id)
+    return None if row is None or row["withdrawn"] else Share.model_validate_json(row["body"]).capacity
 
 
 def add(unit: Unit, rows: Sequence[Row]) -> None:

@@ -1,8 +1,8 @@
 """Periods of supply checks, the checks, and the most that was seen of each share."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import select, update
 
@@ -10,6 +10,9 @@ from suanlian.model.load import ShareLoad
 from suanlian.store import tables as t
 from suanlian.store.dialect import insert_new
 from suanlian.store.unit import Row, Unit
+
+REMEMBERED: Final = timedelta(days=30)
+"""What was seen longer ago is told no more, and gives way to what is seen now."""
 
 
 def period(unit: Unit, number: int) -> Row | None:
@@ -117,15 +120,16 @@ def sold_runs(unit: Unit, since: datetime) -> Sequence[Row]:
 
 
 def shown(unit: Unit) -> dict[tuple[str, str], Row]:
-    """(share, grade) -> the most that was seen."""
-    rows = unit.connection.execute(select(t.share_shown)).mappings().all()
+    """(share, grade) -> the most that was seen, not longer ago than ``REMEMBERED``."""
+    query = select(t.share_shown).where(t.share_shown.c.at >= unit.now - REMEMBERED)
+    rows = unit.connection.execute(query).mappings().all()
     return {(row["share_id"], row["grade"]): row for row in rows}
 
 
-def show(unit: Unit, share_id: str, grade: str, millicores: int, older_than: datetime) -> None:
+def show(unit: Unit, share_id: str, grade: str, millicores: int) -> None:
     """So much was seen just now; a smaller or older figure gives way."""
     row = {"share_id": share_id, "grade": grade, "millicores": millicores, "at": unit.now}
     which = (t.share_shown.c.share_id == share_id) & (t.share_shown.c.grade == grade)
-    yields = (t.share_shown.c.millicores <= millicores) | (t.share_shown.c.at < older_than)
+    yields = (t.share_shown.c.millicores <= millicores) | (t.share_shown.c.at < unit.now - REMEMBERED)
     if insert_new(unit.connection, t.share_shown, [row]) == 0:
         unit.connection.execute(update(t.share_shown).where(which, yields).values(millicores=millicores, at=unit.now))
