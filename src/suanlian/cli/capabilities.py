@@ -57,7 +57,7 @@ def _verification(
         listing(
             hub.platforms.verify(platform) if run else hub.platforms.verifications(platform),
             [
-                (_("Asked"), lambda one: when(one.asked_at)),
+                (_("Asked on"), lambda one: when(one.asked_at)),
                 (_("Connector"), lambda one: one.connector),
                 (_("Flavor"), lambda one: one.flavor),
                 (_("What"), lambda one: f"{one.metric} {one.precision}"),
