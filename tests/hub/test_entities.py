@@ -186,3 +186,9 @@ def test_what_is_estimated_says_that_an_owner_is_not_checked(world: World) -> No
     found = world.ok("buyer", "POST", "/v1/jobs:estimate", job(wants={"platform": "wuhu-cluster"}))
     wuhu = next(one for one in found["candidates"] if one["platform"] == "wuhu-cluster")
     assert "admitted" in [failed["filter"] for failed in wuhu["failed"]]
+
+
+def test_nobody_of_a_buyer_reads_what_is_everybodys(world: World) -> None:
+    new = {"name": "watcher", "role": "supervisor", "entity": "lab"}
+    refused(unchanged(world, "/v1/principals", new), 422, "role_not_of_kind", "role")
+    world.ok("operator", "POST", "/v1/principals", {**new, "entity": "ministry"})

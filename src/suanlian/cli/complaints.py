@@ -98,6 +98,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "report_stale": N_("The report names an attempt, token or version that is no longer current."),
     "residency_excludes_hub": N_("The hub, where the job's data would lie, is outside of the job's regions."),
     "route_unknown": N_("The hub has no such route or method."),
+    "role_not_of_kind": N_("Nobody of an entity of this kind may have the role."),
     "same_person": N_("The second act must be another person's."),
     "scope_missing": N_("The key has not the scope that this needs."),
     "sealing_key_missing": N_("The connector has told no key to which secrets could be sealed."),

@@ -93,6 +93,7 @@ CODES: Final[Mapping[str, str]] = {
     "report_stale": "The report names an attempt, token or version that is no longer current.",
     "residency_excludes_hub": "The hub, where the job's data would lie, is outside of the job's regions.",
     "route_unknown": "The hub has no such route or method.",
+    "role_not_of_kind": "Nobody of an entity of this kind may have the role.",
     "same_person": "The second act must be another person's.",
     "scope_missing": "The key has not the scope that this needs.",
     "sealing_key_missing": "The connector has told no key to which secrets could be sealed.",

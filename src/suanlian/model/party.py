@@ -57,6 +57,8 @@ class EntityKind(StrEnum):
     """A natural person who signed in; no legal person."""
 
 
+SUPERVISING: Final = frozenset({EntityKind.SUPERVISOR, EntityKind.OPERATOR})
+"""Kinds whose people may read the metadata of everybody."""
 PROVIDING: Final = frozenset({EntityKind.PROVIDER, EntityKind.BOTH})
 """Kinds that may own platforms."""
 

@@ -6,10 +6,11 @@ from typing import Final
 
 from suanlian.crypto.apikeys import TokenKind, keyed_hash, mint, split
 from suanlian.crypto.errors import TokenError
-from suanlian.model.errors import ConflictError, ForbiddenError, NotFoundError
+from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import AccountId, EntityId, Kind, PrincipalId, new_id, public_id
 from suanlian.model.party import (
+    SUPERVISING,
     Caller,
     Entity,
     EntityKind,
@@ -134,11 +135,18 @@ def _with_code(unit: Unit, new: NewEntity) -> NewEntity:
 
 
 def register_principal(unit: Unit, secrets: Secrets, new: NewPrincipal) -> MintedKey:
-    """Let somebody in; a principal of this name gets one more key. Raises NotFoundError, ConflictError."""
+    """Let somebody in; a principal of this name gets one more key.
+
+    Raises NotFoundError, ConflictError, InvalidError ``role_not_of_kind``.
+    """
     entity = parties.find_entity(unit, new.entity)
     if entity is None:
         wrong = f"No entity is named {new.entity!r}."
         raise NotFoundError("not_found", wrong, todo="Register it first: suanlian entity add", field="entity")
+    if new.role is Role.SUPERVISOR and EntityKind(entity["kind"]) not in SUPERVISING:
+        wrong = f"{new.entity!r} is of the kind {entity['kind']}: nobody of it reads what is everybody's."
+        todo = "Register the regulator as an entity of the kind supervisor."
+        raise InvalidError("role_not_of_kind", wrong, todo=todo, field="role")
     row = parties.principal_named(unit, entity["id"], new.name)
     if row is None:
         row = _add_principal(unit, entity, new, minted_by=None if unit.caller is None else unit.caller.principal_id)
