@@ -27,7 +27,7 @@ from suanlian.demo.world import PLATFORMS, PlatformPlan
 from suanlian.i18n import _, use_language
 from suanlian.model.errors import SuanlianError
 
-DEADLINE_S: Final = 170
+DEADLINE_S: Final = 178
 FAILED: Final = 1
 USAGE: Final = 2
 _PIPED_WIDTH: Final = 180

@@ -25,6 +25,8 @@ _LOOK_S: Final = 0.1
 _UP_S: Final = 40
 _PROBE_S: Final = "2"
 """So long a probe of a verification is to take here; five platforms share this machine, so they are probed in turn."""
+_SUPPLY_S: Final = "40"
+"""In each such time the hub claims capacity that is reported free once, at a moment that a seed drew."""
 _STEP_S: Final = 0.3
 _LIVE_S: Final = 120
 _OPERATING: Final = "operations"
@@ -102,7 +104,11 @@ def open_hub(fleet: Fleet, plan: HubPlan, made: Running, origins: Sequence[str] 
     if told["warning"]:
         raise Trouble(_("The hub {name}: {why}").format(name=plan.name, why=told["warning"]))
     listen = ["--home", str(plan.home), "--host", "127.0.0.1", "--port", str(plan.port)]
-    env = {"SUANLIAN_INPUT_ORIGINS": json.dumps(list(origins)), "SUANLIAN_PROBE_SECONDS": _PROBE_S}
+    env = {
+        "SUANLIAN_INPUT_ORIGINS": json.dumps(list(origins)),
+        "SUANLIAN_PROBE_SECONDS": _PROBE_S,
+        "SUANLIAN_SUPPLY_PERIOD": _SUPPLY_S,
+    }
     fleet.start(plan.name, [*program("suanlian-hub"), "serve", *listen], env)
     _await_answer(fleet, plan)
     with Client(plan.url) as door:
