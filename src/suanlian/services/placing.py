@@ -30,6 +30,8 @@ from suanlian.store.gates import standing_of
 from suanlian.store.places import Places, site_now
 from suanlian.store.unit import Row, Unit
 
+_TOLD_AT_ONCE: Final = 10
+"""So many jobs are told at once that nothing is live: telling a flood of them must not hold up taking them in."""
 _TASKS_PER_JOB: Final = 64
 """At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
 
@@ -67,13 +69,15 @@ class Round:
 
 def decide(unit: Unit, *, after: str, limit: int, levels: LevelRules = USUAL_LEVELS) -> Round:
     """Look at up to ``limit`` waiting jobs, oldest first; those that fit pass those that do not. Writes nothing."""
-    # with nothing live no job gets a place: only those that were never told why they wait are looked at
-    rows = jobs.queued(unit, after=after, limit=limit, untold=not platforms.any_live(unit))
+    is_open = platforms.any_live(unit)
+    # with nothing live no job gets a place: some that were never told why they wait are told, the rest at later looks
+    most = limit if is_open else min(limit, _TOLD_AT_ONCE)
+    rows = jobs.queued(unit, after=after, limit=most, untold=not is_open)
     if not rows:
         return Round((), "")
     look = _Look(unit, levels)
     decisions = tuple(decision for row in rows for decision in look.decide(row))
-    return Round(decisions, rows[-1]["id"] if len(rows) == limit else "")
+    return Round(decisions, rows[-1]["id"] if is_open and len(rows) == limit else "")
 
 
 class _Look:
