@@ -13,6 +13,14 @@ depends_on = None
 
 def upgrade() -> None:
     """Add them; what is there stays as it is: a connector's key of before is the one in its row."""
+    _descriptors()
+    _acts()
+    _transfers()
+    _keys()
+    _columns()
+
+
+def _descriptors() -> None:
     op.create_table(
         "delegation_issued",
         sa.Column("prefix", sa.String(length=128), nullable=False),
@@ -47,6 +55,8 @@ def upgrade() -> None:
     with op.batch_alter_table("resolution") as batch:
         batch.create_index(batch.f("ix_resolution_fresh_until"), ["fresh_until"], unique=False)
 
+
+def _acts() -> None:
     op.create_table(
         "identifier_act",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -72,6 +82,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["platform_id"], ["platform.id"], name=op.f("fk_registration_platform_id")),
         sa.PrimaryKeyConstraint("platform_id", name=op.f("pk_registration")),
     )
+
+
+def _transfers() -> None:
     op.create_table(
         "transfer",
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -93,6 +106,8 @@ def upgrade() -> None:
     with op.batch_alter_table("transfer") as batch:
         batch.create_index("ix_transfer_platform", ["platform_id", "proposed_at"], unique=False)
 
+
+def _keys() -> None:
     op.create_table(
         "connector_key",
         sa.Column("connector_id", sa.String(length=36), nullable=False),
@@ -135,6 +150,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["platform_id"], ["platform.id"], name=op.f("fk_identifier_mark_platform_id")),
         sa.PrimaryKeyConstraint("kind", "value", "connector_id", name=op.f("pk_identifier_mark")),
     )
+
+
+def _columns() -> None:
     with op.batch_alter_table("identifier_mark") as batch:
         batch.create_index(batch.f("ix_identifier_mark_connector_id"), ["connector_id"], unique=False)
 
