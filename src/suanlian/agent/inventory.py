@@ -38,7 +38,8 @@ def published(config: AgentConfig, described: Sequence[Flavor], told: Told, file
     _check_flavors(config.inventory.shares, known, told.status, file)
     _check_prices(config, told.policy, file)
     used = {share.flavor for share in config.inventory.shares}
-    flavors = tuple(flavor for name, flavor in known.items() if name in used)
+    features = tuple(sorted(told.status.features))
+    flavors = tuple(flavor.model_copy(update={"features": features}) for name, flavor in known.items() if name in used)
     shares = tuple(_told(share, told) for share in config.inventory.shares)
     try:
         return Inventory(sites=config.inventory.sites, flavors=flavors, shares=shares)

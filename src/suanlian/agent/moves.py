@@ -104,7 +104,7 @@ def submit(desk: Desk, row: Row) -> None:
         desk.change(row, lambda was: was.with_(step=Step.STAGING))
         return
     try:
-        work = _work(said, folder, variables(said, secrets_of(desk, row, said)))
+        work = _work(said, folder, variables(said, secrets_of(desk, row, said)), _image_runtime(desk, said.flavor))
         natives = desk.driver.submit(work, keys={said.task_index: said.attempt_id})
     except DriverError as error:
         if error.transient:
@@ -211,7 +211,12 @@ def _native(desk: Desk, row: Row) -> NativeId | None:
     return next((native for native, attempt in desk.driver.known() if attempt == row.attempt_id), None)
 
 
-def _work(said: Instruction, folder: Path, secret_env: Mapping[str, str]) -> Work:
+def _image_runtime(desk: Desk, flavor: str) -> str | None:
+    inventory = desk.house[-1].inventory
+    return next((known.image_runtime for known in inventory.flavors if known.name == flavor), None)
+
+
+def _work(said: Instruction, folder: Path, secret_env: Mapping[str, str], image_runtime: str | None) -> Work:
     if said.spec is None:
         message = f"the instruction for attempt {said.attempt_id} brings no job"
         raise LookupError(message)
@@ -224,8 +229,17 @@ def _work(said: Instruction, folder: Path, secret_env: Mapping[str, str]) -> Wor
         image=variant.image,
         env={**spec.env, **index, **array},
         secret_env=secret_env,
-        granted=said.granted,
+        granted=spec.resources if said.granted == spec.total else said.granted,
         limits=Limits(wall_time_s=spec.wall_time_s),
         network=spec.network,
         staged={said.attempt_id: folder},
+        share=said.share,
+        flavor=said.flavor,
+        entity=said.entity,
+        nodes=spec.nodes,
+        mounts=spec.mounts,
+        priority=spec.priority,
+        array_size=spec.array_size,
+        image_runtime=image_runtime,
+        checkpoint=spec.checkpoint,
     )

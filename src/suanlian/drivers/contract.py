@@ -8,13 +8,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import NewType, Protocol, runtime_checkable
 
+from suanlian.model.demand import Checkpoint, Mount
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Flavor, Share
+from suanlian.model.platform import Feature, Flavor, Share
 from suanlian.model.quantity import Resources
 
 NativeId = NewType("NativeId", str)
@@ -52,6 +54,19 @@ class Work:
     """Set besides ``env``. A driver writes these values nowhere where they outlive the start of the job."""
     staged: Mapping[AttemptId, Path]
     """One prepared directory an attempt; the driver takes it over (it may move it)."""
+    share: str = field(default="", kw_only=True)
+    """The share that was sold; which queue of the engine that is, the driver's options say."""
+    flavor: str = field(default="", kw_only=True)
+    entity: str = field(default="", kw_only=True)
+    """Whose job it is. Under which name of the site it runs is the owner's map, an option of the driver."""
+    nodes: int = field(default=1, kw_only=True)
+    """So many nodes at once or none; ``granted`` is what each gets."""
+    mounts: tuple[Mount, ...] = field(default=(), kw_only=True)
+    priority: int = field(default=0, kw_only=True)
+    array_size: int | None = field(default=None, kw_only=True)
+    image_runtime: str | None = field(default=None, kw_only=True)
+    """What runs ``image``, as the flavor declares; None: nothing does."""
+    checkpoint: Checkpoint | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,19 @@ class Measured:
 
     cpu_s: Decimal = Decimal(0)
     peak_memory_mib: int = 0
+
+
+class Fault(StrEnum):
+    """Why the engine ended a job that its program did not end. ``reason`` says more, in words."""
+
+    PREEMPTED = "preempted"
+    """Evicted, preempted, requeued: the same may run elsewhere, and no try is counted."""
+    NODE = "node"
+    """The node, the engine or something else of the platform failed."""
+    IMAGE = "image"
+    """The image is missing, may not be read, or is of another architecture."""
+    REQUEST = "request"
+    """What was asked for can run nowhere on this engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +106,7 @@ class Observation:
     measured: Measured = field(default_factory=Measured)
     lost: bool = False
     ending: bool = False
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +117,8 @@ class DriverStatus:
     isolated: bool
     isolation: str
     detail: str = ""
+    features: frozenset[Feature] = frozenset()
+    """What its engine can do with every job; an owner cannot claim more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +219,26 @@ class Probes(Protocol):
 
     def probe_architecture(self) -> Architecture | None:
         """Of which architecture that environment is; None when it is not there. Flavors of another do not offer it."""
+        ...
+
+
+@runtime_checkable
+class Suspends(Protocol):
+    """A running job can be stopped where it is and go on later. Feature ``suspend``."""
+
+    def suspend(self, native_id: NativeId) -> None:
+        """Stop its processes where they are: `observe` says PAUSED. Paused, unknown or ended is no error."""
+        ...
+
+    def resume(self, native_id: NativeId) -> None:
+        """Let it go on. Running, unknown or ended is no error."""
+        ...
+
+
+@runtime_checkable
+class Signals(Protocol):
+    """A signal can be sent to the job's program. Feature ``signals``."""
+
+    def signal(self, native_id: NativeId, name: str) -> None:
+        """Send TERM, INT, USR1 or USR2 to the job's processes. Unknown or ended is no error."""
         ...

@@ -28,6 +28,8 @@ _NAMES: Final = frozenset(
         Filter.ARCHITECTURE,
         Filter.CHIP,
         Filter.ENVIRONMENT,
+        Filter.STACK,
+        Filter.FEATURES,
     }
 )
 """Filters whose texts are names, which are not translated even when they happen to be words."""
@@ -247,6 +249,8 @@ _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.ARCHITECTURE: lambda: _("wanted {wanted}, has {had}"),
     Filter.CHIP: lambda: _("wanted chip {wanted}, has {had}"),
     Filter.ENVIRONMENT: lambda: _("wanted environment {wanted}, has {had}"),
+    Filter.STACK: lambda: _("wanted the software {wanted}, has {had}"),
+    Filter.FEATURES: lambda: _("the job needs {wanted}, its engine can do {had}"),
     Filter.ISOLATION: lambda: _("jobs are not isolated there and the owner takes its own only"),
     Filter.NODE_SIZE: lambda: _("wanted {wanted}, a node has {had}"),
     Filter.SHARE_SIZE: lambda: _("wanted {wanted}, the share has {had}"),
@@ -274,6 +278,8 @@ _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.ARCHITECTURE: lambda: _("a platform offered {wanted} or the job had a variant for {had}"),
     Filter.CHIP: lambda: _("a platform offered the chip {wanted} or the job had a variant for another"),
     Filter.ENVIRONMENT: lambda: _("the platform declared the environment {wanted}"),
+    Filter.STACK: lambda: _("a platform offered the software {wanted} or the job had a variant for another"),
+    Filter.FEATURES: lambda: _("a platform could do {wanted}"),
     Filter.ISOLATION: lambda: _("the owner set allow_unisolated or the platform isolated its jobs"),
     Filter.NODE_SIZE: lambda: _("the job asked for at most {had}"),
     Filter.SHARE_SIZE: lambda: _("the job asked for at most {had} or the share grew"),

@@ -10,26 +10,39 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Self
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from suanlian.model.base import LongText, Name, Region, Sha256, Text, Utc, Value, plain_text
+from suanlian.model.demand import (
+    MAX_AFTER,
+    MAX_MOUNTS,
+    MAX_NODES,
+    After,
+    Checkpoint,
+    JobClass,
+    Mount,
+    Retries,
+    Webhook,
+)
 from suanlian.model.ids import AccountId, AttemptId, JobId, ProjectId
 from suanlian.model.levels import LOWEST, Level, ProtectionGrade, RegionPrefix
 from suanlian.model.money import Amount
+from suanlian.model.paths import Path as Path  # noqa: PLC0414 - a job is written with paths and addresses
+from suanlian.model.paths import Url as Url  # noqa: PLC0414
+from suanlian.model.paths import safe_path as safe_path  # noqa: PLC0414
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Fraction
+from suanlian.model.platform import Feature, Fraction
 from suanlian.model.quantity import Resources
 from suanlian.model.secret import MAX_PER_JOB
+from suanlian.model.stack import StackNeed
 
 MAX_INLINE_BYTES: Final = 16 * 1024 * 1024
 """An inline input, an uploaded object or an output carried by the hub is at most this long."""
-MAX_ARRAY: Final = 10_000
+MAX_ARRAY: Final = 100_000
 MAX_BATCH: Final = 1000
 MAX_WALL_S: Final = 14 * 24 * 3600
 _MAX_CONTENT_CHARS: Final = 512 * 1024
-_MAX_PATH: Final = 255
 
 
 class JobState(StrEnum):
@@ -53,43 +66,10 @@ ENDED: Final = frozenset(
 """States in which an attempt stays. A task never stays in PREEMPTED: it goes back to QUEUED."""
 
 
-def safe_path(text: str) -> str:
-    """A relative POSIX path that stays where it is: no ``..``, no root, no empty part, no control character."""
-    plain_text(text)
-    if not text or len(text) > _MAX_PATH or text.startswith("/") or "\\" in text:
-        msg = f"{text[:80]!r} is not a relative path of at most {_MAX_PATH} characters with forward slashes"
-        raise ValueError(msg)
-    if any(part in ("", ".", "..") for part in text.split("/")):
-        msg = f"{text[:80]!r} leads out of its directory or has an empty part: write it without '..', '.' and '//'"
-        raise ValueError(msg)
-    return text
-
-
-def _http_url(text: str) -> str:
-    plain_text(text)
-    parts = urlsplit(text)
-    is_plain = "@" not in parts.netloc and not any(char.isspace() for char in text) and _port_fits(parts)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not is_plain:
-        msg = f"{text[:80]!r} is not an http or https address without a user, a password or a space in it"
-        raise ValueError(msg)
-    return text
-
-
-def _port_fits(parts: SplitResult) -> bool:
-    try:
-        return parts.port != 0
-    except ValueError:  # it is looked at only when it is asked for
-        return False
-
-
-Path = Annotated[str, AfterValidator(safe_path)]
-"""A relative path inside the job's working directory."""
-
-Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_http_url)]
-"""An http or https address; whether its host may be read is decided when it is resolved."""
-
 Argument = Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00]*$")]
 EnvironmentName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+TagName = Annotated[str, StringConstraints(min_length=1, max_length=63), AfterValidator(plain_text)]
+TagText = Annotated[str, StringConstraints(max_length=1000), AfterValidator(plain_text)]
 ImageDigest = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/:-]{0,200}@sha256:[0-9a-f]{64}$")]
 
 
@@ -153,6 +133,7 @@ class Variant(Value):
     image: ImageDigest | None = None
     command: tuple[Argument, ...] = Field(min_length=1, max_length=256)
     chip_family: Name | None = None
+    stack: StackNeed | None = Field(default=None, description="the accelerators' software that it was built against")
     throughput: Annotated[Amount, Field(gt=0, le=1_000_000)] | None = Field(
         default=None, description="relative to the other variants, where known"
     )
@@ -209,6 +190,17 @@ class JobSpec(Value):
     network: bool = False
     attempts: int = Field(default=3, ge=1, le=10, description="tries, where the platform was at fault")
     wants: Wants = Wants()
+    nodes: int = Field(default=1, ge=1, le=MAX_NODES, description="a gang: resources is what each node gets")
+    mounts: tuple[Mount, ...] = Field(default=(), max_length=MAX_MOUNTS)
+    priority: int = Field(default=0, ge=-100, le=100, description="higher is placed first, within the account")
+    deadline: Utc | None = None
+    budget: Annotated[Amount, Field(gt=0)] | None = Field(default=None, description="of the whole job, estimated, CNY")
+    after: tuple[After, ...] = Field(default=(), max_length=MAX_AFTER)
+    retries: Retries = Retries()
+    checkpoint: Checkpoint | None = None
+    webhook: Webhook | None = None
+    job_class: JobClass | None = Field(default=None, description="which figures of a flavor count")
+    tags: Mapping[TagName, TagText] = Field(default_factory=dict, max_length=64)
 
     @model_validator(mode="after")
     def _sane(self) -> Self:
@@ -227,12 +219,32 @@ class JobSpec(Value):
         if len(set(keys)) != len(keys):
             msg = "two variants are for the same architecture, chip and software"
             raise ValueError(msg)
+        if len({mount.path for mount in self.mounts}) != len(self.mounts):
+            msg = "two mounts have the same path"
+            raise ValueError(msg)
         return self
 
     @property
     def tasks(self) -> int:
         """How many tasks the job has."""
         return self.array_size or 1
+
+    @property
+    def total(self) -> Resources:
+        """What one task takes over all its nodes; this is held, metered and paid."""
+        if self.nodes == 1:
+            return self.resources
+        return Resources.of({kind: amount * self.nodes for kind, amount in self.resources.base().items()})
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """What a place must be able to do, besides being large enough."""
+        asked = {
+            Feature.MOUNTS: bool(self.mounts),
+            Feature.GANG: self.nodes > 1,
+            Feature.SIGNALS: self.checkpoint is not None,
+        }
+        return frozenset(feature for feature, is_asked in asked.items() if is_asked)
 
 
 class OutputFile(Value):
@@ -250,6 +262,9 @@ class Outcome(Value):
     reason: LongText = ""
     limit: Name | None = Field(default=None, description="which limit was hit: memory, wall-time, disk, output, cpu")
     outputs: tuple[OutputFile, ...] = Field(default=(), max_length=4096)
+    checkpoint: tuple[OutputFile, ...] = Field(
+        default=(), max_length=4096, description="what it wrote to go on elsewhere"
+    )
 
 
 class Attempt(Value):

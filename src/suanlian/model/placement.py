@@ -28,6 +28,8 @@ class Filter(StrEnum):
     ARCHITECTURE = "architecture"
     CHIP = "chip"
     ENVIRONMENT = "environment"
+    STACK = "stack"
+    FEATURES = "features"
     ISOLATION = "isolation"
     NODE_SIZE = "node-size"
     SHARE_SIZE = "share-size"

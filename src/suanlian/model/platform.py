@@ -12,9 +12,23 @@ from suanlian.model.levels import ProtectionGrade
 from suanlian.model.money import Amount
 from suanlian.model.performance import Architecture, ComputeClass, Grade, Performance
 from suanlian.model.quantity import Resources
+from suanlian.model.stack import StackVersion
 
 Fraction = Annotated[Amount, Field(ge=0, le=1)]
 """A share between 0 and 1, a decimal."""
+
+
+class Feature(StrEnum):
+    """What a platform can do with a job besides running it; its driver says so, not its owner."""
+
+    MOUNTS = "mounts"
+    """Absolute paths inside the job lead to its own files."""
+    GANG = "gang"
+    """Several nodes at once, all or nothing, with an address at which they meet."""
+    SUSPEND = "suspend"
+    """A running job can be paused and resumed."""
+    SIGNALS = "signals"
+    """A signal reaches the job's program, so that it can write a checkpoint."""
 
 
 class PlatformState(StrEnum):
@@ -114,12 +128,19 @@ class Site(Value):
     latencies: tuple[Latency, ...] = Field(default=(), max_length=400)
 
 
+ImageReference = Annotated[str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._/:@-]{0,254}$")]
+"""An image as people write it: a name with a registry, a tag or a digest where they give one."""
+
+
 class NamedEnvironment(Value):
     """Software that a platform declares under a name; a job's variant names it instead of an image digest."""
 
     name: Name
     architecture: Architecture
     description: Text = ""
+    images: tuple[ImageReference, ...] = Field(
+        default=(), max_length=64, description="references of images that this environment stands for here"
+    )
 
 
 class Chip(Value):
@@ -141,7 +162,23 @@ class Flavor(Value):
     performance: tuple[Performance, ...] = Field(default=(), max_length=16)
     environments: tuple[NamedEnvironment, ...] = Field(default=(), max_length=64)
     simulated: bool = Field(default=False, description="something this flavor names is not in the machine")
+    image_runtime: Name | None = Field(
+        default=None, description="what runs images here, such as podman, enroot, apptainer; none: none does"
+    )
+    stacks: tuple[StackVersion, ...] = Field(default=(), max_length=16, description="software of its accelerators")
+    features: tuple[Feature, ...] = Field(default=(), max_length=16, description="as its driver tells")
     note: LongText = ""
+
+
+class ShareMode(StrEnum):
+    """How a share stands beside the owner's own work."""
+
+    EXCLUSIVE = "exclusive"
+    """Kept free for the market."""
+    CAPPED = "capped"
+    """The owner's work runs there too; the market gets at most the capacity."""
+    LEFTOVER = "leftover"
+    """What the owner's work leaves, and the owner may take it back."""
 
 
 class Share(Value):
@@ -154,6 +191,10 @@ class Share(Value):
     isolation: Text = Field(default="", description="how jobs are kept apart here, in the driver's words")
     isolated: bool = False
     allow_unisolated: bool = Field(default=False, description="the owner takes other entities' jobs without isolation")
+    mode: ShareMode = ShareMode.EXCLUSIVE
+    notice_s: int = Field(
+        default=0, ge=0, le=86_400, description="between the owner's asking for capacity back and the end of a job"
+    )
 
 
 class Inventory(Value):

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field, PlainSerializer, StringConstraints
 
 from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Wire
+from suanlian.model.demand import PassedObject
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
 from suanlian.model.job import JobSpec, JobState, Outcome, Path
 from suanlian.model.levels import Footing
@@ -116,6 +117,9 @@ class Instruction(Wire):
     relied: Footing | None = Field(default=None, description="what the hub knew of the site; for data levels")
     task: ProbeTask | None = Field(default=None, description="what a probe does; the connector writes the job of it")
     spec: JobSpec | None = Field(default=None, description="present when the wish is run")
+    passed: tuple[PassedObject, ...] = Field(
+        default=(), max_length=4096, description="laid out besides the inputs: a checkpoint, outputs of other jobs"
+    )
 
 
 class PollAnswer(Envelope):

@@ -20,6 +20,7 @@ def blank_spec(spec: JobSpec) -> JobSpec:
     return JobSpec(
         name=BLANK,
         resources=spec.resources,
+        nodes=spec.nodes,
         variants=variants,
         array_size=spec.array_size,
         wall_time_s=spec.wall_time_s,

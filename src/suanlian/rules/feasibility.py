@@ -18,9 +18,11 @@ from suanlian.model.place import Demand, Place
 from suanlian.model.placement import FailedFilter, Filter
 from suanlian.model.platform import Latency, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
+from suanlian.model.stack import Stack
 from suanlian.rules.levels import footing, level_grade, lies_within
 from suanlian.rules.owner import level_admits
 from suanlian.rules.pricing import expected_rent, plain, unpriced
+from suanlian.rules.stacks import meets
 
 IMAGE_ENVIRONMENT: Final = "image"
 """A flavor that runs images by their digest declares an environment of this name."""
@@ -87,7 +89,12 @@ def too_large(spec: JobSpec, places: Sequence[Place]) -> tuple[FailedFilter, ...
     """
     named = [place for place in places if _is_named(spec, place)] or places
     misses = [
-        _failed(((Filter.NODE_SIZE, _sizes(spec, p.flavor.node)), (Filter.SHARE_SIZE, _sizes(spec, p.share.capacity))))
+        _failed(
+            (
+                (Filter.NODE_SIZE, _sizes(spec.resources, p.flavor.node)),
+                (Filter.SHARE_SIZE, _sizes(spec.total, p.share.capacity)),
+            )
+        )
         for p in named
     ]
     return min(misses, key=len, default=())
@@ -167,7 +174,22 @@ def _chip(q: Question) -> Miss:
 def _environment(q: Question) -> Miss:
     wanted = q.variant.environment or IMAGE_ENVIRONMENT
     declared = [e.name for e in q.place.flavor.environments if e.architecture is q.variant.architecture]
+    if q.variant.image is not None and IMAGE_ENVIRONMENT not in declared:
+        return None if q.place.flavor.image_runtime is not None else (wanted, "no image runtime")
     return None if wanted in declared else (wanted, ", ".join(declared) or "none")
+
+
+def _stack(q: Question) -> Miss:
+    need = q.variant.stack
+    if need is None or need.name is Stack.NONE or any(meets(had, need) for had in q.place.flavor.stacks):
+        return None
+    wanted = need.name.value + (f" >= {need.at_least}" if need.at_least else "")
+    return wanted, ", ".join(f"{had.name.value} {had.version}" for had in q.place.flavor.stacks) or "none"
+
+
+def _features(q: Question) -> Miss:
+    missing = sorted(q.demand.spec.features - set(q.place.flavor.features))
+    return (", ".join(missing), ", ".join(q.place.flavor.features) or "none") if missing else None
 
 
 def _isolation(q: Question) -> Miss:
@@ -176,9 +198,9 @@ def _isolation(q: Question) -> Miss:
     return None if share.isolated or share.allow_unisolated or at_home else ("isolated", "not isolated")
 
 
-def _sizes(spec: JobSpec, within: Resources) -> Miss:
-    short = spec.resources.short_of(within)
-    return (amounts(spec.resources, short), amounts(within, short)) if short else None
+def _sizes(wanted: Resources, within: Resources) -> Miss:
+    short = wanted.short_of(within)
+    return (amounts(wanted, short), amounts(within, short)) if short else None
 
 
 def amounts(resources: Resources, kinds: Sequence[ResourceKind]) -> str:
@@ -188,11 +210,11 @@ def amounts(resources: Resources, kinds: Sequence[ResourceKind]) -> str:
 
 
 def _node_size(q: Question) -> Miss:
-    return _sizes(q.demand.spec, q.place.flavor.node)
+    return _sizes(q.demand.spec.resources, q.place.flavor.node)
 
 
 def _share_size(q: Question) -> Miss:
-    return _sizes(q.demand.spec, q.place.share.capacity)
+    return _sizes(q.demand.spec.total, q.place.share.capacity)
 
 
 def _secrets(q: Question) -> Miss:
@@ -275,10 +297,10 @@ def _owner_refused(q: Question) -> Miss:
 
 
 def _room(q: Question) -> Miss:
-    return _sizes(q.demand.spec, q.place.free)
+    return _sizes(q.demand.spec.total, q.place.free)
 
 
-_OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.MAX_COST})
+_OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.STACK, Filter.MAX_COST})
 
 CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.PLATFORM_LIVE: _platform_live,
@@ -291,6 +313,8 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.ARCHITECTURE: _architecture,
     Filter.CHIP: _chip,
     Filter.ENVIRONMENT: _environment,
+    Filter.STACK: _stack,
+    Filter.FEATURES: _features,
     Filter.ISOLATION: _isolation,
     Filter.NODE_SIZE: _node_size,
     Filter.SHARE_SIZE: _share_size,

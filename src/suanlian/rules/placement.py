@@ -39,6 +39,8 @@ MOST_BENIGN_FIRST: Final = (
     Filter.WANTED_FLAVOR,
     Filter.WANTED_PLATFORM,
     Filter.NODE_SIZE,
+    Filter.FEATURES,
+    Filter.STACK,
     Filter.ENVIRONMENT,
     Filter.CHIP,
     Filter.ARCHITECTURE,

@@ -99,13 +99,13 @@ def expected_rent(spec: JobSpec, variant: Variant, offer: NewOffer) -> Decimal:
     """
     hours = expected_hours(spec, variant)
     with localcontext(_EXACT):
-        exact = (base * rate * hours / BASE_PER_UNIT[kind] for kind, base, rate in _priced(spec.resources, offer))
+        exact = (base * rate * hours / BASE_PER_UNIT[kind] for kind, base, rate in _priced(spec.total, offer))
         return min(sum(exact, start=Decimal(0)).quantize(QUANTITY_STEP, ROUND_HALF_EVEN), _MAX_ESTIMATE)
 
 
 def rent_text(spec: JobSpec, variant: Variant, offer: NewOffer) -> str:
     """How ``expected_rent`` came about, with units."""
-    products = (_product(kind, base, rate, offer) for kind, base, rate in _priced(spec.resources, offer))
+    products = (_product(kind, base, rate, offer) for kind, base, rate in _priced(spec.total, offer))
     speed = speed_up(spec, variant)
     hours = f"{plain(expected_hours(spec, variant), 4)} h"
     faster = "" if speed == 1 else f" ({plain(speed, 2)} times the slowest variant)"

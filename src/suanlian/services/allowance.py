@@ -30,7 +30,7 @@ class Granted:
 
 def check(caller: Caller, specs: Sequence[JobSpec]) -> None:
     """Refuse what is never free. Raises ConflictError ``entity_unchecked``."""
-    if not caller.checked and any(counted(spec.resources) is None for spec in specs):
+    if not caller.checked and any(counted(spec.total) is None for spec in specs):
         wrong = "Your entity has not been checked: until then it uses processors only, and no accelerators."
         raise ConflictError("entity_unchecked", wrong, todo="Let an operator of the hub check it.", field="resources")
 
@@ -46,9 +46,9 @@ def reserve(unit: Unit, caller: Caller, specs: Sequence[JobSpec], rows: Sequence
         {
             "job_id": row["id"],
             "account_id": caller.account_id,
-            "millicores": counted(spec.resources) or 0,
+            "millicores": counted(spec.total) or 0,
             "wall_time_s": spec.wall_time_s,
-            "reserved": longest(counted(spec.resources) or 0, spec.wall_time_s, spec.tasks),
+            "reserved": longest(counted(spec.total) or 0, spec.wall_time_s, spec.tasks),
             "submitted_at": unit.now,
         }
         for spec, row in zip(specs, rows, strict=True)

@@ -72,7 +72,7 @@ def check_all(specs: Sequence[JobSpec], checks: Checks) -> None:
             if item.url is not None:
                 _check_url(item.url, f"inputs.{number}.url", checks.terms.input_origins)
         _check_environments(spec)
-        asked = (spec.resources, spec.wants, spec.variants)
+        asked = (spec.resources, spec.nodes, spec.wants, spec.variants)
         if checks.places and asked not in fitting:
             _check_names(spec, checks)
             _check_size(spec, checks.places)

@@ -120,12 +120,12 @@ class _Look:
     def _is_full_for(self, spec: JobSpec) -> bool:
         """Whether no open place has room; a job that was told why it waits then keeps that reason, with its time."""
         open_places = (p for p in self._free if p.platform_live and p.admitted and p.accepting)
-        return not any(spec.resources.fits(place.free) for place in open_places)
+        return not any(spec.total.fits(place.free) for place in open_places)
 
     def _explain(self, demand: Demand) -> Explanation:
         spec = demand.spec
         apart = (demand.entity, demand.avoid, demand.refused, bool(spec.secrets))
-        asked = (spec.resources, spec.variants, spec.wants, spec.wall_time_s, *apart)
+        asked = (spec.resources, spec.nodes, spec.features, spec.variants, spec.wants, spec.wall_time_s, *apart)
         if asked not in self._known:
             self._known[asked] = explain(demand, self._free, now=self._unit.now)
         return self._known[asked]
@@ -133,7 +133,7 @@ class _Look:
     def _give(self, task: Row, spec: JobSpec, explanation: Explanation, won: Candidate) -> Placed:
         at = next(n for n, place in enumerate(self._free) if place.share_id == won.share_id)
         place = self._free[at]
-        self._free[at] = replace(place, free=place.free.minus(spec.resources))
+        self._free[at] = replace(place, free=place.free.minus(spec.total))
         self._known.clear()
         return Placed(
             job_id=task["job_id"],
@@ -206,7 +206,7 @@ def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
     attempt_id = AttemptId(new_id())
     taking = capacity.Taking(
         share_id=decision.place.share_id,
-        amount=spec.resources,
+        amount=spec.total,
         start=unit.now,
         end=None,
         holder_kind="attempt",
@@ -256,7 +256,7 @@ def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) 
         "wish_version": 1,
         "revision": platforms.next_revision(unit, decision.connector_id),
         "report_version": 0,
-        "granted": JobSpec.model_validate_json(row["spec"]).resources.model_dump_json(),
+        "granted": JobSpec.model_validate_json(row["spec"]).total.model_dump_json(),
         "simulated": decision.place.simulated,
         "created_at": unit.now,
         "queued_at": unit.now if task is None else task["queued_at"],
@@ -296,7 +296,7 @@ def _assignment_row(decision: Placed, spec: JobSpec, attempt_id: AttemptId) -> R
         id=AssignmentId(new_id()),
         attempt_id=attempt_id,
         share_id=decision.place.share_id,
-        granted=spec.resources,
+        granted=spec.total,
         versions=versions,
         explanation=shortened(decision.explanation),
     )
