@@ -1,12 +1,15 @@
 """Which engines do the tests in tests/engines run against? Installs those that are no Python package of ours.
 
-`python -m scripts.install_engines` puts them below .cache/engines, which git ignores; what is there stays as it is. An
-engine whose tool is not on this machine is told and left out, and its tests then skip themselves.
+`python -m scripts.install_engines` puts them below .cache/engines, which git ignores; what is there stays as it is.
+Slurm comes from Debian's packages, and only where this runs as root beside apt-get. An engine whose tool is not on this
+machine is told and left out, and its tests then skip themselves.
 """
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +17,17 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 ENGINES: Final = ROOT / ".cache" / "engines"
 OIDC_PROVIDER: Final = "oidc-provider@9.13.3"
 OIDC_LIBRARY: Final = ENGINES / OIDC_PROVIDER / "node_modules" / "oidc-provider" / "lib" / "index.js"
+SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SLURM_PROGRAMS: Final = ("munged", "slurmctld", "slurmd", "slurmrestd", "sbatch")
+SLURM_PACKAGES: Final = (
+    "slurmctld",
+    "slurmd",
+    "slurm-client",
+    "slurmrestd",
+    "slurm-wlm-jwt-plugin",
+    "slurm-wlm-basic-plugins",
+    "munge",
+)
 
 
 def install_oidc_provider() -> str:
@@ -32,9 +46,28 @@ def install_oidc_provider() -> str:
     return f"{OIDC_PROVIDER}: installed"
 
 
+def install_debian(name: str, programs: Sequence[str], packages: Sequence[str]) -> str:
+    """Install Debian's packages where one of the programs is lacking; what became of it, in a line.
+
+    Daemons that a package would start do not start: tests run their own.
+    """
+    if all(shutil.which(program, path=SYSTEM_PATH) for program in programs):
+        return f"{name}: there"
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        return f"{name}: left out, it takes root and apt-get to install {' '.join(packages)}"
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages]
+    for command in (["apt-get", "update", "--quiet"], install):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, env=environment)
+        if done.returncode:
+            return f"{name}: left out, {' '.join(command[:2])} failed: {done.stderr.strip()[-300:]}"
+    return f"{name}: installed"
+
+
 def main() -> int:
     """Install all; an engine that is left out is no failure."""
     print(install_oidc_provider())
+    print(install_debian("slurm", SLURM_PROGRAMS, SLURM_PACKAGES))
     return 0
 
 

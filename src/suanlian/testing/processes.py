@@ -100,6 +100,11 @@ class Daemon:
         """SIGKILL, and wait until it is gone. What it started lives on."""
         self._send(signal.SIGKILL)
 
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, and wait for nothing."""
+        assert self._process is not None, f"{self.name} was never started"
+        self._process.send_signal(number)
+
     def terminate(self) -> int:
         """SIGTERM, and wait for its end; returns its exit code. Raises AssertionError when it does not end."""
         code = self._send(signal.SIGTERM)
