@@ -9,13 +9,9 @@ from pathlib import Path
 from suanlian.drivers.contract import EnvironmentSetup
 from suanlian.drivers.local.driver import LocalDriver
 from suanlian.drivers.local.options import LocalOptions
-from suanlian.testing.drivers import DriverBench
+from suanlian.testing.drivers import POSIX, DriverBench
 
-COMMANDS = {
-    "ok": ("sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo hello | tee out.txt"),
-    "bad": ("sh", "-c", "echo no >&2; exit 3"),
-    "long": ("sleep", "60"),
-}
+COMMANDS = POSIX
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def bench(tmp_path: Path) -> DriverBench:
 
 
 def said(bench: DriverBench, *command: str, **changes: object) -> str:
-    native_id, seen = bench.run(command, **changes)
+    native_id, seen = bench.run(command, None, **changes)
     assert isinstance(bench.driver, LocalDriver)
     assert seen.state is JobState.COMPLETE, (seen, bench.driver.read_log(native_id, "stderr", 0, 2000))
     return bench.driver.read_log(native_id, "stdout", 0, 100_000).decode()
@@ -75,7 +75,7 @@ def test_its_environment_is_the_jobs_alone(bench: DriverBench) -> None:
     finally:
         del os.environ["SUANLIAN_TEST_LEAK"]
     names = {line.partition("=")[0] for line in text.splitlines()}
-    ours = {"PATH", "HOME", "TMPDIR", "LANG", "SUANLIAN_TASK_INDEX", "SUANLIAN_ATTEMPT"}
+    ours = {"PATH", "HOME", "TMPDIR", "LANG", "SUANLIAN_TASK_INDEX", "SUANLIAN_ATTEMPT_ID"}
     assert names == {"A", "SUANLIAN_ARRAY_SIZE", *ours}
     assert "HOME=/job\n" in text
 
@@ -158,7 +158,7 @@ def test_an_ordinary_user_is_served_as_well(tmp_path: Path) -> None:
     user = ["--unshare-user", "--uid", "65534", "--gid", "65534"]
     whole = ["--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent"]
     here = Path(__file__).parent
-    names = ("test_contract_suite.py", "test_local_limits.py", "test_local_isolation.py", "test_local_lives.py")
+    names = ("contract_suite", "local_limits", "local_isolation", "local_lives", "local_mounts", "local_paused")
     suite = [
         "-m",
         "pytest",
@@ -170,7 +170,7 @@ def test_an_ordinary_user_is_served_as_well(tmp_path: Path) -> None:
         f"--basetemp={tmp_path}/ordinary",
     ]
     done = subprocess.run(
-        [str(program), *user, *whole, sys.executable, *suite, *(str(here / name) for name in names)],
+        [str(program), *user, *whole, sys.executable, *suite, *(str(here / f"test_{name}.py") for name in names)],
         env={**os.environ, "SUANLIAN_TEST_ORDINARY_USER": "1"},
         cwd=here.parents[1],
         capture_output=True,

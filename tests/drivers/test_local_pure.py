@@ -148,3 +148,26 @@ def test_a_lock_is_seen_without_being_taken(tmp_path: Path) -> None:
     assert record.lock(path) is None
     os.close(lock)
     assert not record.held(path)
+
+
+def test_the_freezer_is_used_where_there_is_one(tmp_path: Path) -> None:
+    mounts = "".join(f"cgroup /cg/{name} cgroup rw,{name} 0 0\n" for name in ("memory", "cpu", "cpuacct", "pids"))
+    own = "1:memory,cpu,cpuacct,pids,freezer:/a\n"
+    assert [parents.children("x").freezes() for parents in candidates(mount_points(mounts), own_paths(own))] == [False]
+    mounts += "cgroup /cg/freezer cgroup rw,freezer 0 0\n"
+    ways = candidates(mount_points(mounts), own_paths(own))
+    assert [parents.children("x").freezes() for parents in ways] == [True, False]
+    group = Group(1, {"freezer": str(tmp_path), "pids": str(tmp_path)})
+    group.freeze(wanted=True)
+    assert (tmp_path / "freezer.state").read_text() == "FROZEN"
+    (tmp_path / "freezer.state").write_text("FREEZING\n")
+    assert not group.frozen()
+    (tmp_path / "freezer.state").write_text("FROZEN\n")
+    assert group.frozen()
+    newer = Group(2, {"all": str(tmp_path)})
+    newer.freeze(wanted=False)
+    assert (tmp_path / "cgroup.freeze").read_text() == "0"
+    (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    assert not newer.frozen()
+    (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 1\n")
+    assert newer.frozen()

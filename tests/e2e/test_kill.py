@@ -38,9 +38,9 @@ RATES: Final = {"cpu": Decimal("0.36"), "memory": Decimal("0.036")}
 WORK: Final = """
 import hashlib, os, sys, time
 index = os.environ.get("SUANLIAN_TASK_INDEX", "")
-print("run", os.environ["SUANLIAN_ATTEMPT"], flush=True)
+print("run", os.environ["SUANLIAN_ATTEMPT_ID"], flush=True)
 with open("runs.txt", "a") as runs:
-    runs.write(os.environ["SUANLIAN_ATTEMPT"] + "\\n")
+    runs.write(os.environ["SUANLIAN_ATTEMPT_ID"] + "\\n")
 time.sleep(float(sys.argv[2]))
 with open("out.txt", "w") as out:
     out.write(hashlib.sha256((sys.argv[1] + "/" + index).encode()).hexdigest())

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 _V1 = ("memory", "cpu", "cpuacct", "pids")
+_FREEZER = "freezer"
+"""Of version 1, and not everywhere: without it processes are stopped one by one."""
 _V2 = ("cpu", "memory", "pids")
 _PERIOD_US = 100_000
 _MIB = 1024 * 1024
@@ -108,6 +110,23 @@ class Group(NamedTuple):
             cpu_s = flat_keyed(_read(self._at("cpu", "cpu.stat"))).get("usage_usec", 0) / 1e6
         return Reading(cpu_s, -(-peak // _MIB), kills, refused)
 
+    def freezes(self) -> bool:
+        """Whether all inside can be stopped at once."""
+        return self.version == 2 or _FREEZER in self.directories  # noqa: PLR2004 - the version
+
+    def freeze(self, *, wanted: bool) -> None:
+        """Stop all inside where they are, or let them go on; where that works it has begun. Raises OSError."""
+        if self.version == 2:  # noqa: PLR2004 - the version
+            self._at("all", "cgroup.freeze").write_text(str(int(wanted)))
+        elif self.freezes():
+            self._at(_FREEZER, "freezer.state").write_text("FROZEN" if wanted else "THAWED")
+
+    def frozen(self) -> bool:
+        """Whether all inside have stopped."""
+        if self.version == 2:  # noqa: PLR2004 - the version
+            return flat_keyed(_read(self._at("all", "cgroup.events"))).get("frozen", 0) == 1
+        return self.freezes() and _read(self._at(_FREEZER, "freezer.state")).strip() == "FROZEN"
+
     def pids(self) -> set[int]:
         """The processes inside."""
         text = " ".join(_read(Path(directory) / "cgroup.procs") for directory in self.directories.values())
@@ -118,6 +137,8 @@ class Group(NamedTuple):
         inside = self.pids()
         if not inside:
             return True
+        with contextlib.suppress(OSError):  # frozen, they would not die (version 1)
+            self.freeze(wanted=False)
         with contextlib.suppress(OSError):  # version 2 from Linux 5.14 on: all at once
             if self.version == 2:  # noqa: PLR2004 - the version
                 self._at("all", "cgroup.kill").write_text("1")
@@ -149,7 +170,7 @@ def mount_points(text: str) -> dict[str, str]:
     for line in text.splitlines():
         _, where, kind, options, *_ = line.split(" ")
         if kind == "cgroup":
-            found.update({name: where for name in options.split(",") if name in _V1})
+            found.update({name: where for name in options.split(",") if name in (*_V1, _FREEZER)})
         elif kind == "cgroup2":
             found[""] = where
     return found
@@ -159,7 +180,8 @@ def candidates(mounts: Mapping[str, str], own: Mapping[str, str]) -> list[Parent
     """Where groups might be made, best first: below our own groups, so that what bounds us bounds the jobs as well."""
     found = []
     if all(name in mounts and name in own for name in _V1):
-        found.append(Parents(1, {name: (mounts[name] + own[name]).rstrip("/") for name in _V1}))
+        ways = [(*_V1, _FREEZER), _V1] if _FREEZER in mounts and _FREEZER in own else [_V1]
+        found += [Parents(1, {name: (mounts[name] + own[name]).rstrip("/") for name in way}) for way in ways]
     if "" in mounts and "" in own:
         found.append(Parents(2, {"all": (mounts[""] + own[""]).rstrip("/")}))
     return found

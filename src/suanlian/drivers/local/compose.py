@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from suanlian.drivers.contract import DriverError, EnvironmentSetup, Work
-from suanlian.drivers.local import probing, sandbox
+from suanlian.drivers.local import inside, probing, sandbox
 from suanlian.drivers.local.keeper import leftover, record
 from suanlian.drivers.local.keeper.spec import Bounded, Spec
 from suanlian.drivers.local.machine import Machine
@@ -41,16 +41,18 @@ def bounded(work: Work, options: LocalOptions) -> Bounded:
     )
 
 
-def environment(work: Work, setup: EnvironmentSetup, inside: tuple[str, str], key: tuple[int, str]) -> dict[str, str]:
-    """The whole environment of the command; ``inside``: home and temporary directory; ``key``: index and attempt."""
+def environment(work: Work, setup: EnvironmentSetup, places: tuple[str, str], key: tuple[int, str]) -> dict[str, str]:
+    """The whole environment of the command; ``places``: home and temporary directory; ``key``: index and attempt."""
     index, attempt = key
+    kept = {} if work.checkpoint is None else {"SUANLIAN_CHECKPOINT_DIR": f"{places[0]}/{work.checkpoint.path}"}
     return {
         "PATH": ":".join([*map(str, setup.path), *_SYSTEM_PATH]),
-        "HOME": inside[0],
-        "TMPDIR": inside[1],
+        "HOME": places[0],
+        "TMPDIR": places[1],
         "LANG": "C.UTF-8",
         **setup.env,
         **work.env,
+        **kept,
         "SUANLIAN_TASK_INDEX": str(index),
         leftover.MARK: attempt,
     }
@@ -60,6 +62,7 @@ def compose(work: Work, options: LocalOptions, machine: Machine, key: tuple[int,
     """The keeper's spec of one task. Raises DriverError for an environment or image that is not here."""
     setup, limits = setup_of(work, options), bounded(work, options)
     job = options.root.resolve() / "jobs" / key[1]
+    shown = inside.mounts(work, machine.host, setup.binds, job / record.WORK)
     directory, temporary, command_line = str(job / record.WORK), str(job / record.TEMPORARY), list[str]()
     if machine.host is not None:
         room = sandbox.Room(
@@ -69,6 +72,7 @@ def compose(work: Work, options: LocalOptions, machine: Machine, key: tuple[int,
             binds=setup.binds,
             tmp_mib=sandbox.tmp_mib(limits.memory_mib, limits.disk_mib),
             network=work.network,
+            mounts=shown,
         )
         directory, temporary = sandbox.INSIDE_WORK, "/tmp"  # noqa: S108 - the sandbox's own
         command_line = sandbox.arguments(machine.host, room)

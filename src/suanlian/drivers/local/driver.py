@@ -26,7 +26,7 @@ from suanlian.drivers.contract import (
     Observation,
     Work,
 )
-from suanlian.drivers.local import machine, parse, probing, room
+from suanlian.drivers.local import inside, machine, parse, probing, room
 from suanlian.drivers.local.compose import compose, slot_locks
 from suanlian.drivers.local.keeper import leftover, processes, record, tree, verdict
 from suanlian.drivers.local.keeper.spec import Spec
@@ -34,7 +34,7 @@ from suanlian.drivers.local.options import LocalOptions
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Flavor, Share
+from suanlian.model.platform import Feature, Flavor, Share
 
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _STREAMS: Final = frozenset({"stdout", "stderr"})
@@ -43,13 +43,15 @@ _BOOT: Final = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
     "from suanlian.drivers.local.keeper.main import main; main(sys.argv[1:])"
 )
+_ALWAYS: Final = frozenset({Feature.SUSPEND, Feature.SIGNALS})
+_SIGNALS: Final = {name: signal.Signals[f"SIG{name}"] for name in ("TERM", "INT", "USR1", "USR2")}
 _UNKNOWN: Final = Observation(state=JobState.QUEUED, reason="this machine knows no such job", lost=True)
 
 __all__ = ["EnvironmentSetup", "LocalDriver", "LocalOptions"]
 
 
 class LocalDriver:
-    """One machine, one root directory. Capabilities: Streams, Stages, Lists, Loads, Probes.
+    """One machine, one root directory. Capabilities: Streams, Stages, Lists, Loads, Probes, Suspends, Signals.
 
     Keepers must outlive the agent: a service ends only the agent's own process (systemd: KillMode=process). Without
     sandbox, control groups and an own user a job that wipes its environment and daemonises outlives a keeper that is
@@ -85,7 +87,11 @@ class LocalDriver:
         except OSError as error:
             return DriverStatus(ready=False, isolated=False, isolation="", detail=f"{self._options.root}: {error}")
         return DriverStatus(
-            ready=True, isolated=found.host is not None, isolation=found.isolation(), detail=f"{free_mib} MiB free"
+            ready=True,
+            isolated=found.host is not None,
+            isolation=found.isolation(),
+            detail=f"{free_mib} MiB free",
+            features=_ALWAYS | ({Feature.MOUNTS} if found.host is not None else set()),
         )
 
     def describe(self) -> Sequence[Flavor]:
@@ -108,6 +114,7 @@ class LocalDriver:
                     self._journal(specs[key])
                     gates.callback(_release, record.lock(self._jobs / key / "gate", wait=True))
                     self._take_over(work.staged.get(key), self._jobs / key)
+                    self._lay_out(work, self._jobs / key)
                 self._spawn([self._jobs / key for key in specs], work.secret_env)
         except OSError as error:
             raise DriverError(f"the job cannot be set up: {error}", transient=True) from error
@@ -152,6 +159,11 @@ class LocalDriver:
             part.rename(target)
             shutil.rmtree(staged)
 
+    def _lay_out(self, work: Work, job: Path) -> None:
+        """Make what mounts and the checkpoint lead to, before the job can put links there."""
+        if not (job / record.STARTED).exists():
+            inside.lay_out(work, job / record.WORK)
+
     def _spawn(self, jobs: Sequence[Path], secret_env: Mapping[str, str]) -> None:
         """Start a keeper for each job that nobody keeps and that has not begun; returns when all are held."""
         idle = [job for job in jobs if not ((job / record.EXIT).exists() or (job / record.STARTED).exists())]
@@ -187,8 +199,8 @@ class LocalDriver:
         if (content := record.read(job / record.EXIT)) is not None:
             return parse.ended(content)
         if held or (started is None and record.held(job / "gate")):
-            ending = (job / record.ENDING).exists()
-            return parse.running(record.read(job / record.STARTED), live, ending=ending)
+            paused, ending = (job / record.PAUSED).exists(), (job / record.ENDING).exists()
+            return parse.running(record.read(job / record.STARTED), live, paused=paused, ending=ending)
         if record.read(job / record.STARTED) is None:
             return parse.lost(None, None, "no keeper started it: submit it again")
         leftover.clear(job)
@@ -231,6 +243,37 @@ class LocalDriver:
             _release(lock)
 
     # ------------------------------------------------------------------ capabilities
+
+    def suspend(self, native_id: NativeId) -> None:
+        """Leave word: its keeper freezes it, group or processes, at once. The wall time stands still meanwhile."""
+        job = self._known(native_id)
+        if job is not None and not (job / record.EXIT).exists():
+            try:
+                record.write(job / record.PAUSE, {})
+            except OSError as error:
+                raise DriverError(f"job {native_id} cannot be paused: {error}", transient=True) from error
+
+    def resume(self, native_id: NativeId) -> None:
+        """Take the word back."""
+        job = self._known(native_id)
+        if job is not None:
+            try:
+                (job / record.PAUSE).unlink(missing_ok=True)
+            except OSError as error:
+                raise DriverError(f"job {native_id} cannot go on: {error}", transient=True) from error
+
+    def signal(self, native_id: NativeId, name: str) -> None:
+        """To those of its processes that handle the signal; where none does, to all. Raises DriverError: no such name.
+
+        A job that stands still gets it when it goes on.
+        """
+        if name not in _SIGNALS:
+            raise DriverError(f"there is no signal {name!r} for jobs: {', '.join(_SIGNALS)}")
+        job = self._known(native_id)
+        keeper = None if job is None or (job / record.EXIT).exists() else record.read(job / record.KEEPER)
+        if job is not None and keeper and processes.born(keeper["pid"]) == keeper["born"]:
+            found = processes.inside(keeper["pid"], sandboxed=bool(_spec(job).sandbox))
+            processes.notify(found, _SIGNALS[name])
 
     def read_log(self, native_id: NativeId, stream: str, offset: int, limit: int) -> bytes:
         """Bytes of ``stdout`` or ``stderr`` as the job wrote them, terminal escapes and all. Raises DriverError."""

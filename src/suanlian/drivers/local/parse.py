@@ -33,12 +33,15 @@ def ended(content: Mapping[str, Any]) -> Observation:
     )
 
 
-def running(started: Mapping[str, Any] | None, live: Mapping[str, Any] | None, *, ending: bool = False) -> Observation:
+def running(
+    started: Mapping[str, Any] | None, live: Mapping[str, Any] | None, *, paused: bool = False, ending: bool = False
+) -> Observation:
     """What a held job is doing: initializing until the mark ``started`` is there."""
     if started is None:
         return Observation(state=JobState.INITIALIZING)
     moment = _moment(started["started_at"])
-    return Observation(state=JobState.RUNNING, started_at=moment, measured=measured(live), ending=ending)
+    state = JobState.PAUSED if paused and not ending else JobState.RUNNING
+    return Observation(state=state, started_at=moment, measured=measured(live), ending=ending)
 
 
 def lost(started: Mapping[str, Any] | None, live: Mapping[str, Any] | None, reason: str) -> Observation:

@@ -10,8 +10,11 @@ _INSIDE_LAUNCHER = "/run/suanlian/launcher.py"
 _MIB = 1024 * 1024
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "ssl", "ca-certificates")
 _ETC_NETWORK = ("resolv.conf", "hosts", "nsswitch.conf", "services", "protocols", "gai.conf")
+_RUN = "/run/suanlian"
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 """Directories of the system beside /usr; on merged systems links into it."""
+KEPT = ("/usr", "/etc", "/proc", "/sys", "/dev", _RUN, INSIDE_WORK, *SYSTEM)
+"""Paths that no mount of a job may cover, nor lie in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Room:
     binds: Sequence[Path]
     tmp_mib: int
     network: bool
+    mounts: Sequence[tuple[str, Path]] = ()
+    """Parts of the working directory that are seen under another path, too: path inside, and where it lies."""
 
 
 def tmp_mib(memory_mib: int, disk_mib: int) -> int:
@@ -54,7 +59,7 @@ def arguments(host: Host, room: Room) -> list[str]:
         *_system(host),
         # before what is bound: an environment that lies below the machine's /tmp must not be covered
         *("--perms", "1777", "--size", str(room.tmp_mib * _MIB), "--tmpfs", "/tmp"),  # noqa: S108 - the sandbox's own
-        *_parents([Path("/etc/passwd"), Path(_INSIDE_LAUNCHER), host.python_prefix, *room.binds]),
+        *_parents([Path("/etc/passwd"), Path(_INSIDE_LAUNCHER), host.python_prefix, *room.binds, *_inside(room)]),
         *_readable([host.python_prefix, *room.binds]),
         *_etc(room),
         *_own(host, room),
@@ -94,6 +99,10 @@ def _readable(paths: Iterable[Path]) -> list[str]:
     return found
 
 
+def _inside(room: Room) -> list[Path]:
+    return [Path(path) for path, _ in room.mounts]
+
+
 def _etc(room: Room) -> list[str]:
     found = ["--ro-bind", str(room.passwd), "/etc/passwd", "--ro-bind", str(room.group), "/etc/group"]
     for name in (*_ETC, *(_ETC_NETWORK if room.network else ())):
@@ -108,5 +117,6 @@ def _own(host: Host, room: Room) -> list[str]:
         *("--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"),  # noqa: S108 - the sandbox's own; semaphores live here
         *("--ro-bind", str(host.launcher), _INSIDE_LAUNCHER),
         *("--bind", str(room.work), INSIDE_WORK),
+        *(word for path, source in room.mounts for word in ("--bind", str(source), path)),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
     ]

@@ -8,7 +8,7 @@ from suanlian.drivers.local.keeper import processes, record
 from suanlian.drivers.local.keeper.spec import Spec
 from suanlian.drivers.local.keeper.start import group_of
 
-MARK = "SUANLIAN_ATTEMPT"
+MARK = "SUANLIAN_ATTEMPT_ID"
 """The variable by which a job's processes are found where there is neither control group nor own user."""
 _ROUNDS = 2000
 

@@ -11,6 +11,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+SANDBOX_GENERATIONS = 2
+"""The sandbox's outer process and the first one within: they are not the job's."""
 _HAS_CHILDREN_FILE = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -121,6 +123,30 @@ def send(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+
+
+def catching(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler of its own for the signal (proc(5), SigCgt)."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
+
+
+def notify(pids: Iterable[int], number: signal.Signals) -> None:
+    """Send a signal to those that handle it; where none does, to all.
+
+    A shell that only waits for the program would die of it, and take the program along before it could react.
+    """
+    asked = list(pids)
+    send([pid for pid in asked if catching(pid, number)] or asked, number)
+
+
+def inside(keeper: int, *, sandboxed: bool) -> list[int]:
+    """The job's own processes below its keeper, without the two of the sandbox."""
+    generations = descendants(keeper)[SANDBOX_GENERATIONS if sandboxed else 0 :]
+    return [pid for generation in generations for pid in generation]
 
 
 def kill_user(uid: int) -> None:

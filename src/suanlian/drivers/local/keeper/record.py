@@ -11,6 +11,8 @@ SPEC, LOCK, WORK, TEMPORARY = "spec.json", "lock", "work", "tmp"
 STARTED, CANCEL, KEEPER, LIVE, EXIT = "started", "cancel", "keeper.json", "live.json", "exit.json"
 ENDING = "ending"
 """Written before the end is measured: as long as it is not there, the job runs."""
+PAUSE, PAUSED = "pause", "paused"
+"""The wish that the job stands still, and since when it does."""
 _PRIVATE = 0o600
 _FLOCK = "hhqqi4x"
 """struct flock of 64-bit Linux: type, whence, start, length (0: all), pid."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from suanlian.drivers.local.cgroup import Reading
 from suanlian.drivers.local.keeper import processes, record, tree
+from suanlian.drivers.local.keeper.pausing import Pausing
 from suanlian.drivers.local.keeper.spec import Spec
 from suanlian.drivers.local.keeper.start import Place, Running
 from suanlian.drivers.local.keeper.streams import Stream
@@ -20,7 +21,6 @@ _DISK_EVERY_S = 0.2
 _DISK_SHARE = 20
 """Looking at the directory takes at most one part in so many of the time."""
 _LIVE_EVERY_S = 1.0
-_SANDBOX_GENERATIONS = 2
 _STOP_PASSES = 100
 _KILL_ROUND_S = 0.002
 _KILL_PATIENCE_S = 60.0
@@ -42,6 +42,7 @@ class Watch:
             "stderr": Stream(running.stderr, job / "stderr", spec.bounded.stream_bytes),
         }
         self._job, self._running = job, running
+        self._pausing = Pausing(job, place.group, sandboxed=bool(spec.sandbox))
         self._begun = time.monotonic()
         self._disk_due = self._live_due = self._begun
         self._cancel_by = 0.0
@@ -66,6 +67,7 @@ class Watch:
                 elif not key.data.pump() and not key.data.open:
                     selector.unregister(key.fileobj)
             self._reap()
+            self._pausing.look()
             self._check()
             if self.canceled and time.monotonic() >= self._cancel_by:
                 break
@@ -74,10 +76,11 @@ class Watch:
     def _woken(self, numbers: bytes) -> None:
         if signal.SIGTERM in numbers and not self.canceled:
             self.canceled = True
+            self._pausing.over()
             self._cancel_by = time.monotonic() + self.spec.bounded.grace_s
             # the sandbox's own two would end everything at once
-            inside = processes.descendants(os.getpid())[_SANDBOX_GENERATIONS if self.spec.sandbox else 0 :]
-            processes.send([pid for generation in inside for pid in generation], signal.SIGTERM)
+            inside = processes.inside(os.getpid(), sandboxed=bool(self.spec.sandbox))
+            processes.notify(inside, signal.SIGTERM)
 
     def _reap(self) -> None:
         while not self._childless:
@@ -107,7 +110,7 @@ class Watch:
             self._reach("memory")
         if reading.forks_refused:
             self._reach("processes")
-        if self.status is None and now - self._begun >= self.spec.bounded.wall_s:
+        if self.status is None and now - self._begun - self._pausing.stood_s(now) >= self.spec.bounded.wall_s:
             self._reach("wall-time")
         if now >= self._disk_due:
             self._check_disk()
@@ -133,7 +136,7 @@ class Watch:
         held_kib = processes.memory_kib(everything)
         if held_kib > limit_kib:  # pages shared after a fork were counted twice: look again, exactly
             held_kib = processes.memory_exact_kib(everything)
-        inside = len(everything) - (_SANDBOX_GENERATIONS if self.spec.sandbox else 0)
+        inside = len(everything) - (processes.SANDBOX_GENERATIONS if self.spec.sandbox else 0)
         return Reading(
             cpu_s=self._reaped_cpu_s + processes.cpu_s(everything),
             peak_mib=-(-held_kib // 1024),
@@ -153,6 +156,7 @@ class Watch:
 
     def end_all(self) -> None:
         """Kill whatever is left and wait until nothing is. Raises TimeoutError when the kernel keeps a process."""
+        self._pausing.over()
         patience = time.monotonic() + _KILL_PATIENCE_S
         while not self._kill_round():
             if time.monotonic() > patience:
