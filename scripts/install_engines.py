@@ -16,6 +16,8 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENGINES: Final = ROOT / ".cache" / "engines"
 OIDC_PROVIDER: Final = "oidc-provider@9.13.3"
+RAY: Final = "ray[default]==2.60.0"
+RAY_BINARIES: Final = ENGINES / "ray-2.60.0" / "bin"
 OIDC_LIBRARY: Final = ENGINES / OIDC_PROVIDER / "node_modules" / "oidc-provider" / "lib" / "index.js"
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SLURM_PROGRAMS: Final = ("munged", "slurmctld", "slurmd", "slurmrestd", "sbatch")
@@ -46,6 +48,22 @@ def install_oidc_provider() -> str:
     return f"{OIDC_PROVIDER}: installed"
 
 
+def install_ray() -> str:
+    """Install Ray into an environment of its own, if it is not there: its pins shall not bind ours."""
+    if (RAY_BINARIES / "ray").exists():
+        return f"{RAY}: there"
+    folder = RAY_BINARIES.parent
+    python = str(RAY_BINARIES / "python")
+    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    if made.returncode:
+        return f"{RAY}: left out, no environment could be made: {made.stderr.strip()[-300:]}"
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", RAY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        return f"{RAY}: left out, pip failed: {done.stderr.strip()[-300:]}"
+    return f"{RAY}: installed"
+
+
 def install_debian(name: str, programs: Sequence[str], packages: Sequence[str]) -> str:
     """Install Debian's packages where one of the programs is lacking; what became of it, in a line.
 
@@ -67,6 +85,7 @@ def install_debian(name: str, programs: Sequence[str], packages: Sequence[str]) 
 def main() -> int:
     """Install all; an engine that is left out is no failure."""
     print(install_oidc_provider())
+    print(install_ray())
     print(install_debian("slurm", SLURM_PROGRAMS, SLURM_PACKAGES))
     return 0
 

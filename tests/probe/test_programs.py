@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from suanlian.agent.probes import offered, over_cap, written
 from suanlian.agent.row import Row, Step, first_row
-from suanlian.drivers.local.probing import architecture, setup
+from suanlian.drivers.probing import architecture, setup
 from suanlian.model.ids import AttemptId, JobId, new_id
 from suanlian.model.performance import Architecture
 from suanlian.model.probe import PROBE_ENVIRONMENT, PROBE_TASK, Hold, ProbeCap, Purpose, Tick, probe_spec

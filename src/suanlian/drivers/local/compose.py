@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
+from suanlian.drivers import probing
 from suanlian.drivers.contract import DriverError, EnvironmentSetup, Work
-from suanlian.drivers.local import inside, probing, sandbox
+from suanlian.drivers.local import inside, sandbox
 from suanlian.drivers.local.keeper import leftover, record
 from suanlian.drivers.local.keeper.spec import Bounded, Spec
 from suanlian.drivers.local.machine import Machine

@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from suanlian.drivers import probing
 from suanlian.drivers.contract import (
     DriverError,
     DriverStatus,
@@ -26,7 +27,7 @@ from suanlian.drivers.contract import (
     Observation,
     Work,
 )
-from suanlian.drivers.local import inside, machine, parse, probing, room
+from suanlian.drivers.local import inside, machine, parse, room
 from suanlian.drivers.local.compose import compose, slot_locks
 from suanlian.drivers.local.keeper import leftover, processes, record, tree, verdict
 from suanlian.drivers.local.keeper.spec import Spec

@@ -11,7 +11,7 @@ from typing import Final
 from suanlian.drivers.contract import EnvironmentSetup
 from suanlian.model.performance import Architecture
 
-_SOURCE: Final = Path(__file__).resolve().parents[3]
+_SOURCE: Final = Path(__file__).resolve().parents[2]
 _PROGRAM: Final = _SOURCE / "suanlian" / "probe"
 _BOOT: Final = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); from suanlian.probe.main import run; sys.exit(run(sys.argv[1:]))"
