@@ -81,12 +81,14 @@ from suanlian.store.writer import Writer
 from suanlian.workers.audit import Auditor
 from suanlian.workers.conformance import Conformance
 from suanlian.workers.erase import Eraser
+from suanlian.workers.late import Late
 from suanlian.workers.lineage import Lineage
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
 from suanlian.workers.refused import Refused
+from suanlian.workers.release import Releaser
 from suanlian.workers.supply import Supply
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.uplink import Uplink
@@ -418,6 +420,8 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     return (
         Onboarder(tools, writer),
         Placer(tools, writer, hub.bounds.data.levels),
+        Releaser(tools, writer),
+        Late(tools, writer),
         Rater(tools, writer),
         Lineage(tools, writer, node_now, above),
         Conformance(tools, writer, node_now, Suite),

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from suanlian.model.job import ENDED
 from suanlian.model.platform import Share
+from suanlian.store import jobs
 from suanlian.store import tables as t
 from suanlian.store.unit import Row
 from suanlian.testing.hub import InProcessHub
@@ -18,7 +19,9 @@ def counts_are_whole(hub: InProcessHub) -> None:
     """Every tally counts its tasks by state; ``queued`` counts those that wait for a place; an end is an end."""
     with hub.running.hub.reading() as unit:
         for row in unit.connection.execute(select(t.job)).mappings():
-            tasks = unit.connection.execute(select(t.task).where(t.task.c.job_id == row["id"])).mappings().all()
+            rows = unit.connection.execute(select(t.task).where(t.task.c.job_id == row["id"])).mappings().all()
+            assert {task["idx"] for task in rows} == set(range(row["made"]))
+            tasks = [*rows, *(jobs.task_row(row["id"], index, row) for index in range(row["made"], row["tasks"]))]
             assert Counter(task["state"] for task in tasks) == json.loads(row["tally"])
             waiting = [task for task in tasks if task["state"] == "QUEUED" and task["attempt_id"] is None]
             assert row["queued"] == len(waiting)

@@ -19,7 +19,7 @@ from suanlian.model.job import ENDED, JobState
 from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import Instruction, PollAnswer, ReportCall, Wish
 from suanlian.services import placing
-from suanlian.services.placing import Placed
+from suanlian.services.placing import Placed, Turn
 from suanlian.store import tables as t
 from suanlian.testing.hub import FrozenClock, InProcessHub, SignedConnector
 from tests.hub.laws import all_laws, never_over_committed
@@ -75,7 +75,7 @@ def test_what_was_held_stays_readable_and_is_released_once(world: World) -> None
 
 def decisions(hub: InProcessHub) -> Sequence[Placed]:
     with hub.running.hub.reading() as unit:
-        found = placing.decide(unit, after="", limit=100).decisions
+        found = placing.decide(unit, Turn(), limit=100).decisions
     return [decision for decision in found if isinstance(decision, Placed)]
 
 
@@ -108,7 +108,7 @@ def decisions_alone(hub: InProcessHub, job_id: str) -> Sequence[Placed]:
     """What would be decided were the job the only one that waits."""
     with hub.running.hub.reading() as unit:
         before = max(row for row in unit.connection.execute(select(t.job.c.id)).scalars() if row < job_id)
-        found = placing.decide(unit, after=before, limit=100).decisions
+        found = placing.decide(unit, Turn(before), limit=100).decisions
     return [decision for decision in found if isinstance(decision, Placed)]
 
 

@@ -12,7 +12,7 @@ from suanlian.drivers.contract import DriverError, DriverStatus
 from suanlian.model.errors import InvalidError
 from suanlian.model.offer import NewOffer
 from suanlian.model.owner import OwnerPolicy
-from suanlian.model.platform import Flavor, Inventory, Share
+from suanlian.model.platform import Feature, Flavor, Inventory, Share
 from suanlian.rules.owner import below_floor
 
 _MAX_TEXT = 200
@@ -38,7 +38,7 @@ def published(config: AgentConfig, described: Sequence[Flavor], told: Told, file
     _check_flavors(config.inventory.shares, known, told.status, file)
     _check_prices(config, told.policy, file)
     used = {share.flavor for share in config.inventory.shares}
-    features = tuple(sorted(told.status.features))
+    features = tuple(sorted({*told.status.features, Feature.FILES}))
     flavors = tuple(flavor.model_copy(update={"features": features}) for name, flavor in known.items() if name in used)
     shares = tuple(_told(share, told) for share in config.inventory.shares)
     try:

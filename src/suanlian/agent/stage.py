@@ -32,6 +32,9 @@ def stage(said: Instruction, folder: Path, sources: Sources) -> None:
     folder.mkdir(mode=0o700, parents=True)
     for item in said.spec.inputs if said.spec else ():
         _lay(item, _place(folder, item.path), sources)
+    for handed in said.passed:
+        item = Input(path=handed.path, object=True, sha256=handed.sha256)
+        _lay(item, _place(folder, item.path), sources)
 
 
 def lay_secrets(said: Instruction, folder: Path, values: Mapping[str, bytes]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -18,7 +19,7 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import allowance, jobs, placing, usage
+from suanlian.services import allowance, depending, jobs, placing, usage
 from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -81,9 +82,11 @@ def submit(
     told = jobs.fresh(prepared, spec).model_dump_json()
 
     def work(unit: Unit) -> str:
-        jobs.submit(unit, caller, prepared)
-        allowance.reserve(unit, caller, [spec], prepared.jobs, hub.bounds.free)
-        return told
+        linked = depending.link(unit, caller, [spec], prepared.jobs)
+        made = replace(prepared, jobs=linked)
+        jobs.submit(unit, caller, made)
+        allowance.reserve(unit, caller, [spec], linked, hub.bounds.free)
+        return jobs.get(unit, caller, linked[0]["id"]).model_dump_json() if spec.after else told
 
     return Response(again.run(hub, caller, body, work), media_type=_JSON)
 
@@ -100,8 +103,9 @@ def submit_many(
     prepared = jobs.prepare(hub.node, caller, batch.jobs, hub.now())
 
     def work(unit: Unit) -> str:
-        taken = jobs.submit(unit, caller, prepared)
-        allowance.reserve(unit, caller, batch.jobs, prepared.jobs, hub.bounds.free)
+        linked = depending.link(unit, caller, batch.jobs, prepared.jobs)
+        taken = jobs.submit(unit, caller, replace(prepared, jobs=linked))
+        allowance.reserve(unit, caller, batch.jobs, linked, hub.bounds.free)
         return json.dumps({"jobs": taken})
 
     return Response(again.run(hub, caller, body, work), media_type=_JSON)

@@ -216,6 +216,8 @@ _PHRASES: Final[Mapping[str, Callable[[], str]]] = {
     "times the slowest variant": lambda: _("times the slowest variant"),
     "a weight, not billed": lambda: _("a weight, not billed"),
     "level run, without a price": lambda: _("level run, without a price"),
+    "nodes at once": lambda: _("nodes at once"),
+    "kept for a job of several nodes": lambda: _("kept for a job of several nodes"),
     "GiB memory": lambda: _("GiB memory"),
     "GiB disk": lambda: _("GiB disk"),
     "GiB-hour": lambda: _("GiB-hour"),

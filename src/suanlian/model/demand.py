@@ -4,7 +4,7 @@ import posixpath
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
 
 from suanlian.model.base import Name, Sha256, Value, plain_text
 from suanlian.model.paths import Path, Url
@@ -52,10 +52,15 @@ class AfterWhen(StrEnum):
 
 
 class PassedFile(Value):
-    """An output of another job, and where it lies for this one. A directory is passed with all that is in it."""
+    """An output of another job, and where it lies for this one. A directory is passed with all that is in it.
+
+    Of an array: ``same`` passes what the task of the same index brought (if left out, where both have as many tasks),
+    a number what that task brought, ``all`` what each brought, under ``path/INDEX`` (if left out, in all other cases).
+    """
 
     output: Path
     path: Path
+    index: Annotated[int, Field(ge=0)] | Literal["same", "all"] | None = None
 
 
 class After(Value):
@@ -72,6 +77,26 @@ class PassedObject(Value):
     path: Path
     sha256: Sha256
     size: int = Field(ge=0)
+
+
+class SourceKind(StrEnum):
+    """Where the bytes of something that is passed on lie."""
+
+    OUTPUT = "output"
+    """An output of another attempt of the same account."""
+
+
+class Source(Value):
+    """An object that is passed on, and the attempt and path by which the hub finds its bytes."""
+
+    passed: PassedObject
+    kind: SourceKind = SourceKind.OUTPUT
+    attempt_id: str
+    path: str
+
+
+SOURCES: Final = TypeAdapter(tuple[Source, ...])
+"""Reads and writes what an attempt may read besides its inputs."""
 
 
 class Retries(Value):

@@ -49,6 +49,7 @@ class EventType(StrEnum):
     JOB_SUBMITTED = "job.submitted"
     JOB_CANCELING = "job.canceling"
     JOB_ENDED = "job.ended"
+    JOB_RELEASED = "job.released"
     TASK_REQUEUED = "task.requeued"
     ATTEMPT_PLACED = "attempt.placed"
     ATTEMPT_STARTED = "attempt.started"

@@ -208,6 +208,7 @@ class JobSpec(Value):
             msg = "resources needs cpu and memory above zero"
             raise ValueError(msg)
         paths = [item.path for item in self.inputs] + [use.path for use in self.secrets if use.path is not None]
+        paths += [file.path for one in self.after for file in one.files]
         if len(set(paths)) != len(paths):
             msg = "two inputs have the same path"
             raise ValueError(msg)
@@ -243,6 +244,7 @@ class JobSpec(Value):
             Feature.MOUNTS: bool(self.mounts),
             Feature.GANG: self.nodes > 1,
             Feature.SIGNALS: self.checkpoint is not None,
+            Feature.FILES: any(one.files for one in self.after),
         }
         return frozenset(feature for feature, is_asked in asked.items() if is_asked)
 
@@ -313,4 +315,5 @@ class Job(Value):
     path: tuple[str, ...] = ()
     canceling: bool = False
     waiting: LongText = Field(default="", description="why it waits, while it waits")
+    reason: LongText = Field(default="", description="why tasks ended that nobody cancelled: a code, then words")
     spec: JobSpec | None = Field(default=None, description="left out of lists and of a supervisor's view")

@@ -33,6 +33,8 @@ class Place:
     offer: NewOffer | None
     versions: tuple[VersionRef, ...]
     free: Resources
+    kept: bool = False
+    """It is kept free for a gang that has waited long: nothing else gets room there."""
     seals: bool = False
     """Whether its connector has told a key, to which a job's secrets can be sealed."""
     admitted: bool = True

@@ -29,6 +29,8 @@ class Feature(StrEnum):
     """A running job can be paused and resumed."""
     SIGNALS = "signals"
     """A signal reaches the job's program, so that it can write a checkpoint."""
+    FILES = "files"
+    """What other jobs brought is laid out besides the inputs; every connector of this version can."""
 
 
 class PlatformState(StrEnum):

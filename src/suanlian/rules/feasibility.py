@@ -30,6 +30,22 @@ IMAGE_ENVIRONMENT: Final = "image"
 _MAX_TEXT: Final = 200
 
 
+INDIFFERENT: Final = frozenset(
+    {
+        *("name", "purpose", "inputs", "outputs", "env", "secrets", "array_size", "network", "attempts", "mounts"),
+        *("priority", "deadline", "budget", "after", "retries", "checkpoint", "webhook", "tags"),
+    }
+)
+"""Fields of a spec that no filter and no cost asks of. What a feature, a secret or a limit makes of them is kept apart;
+a field that is added counts until it is named here."""
+_ASKED: Final = tuple(sorted(set(JobSpec.model_fields) - INDIFFERENT))
+
+
+def asked_of_places(spec: JobSpec) -> tuple[object, ...]:
+    """All of a spec that bears on where it may run and at what cost: equal ones are answered alike."""
+    return (spec.features, bool(spec.secrets), *(getattr(spec, name) for name in _ASKED))
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """May ``demand`` run at ``place`` in this variant, now?"""
@@ -297,7 +313,12 @@ def _owner_refused(q: Question) -> Miss:
 
 
 def _room(q: Question) -> Miss:
-    return _sizes(q.demand.spec.total, q.place.free)
+    spec, free = q.demand.spec, q.place.free
+    if q.place.kept:
+        wanted = amounts(spec.total, [kind for kind, amount in spec.total.base().items() if amount])
+        return wanted, "kept for a job of several nodes"
+    miss = _sizes(spec.total, free)
+    return miss if miss is None or spec.nodes == 1 else (f"{spec.nodes} nodes at once: {miss[0]}", miss[1])
 
 
 _OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.STACK, Filter.MAX_COST})

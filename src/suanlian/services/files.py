@@ -13,7 +13,7 @@ from suanlian.model.job import MAX_INLINE_BYTES, JobSpec
 from suanlian.model.party import Caller
 from suanlian.model.probe import PROBE_TASK
 from suanlian.model.protocol import MAX_LOG_BYTES, LogCall, ObjectCall, OutputCall
-from suanlian.store import attempts, erasing, files, jobs, probes
+from suanlian.store import attempts, erasing, files, jobs, passed, probes
 from suanlian.store.unit import Row, Unit
 
 _LOG_BYTES: Final = 17 * 1024 * 1024
@@ -71,11 +71,15 @@ def _decoded(text: str) -> bytes:
 
 
 def object_for(unit: Unit, connector_id: str, call: ObjectCall) -> bytes:
-    """An uploaded input of an attempt's own job. Raises ConflictError, NotFoundError."""
+    """An uploaded input of an attempt's own job, or what was handed to this very attempt.
+
+    Raises ConflictError, NotFoundError.
+    """
     row = _attempt_of(unit, connector_id, call.attempt_id, call.token)
     job = jobs.spec_of(unit, row["job_id"])
     named = {item.sha256 for item in JobSpec.model_validate_json(job).inputs if item.object}
     data = files.find_object(unit, row["account_id"], call.sha256) if call.sha256 in named else None
+    data = passed.find(unit, row, call.sha256) if data is None else data
     if data is None:
         raise NotFoundError("not_found", "The job names no such object.", field="sha256")
     return data

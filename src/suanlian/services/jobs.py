@@ -3,10 +3,12 @@
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 from urllib.parse import urlsplit
 
+from suanlian.i18n.catalog import gettext as _
 from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import Kind, new_id, public_id
@@ -19,15 +21,22 @@ from suanlian.model.platform import Flavor, Share
 from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Wish
 from suanlian.rules.addresses import refused_address
-from suanlian.rules.feasibility import too_large
+from suanlian.rules.feasibility import asked_of_places, too_large
 from suanlian.rules.levels import hub_is_outside, hub_is_too_low
 from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.services.ports import Node
-from suanlian.store import attempts, files, jobs, platforms, secrets
+from suanlian.store import attempts, edges, files, jobs, platforms, secrets
 from suanlian.store.jobs import Wanted as Wanted  # noqa: PLC0414 - what a list is asked by is part of this service
 from suanlian.store.unit import Row, Unit
 
+_MAX_LINE: Final = 2000
 _UNASSIGNED: Final = "it has not been looked at yet"
+MADE_AT_ONCE: Final = 256
+"""So many tasks of an array get their rows when it is submitted; the others when they are about to get a place."""
+LATE: Final = "deadline_passed"
+"""The code of tasks that are cancelled because they could not end in time, or have not."""
+WAITING: Final = "waiting"
+"""Its owner is to be told of its end, and was not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ def check_all(specs: Sequence[JobSpec], checks: Checks) -> None:
             if item.url is not None:
                 _check_url(item.url, f"inputs.{number}.url", checks.terms.input_origins)
         _check_environments(spec)
-        asked = (spec.resources, spec.nodes, spec.wants, spec.variants)
+        asked = asked_of_places(spec)
         if checks.places and asked not in fitting:
             _check_names(spec, checks)
             _check_size(spec, checks.places)
@@ -154,7 +163,7 @@ def prepare(node: Node, caller: Caller, specs: Sequence[JobSpec], now: datetime)
     for spec in specs:
         row = _job_row(node, caller, spec, now)
         job_rows.append(row)
-        task_rows += [_task_row(row["id"], index, now) for index in range(spec.tasks)]
+        task_rows += [jobs.task_row(row["id"], index, row) for index in range(row["made"])]
     digests = frozenset(item.sha256 or "" for spec in specs for item in spec.inputs if item.object)
     named = frozenset(use.name for spec in specs for use in spec.secrets)
     return Prepared(tuple(job_rows), tuple(task_rows), digests, named)
@@ -183,12 +192,17 @@ def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
         "waiting": None,
         "created_by": caller.principal_id,
         "purpose": "",
+        "turn": job_id,
+        "priority": spec.priority,
+        "blocked": bool(spec.after),
+        "deadline": spec.deadline,
+        "start_by": None if spec.deadline is None else spec.deadline - timedelta(seconds=spec.wall_time_s),
+        "committed": None if spec.budget is None else Decimal(0),
+        "made": min(spec.tasks, MADE_AT_ONCE),
+        "rest": JobState.QUEUED.value,
+        "reason": "",
+        "webhook": "" if spec.webhook is None else WAITING,
     }
-
-
-def _task_row(job_id: str, index: int, now: datetime) -> Row:
-    state = JobState.QUEUED.value
-    return {"job_id": job_id, "idx": index, "state": state, "attempts": 0, "attempt_id": None, "queued_at": now}
 
 
 def submit(unit: Unit, caller: Caller, prepared: Prepared) -> list[dict[str, str]]:
@@ -228,6 +242,8 @@ def job_value(row: Row, *, with_spec: bool) -> Job:
     waiting = ""
     if row["queued"]:
         waiting = json.loads(row["waiting"])["text"] if row["waiting"] else _UNASSIGNED
+    if row["blocked"]:
+        waiting = _("waits for other jobs")
     return Job(
         **{name: row[name] for name in columns},
         tally=parse_tally(row["tally"]),
@@ -236,6 +252,7 @@ def job_value(row: Row, *, with_spec: bool) -> Job:
         path=tuple(json.loads(row["path"])),
         canceling=row["canceling"],
         waiting=waiting,
+        reason=row["reason"],
         spec=JobSpec.model_validate_json(row["spec"]) if with_spec else None,
     )
 
@@ -253,7 +270,16 @@ def fresh(prepared: Prepared, spec: JobSpec) -> Job:
 def get(unit: Unit, caller: Caller, ref: str) -> Job:
     """One job, with its spec for its owner. Raises NotFoundError."""
     row = _row(unit, caller, ref)
-    return job_value(row, with_spec=owns(caller, row))
+    found = job_value(row, with_spec=owns(caller, row))
+    return found.model_copy(update={"waiting": _waits_for(unit, row["id"])}) if row["blocked"] else found
+
+
+def _waits_for(unit: Unit, job_id: str) -> str:
+    """Which jobs a job still waits for, by name and state."""
+    every = edges.of_job(unit, job_id)
+    open_ = [f"{row['name']} ({row['state']})" for row in every if row["met_at"] is None]
+    text = _("waits for {n} of {m} jobs: {names}").format(n=len(open_), m=len(every), names=", ".join(open_))
+    return text if len(text) <= _MAX_LINE else f"{text[: _MAX_LINE - 3]}..."
 
 
 def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> list[Job]:
@@ -298,6 +324,8 @@ def explanation(unit: Unit, caller: Caller, ref: str, index: int) -> Explanation
     if task is None:
         wrong = f"The job has no task {index}."
         raise NotFoundError("not_found", wrong, todo=f"Indices run from 0 to {row['tasks'] - 1}.", field="index")
+    if row["blocked"]:
+        raise NotFoundError("not_found", _waits_for(unit, row["id"]), todo="It is looked at when they have ended.")
     if task["state"] == JobState.QUEUED and task["attempt_id"] is None and row["waiting"]:
         return Explanation.model_validate(json.loads(row["waiting"])["explanation"])
     made = attempts.with_places(unit, row["id"], [index])
@@ -327,7 +355,29 @@ def cancel(unit: Unit, caller: Caller, ref: str) -> Job:
     return get(unit, caller, row["id"])
 
 
-def _cancel(unit: Unit, row: Row) -> None:
+def late(unit: Unit, limit: int) -> list[str]:
+    """Jobs of which something will not end in time."""
+    return list(jobs.late(unit, limit=limit))
+
+
+def end_late(unit: Unit, job_id: str) -> None:
+    """Of a job with a deadline: end what waits and could no longer end in time; after the deadline, all of it."""
+    row = jobs.lock(unit, job_id)
+    if row is None or row["ended_at"] is not None or row["canceling"]:
+        return
+    if row["start_by"] is None or row["start_by"] >= unit.now:
+        return
+    if row["deadline"] < unit.now:
+        _cancel(unit, row, f"{LATE}: it should have ended by {row['deadline']:%Y-%m-%d %H:%M:%S} UTC")
+        return
+    waiting = jobs.end_waiting(unit, row, JobState.CANCELED.value)
+    progress = Progress(parse_tally(row["tally"]), row["queued"])
+    progress = progress.move(JobState.QUEUED, JobState.CANCELED, waiting).wait(-waiting)
+    reason = f"{LATE}: begun now, its wall time would pass {row['deadline']:%Y-%m-%d %H:%M:%S} UTC"
+    jobs.progressed(unit, row, {**progress.columns(unit.now), "reason": reason})
+
+
+def _cancel(unit: Unit, row: Row, reason: str = "") -> None:
     progress = Progress(parse_tally(row["tally"]), row["queued"])
     for attempt in attempts.lock_live(unit, row["id"]):
         values = {
@@ -339,9 +389,8 @@ def _cancel(unit: Unit, row: Row) -> None:
         attempts.change(unit, attempt["id"], values)
         jobs.change_task(unit, row["id"], attempt["idx"], {"state": JobState.CANCELING.value})
         progress = progress.move(JobState(attempt["state"]), JobState.CANCELING)
-    waiting = jobs.change_tasks_in(unit, row["id"], JobState.QUEUED.value, {"state": JobState.CANCELED.value})
+    waiting = jobs.end_waiting(unit, row, JobState.CANCELED.value)
     progress = progress.move(JobState.QUEUED, JobState.CANCELED, waiting).wait(-waiting)
-    jobs.change(unit, row["id"], {**progress.columns(unit.now), "canceling": True})
     unit.record(EventType.JOB_CANCELING, row["id"], account_id=row["account_id"])
-    if progress.ended:
-        unit.record(EventType.JOB_ENDED, row["id"], account_id=row["account_id"], state=progress.state.value)
+    why = {"reason": reason} if reason else {}
+    jobs.progressed(unit, row, {**progress.columns(unit.now), "canceling": True, "blocked": False, **why})

@@ -2,32 +2,39 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from suanlian.i18n.reasons import reason_line
+from suanlian.model.demand import Source
 from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
-from suanlian.model.job import JobSpec, JobState, Outcome
+from suanlian.model.job import ENDED, JobSpec, JobState, Outcome
 from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
 from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Caller, Standing
 from suanlian.model.place import Demand, Place
-from suanlian.model.placement import Assignment, Candidate, Explanation
+from suanlian.model.placement import Assignment, Candidate, Explanation, Filter
 from suanlian.model.platform import PlatformState
 from suanlian.model.protocol import Wish
 from suanlian.model.version import Subject
+from suanlian.rules import budget
 from suanlian.rules.capacity import over_committed
+from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.levels import footing, is_bound, unfit_at
 from suanlian.rules.owner import is_refusal, level_admits, rests
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
-from suanlian.store import attempts, capacity, jobs, parties, platforms, published
+from suanlian.store import attempts, capacity, jobs, parties, platforms, published, turns
 from suanlian.store.gates import standing_of
+from suanlian.store.passed import MissingError
+from suanlian.store.passed import text as passed_text
 from suanlian.store.places import Places, site_now
+from suanlian.store.turns import Turn as Turn  # noqa: PLC0414 - a round begins with a turn
 from suanlian.store.unit import Row, Unit
 
 _TOLD_AT_ONCE: Final = 10
@@ -36,9 +43,17 @@ _TASKS_PER_JOB: Final = 64
 """At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
 
 
+_MAKES: Final = 1000
+"""So many tasks of a large array get their rows in one unit."""
+_PATIENCE: Final = timedelta(seconds=120)
+"""A gang that waits longer keeps a share free for itself."""
+Handed = Callable[[Unit, Row, int], tuple[Source, ...]]
+"""What a task of a job is handed besides its inputs. Raises MissingError where something of it is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A task that got a place."""
+    """A task that got a place. ``estimate`` is what it is to cost there, without what nobody is billed."""
 
     job_id: str
     index: int
@@ -48,6 +63,25 @@ class Placed:
     flavor_id: str
     explanation: Explanation
     levels: LevelRules
+    estimate: Decimal
+    instead_of: str = ""
+    """The job of the same account whose turn it took by its priority."""
+
+
+@dataclass(frozen=True, slots=True)
+class Makes:
+    """A large array of which further tasks are to get their rows: most that have rows have places."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A job whose waiting tasks end, because what is left of its budget is not enough for one of them anywhere."""
+
+    job_id: str
+    committed: Decimal
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,57 +93,92 @@ class Waits:
     explanation: Explanation
 
 
+Decision = Placed | Waits | Makes | Ends
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one look at some waiting jobs decided; ``last`` is the job to go on after, empty when all were seen."""
+    """What one look at some waiting jobs decided; ``turn`` is where to go on, None when all were seen."""
 
-    decisions: tuple[Placed | Waits, ...]
-    last: str
+    decisions: tuple[Decision, ...]
+    turn: Turn | None
 
 
-def decide(unit: Unit, *, after: str, limit: int, levels: LevelRules = USUAL_LEVELS) -> Round:
-    """Look at up to ``limit`` waiting jobs, oldest first; those that fit pass those that do not. Writes nothing."""
+def decide(unit: Unit, turn: Turn, *, limit: int, levels: LevelRules = USUAL_LEVELS) -> Round:
+    """Look at up to ``limit`` waiting jobs in their turn; those that fit pass those that do not. Writes nothing."""
     is_open = platforms.any_live(unit)
     # with nothing live no job gets a place: some that were never told why they wait are told, the rest at later looks
     most = limit if is_open else min(limit, _TOLD_AT_ONCE)
-    rows = jobs.queued(unit, after=after, limit=most, untold=not is_open)
+    rows, following = turns.rows(unit, turn, limit=most, untold=not is_open)
     if not rows:
-        return Round((), "")
-    look = _Look(unit, levels)
+        return Round((), following)
+    look = _Look(unit, levels, turn.kept)
     decisions = tuple(decision for row in rows for decision in look.decide(row))
-    return Round(decisions, rows[-1]["id"] if is_open and len(rows) == limit else "")
+    return Round(decisions, None if following is None else replace(following, kept=look.kept))
 
 
 class _Look:
     """One look at the places: what it gives away it no longer has. Equal questions are answered once."""
 
-    def __init__(self, unit: Unit, levels: LevelRules) -> None:
+    def __init__(self, unit: Unit, levels: LevelRules, kept: frozenset[ShareId]) -> None:
         self._unit = unit
         self._levels = levels
         self._places = Places(unit)
-        self._free = list(self._places.all())
+        self._free = [replace(place, kept=place.share_id in kept) for place in self._places.all()]
         self._known: dict[object, Explanation] = {}
+        self.kept = kept
 
-    def decide(self, row: Row) -> list[Placed | Waits]:
+    def decide(self, row: Row) -> list[Decision]:
         """What to do with the waiting tasks of one job."""
         if row["waiting"] and not self._any_room:
             return []
         spec = JobSpec.model_validate_json(row["spec"])
-        if row["waiting"] and self._is_full_for(spec):
+        if row["waiting"] and self._is_full_for(spec) and not self._keeps(spec, row):
             return []
         waiting = jobs.unplaced_tasks(self._unit, row["id"], limit=_TASKS_PER_JOB)
         past = self._past(row["id"], [task["idx"] for task in waiting if task["attempts"]])
-        decisions: list[Placed | Waits] = []
+        decisions: list[Decision] = []
+        rest = budget.rest(spec.budget, row["committed"])
         for task in waiting:
+            affordable = _within(spec, rest)
             failed, refused = past.get(task["idx"], (frozenset(), frozenset()))
-            explanation = self._explain(Demand(spec, row["entity"], failed, self._levels, refused))
+            explanation = self._explain(Demand(affordable, row["entity"], failed, self._levels, refused))
             if explanation.won is None and failed:
                 # A place that failed is better than none, as long as the job has attempts left.
-                explanation = self._explain(Demand(spec, row["entity"], levels=self._levels, refused=refused))
+                explanation = self._explain(Demand(affordable, row["entity"], levels=self._levels, refused=refused))
             if explanation.won is None:
-                return decisions + _waits(row, explanation)
-            decisions.append(self._give(task, spec, explanation, explanation.won))
+                self._keep(spec, row, explanation)
+                return decisions + self._waits(row, spec, explanation, rest if not decisions else None)
+            placed = self._give(task, spec, explanation, explanation.won)
+            decisions.append(replace(placed, instead_of=row["instead_of"]))
+            rest = None if rest is None else rest - placed.estimate
+        if len(waiting) < _TASKS_PER_JOB and row["made"] < row["tasks"] and row["rest"] == JobState.QUEUED:
+            decisions.append(Makes(row["id"]))
         return decisions
+
+    def _keeps(self, spec: JobSpec, row: Row) -> bool:
+        """Whether a share is kept free for the job, as it needs several nodes at once and has waited long for them."""
+        return spec.nodes > 1 and self._unit.now - row["created_at"] > _PATIENCE
+
+    def _keep(self, spec: JobSpec, row: Row, explanation: Explanation) -> None:
+        nearest = None if explanation.nearest is None else explanation.candidates[explanation.nearest]
+        if nearest is None or not self._keeps(spec, row) or {miss.filter for miss in nearest.failed} != {Filter.ROOM}:
+            return
+        self.kept |= {nearest.share_id}
+        self._free = [replace(place, kept=place.share_id in self.kept) for place in self._free]
+        self._known.clear()
+
+    def _waits(self, row: Row, spec: JobSpec, explanation: Explanation, rest: Decimal | None) -> list[Decision]:
+        """Why it waits; or that it ends, where its budget is too little and nothing can come back to it."""
+        is_idle = row["queued"] == parse_tally(row["tally"]).get(JobState.QUEUED) and not self._lives(row)
+        if rest is not None and is_idle and (text := budget.too_little(explanation, spec.wants.max_cost, rest)):
+            return [Ends(row["id"], row["committed"], text)]
+        return _waits(row, explanation)
+
+    @staticmethod
+    def _lives(row: Row) -> bool:
+        """Whether any task has a place now."""
+        return any(state not in ENDED and state is not JobState.QUEUED for state in parse_tally(row["tally"]))
 
     @property
     def _any_room(self) -> bool:
@@ -123,9 +192,7 @@ class _Look:
         return not any(spec.total.fits(place.free) for place in open_places)
 
     def _explain(self, demand: Demand) -> Explanation:
-        spec = demand.spec
-        apart = (demand.entity, demand.avoid, demand.refused, bool(spec.secrets))
-        asked = (spec.resources, spec.nodes, spec.features, spec.variants, spec.wants, spec.wall_time_s, *apart)
+        asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused)
         if asked not in self._known:
             self._known[asked] = explain(demand, self._free, now=self._unit.now)
         return self._known[asked]
@@ -144,6 +211,7 @@ class _Look:
             flavor_id=self._places.flavor_id(won.share_id),
             explanation=explanation,
             levels=self._levels,
+            estimate=budget.rent(won) or Decimal(0),
         )
 
     def _past(self, job_id: str, indices: Sequence[int]) -> dict[int, tuple[frozenset[ShareId], frozenset[ShareId]]]:
@@ -173,33 +241,91 @@ def estimate(unit: Unit, caller: Caller, spec: JobSpec, levels: LevelRules) -> E
     return explain(Demand(spec, entity, levels=levels), Places(unit).all(), now=unit.now)
 
 
-def _waits(row: Row, explanation: Explanation) -> list[Placed | Waits]:
+def _within(spec: JobSpec, rest: Decimal | None) -> JobSpec:
+    """The spec that costs at most what is left of the budget."""
+    if rest is None:
+        return spec
+    most = rest if spec.wants.max_cost is None else min(rest, spec.wants.max_cost)
+    return spec.model_copy(update={"wants": spec.wants.model_copy(update={"max_cost": most})})
+
+
+def _waits(row: Row, explanation: Explanation) -> list[Decision]:
     text = reason_line(explanation)
     before = json.loads(row["waiting"])["text"] if row["waiting"] else None
     return [] if text == before else [Waits(row["id"], text, explanation)]
 
 
-def apply(unit: Unit, decision: Placed | Waits) -> bool:
+def nothing(_unit: Unit, _row: Row, _index: int) -> tuple[Source, ...]:
+    """Nothing is handed to anybody."""
+    return ()
+
+
+def apply(unit: Unit, decision: Decision, handed: Handed = nothing) -> bool:
     """Make a decision true, if it still fits what is true now; False when it no longer does."""
-    row = jobs.lock(unit, decision.job_id)
-    if row is None or row["canceling"]:
+    passed_over = decision.instead_of if isinstance(decision, Placed) else ""
+    locked = {ref: jobs.lock(unit, ref) for ref in sorted({decision.job_id, passed_over} - {""})}
+    row = locked[decision.job_id]
+    if row is None or row["canceling"] or row["blocked"] or row["ended_at"] is not None:
         return False
+    if isinstance(decision, Makes):
+        return _make(unit, row)
+    if isinstance(decision, Ends):
+        return row["committed"] == decision.committed and _end_waiting(unit, row, decision.reason)
     if isinstance(decision, Waits):
         body = {"text": decision.text, "explanation": shortened(decision.explanation).model_dump(mode="json")}
         jobs.change(unit, row["id"], {"waiting": json.dumps(body)})
         return True
+    is_placed = _place(unit, row, decision, handed)
+    other = locked.get(passed_over)
+    if is_placed and other is not None:
+        jobs.trade_turns(unit, row, other)
+    return is_placed
+
+
+def _make(unit: Unit, row: Row) -> bool:
+    """Give further tasks their rows, unless enough have theirs meanwhile."""
+    enough = len(jobs.unplaced_tasks(unit, row["id"], limit=_TASKS_PER_JOB)) == _TASKS_PER_JOB
+    if enough or row["made"] == row["tasks"] or row["rest"] != JobState.QUEUED:
+        return False
+    jobs.make_tasks(unit, row, _MAKES)
+    return True
+
+
+def _place(unit: Unit, row: Row, decision: Placed, handed: Handed) -> bool:
     task = jobs.task(unit, decision.job_id, decision.index)
     if task is None or task["attempt_id"] is not None or task["state"] != JobState.QUEUED:
         return False
     if task["attempts"] + 1 != decision.number:
         return False
-    return _give_place(unit, row, decision)
+    try:
+        sources = handed(unit, row, decision.index)
+    except MissingError as error:
+        return _end_task(unit, row, task, str(error))
+    return _give_place(unit, row, decision, sources)
 
 
-def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
+def _end_waiting(unit: Unit, row: Row, reason: str) -> bool:
+    ended = jobs.end_waiting(unit, row, JobState.CANCELED.value)
+    progress = Progress(parse_tally(row["tally"]), row["queued"])
+    progress = progress.move(JobState.QUEUED, JobState.CANCELED, ended).wait(-ended)
+    jobs.progressed(unit, row, {**progress.columns(unit.now), "reason": reason})
+    return ended > 0
+
+
+def _end_task(unit: Unit, row: Row, task: Row, reason: str) -> bool:
+    jobs.change_task(unit, row["id"], task["idx"], {"state": JobState.CANCELED.value})
+    progress = Progress(parse_tally(row["tally"]), row["queued"]).move(JobState.QUEUED, JobState.CANCELED).wait(-1)
+    jobs.progressed(unit, row, {**progress.columns(unit.now), "reason": reason})
+    return True
+
+
+def _give_place(unit: Unit, row: Row, decision: Placed, sources: tuple[Source, ...]) -> bool:
     if not _is_open(unit, decision) or not _level_holds(unit, row, decision):
         return False
     spec = JobSpec.model_validate_json(row["spec"])
+    rest = budget.rest(spec.budget, row["committed"])
+    if rest is not None and decision.estimate > rest:
+        return False
     relied = _relied(unit, decision, spec)
     if relied is not None and unfit_at(relied, spec.wants, decision.levels):
         return False
@@ -218,10 +344,13 @@ def _give_place(unit: Unit, row: Row, decision: Placed) -> bool:
         return False
     attempt = _attempt_row(unit, row, decision, attempt_id)
     attempt["relied"] = None if relied is None else relied.model_dump_json()
+    attempt["passed"] = passed_text(sources)
+    attempt["estimate"] = None if rest is None else decision.estimate
+    paid = {} if rest is None else {"committed": (row["committed"] or Decimal(0)) + decision.estimate}
     attempts.add(unit, attempt, _assignment_row(decision, spec, attempt_id))
     jobs.change_task(unit, row["id"], decision.index, {"attempt_id": attempt_id, "attempts": decision.number})
     progress = Progress(parse_tally(row["tally"]), row["queued"]).wait(-1)
-    jobs.change(unit, row["id"], {**progress.columns(unit.now), "waiting": None})
+    jobs.change(unit, row["id"], {**progress.columns(unit.now), "waiting": None, **paid})
     place = {"platform": decision.place.platform, "share": decision.place.share.name, "index": decision.index}
     unit.record(EventType.ATTEMPT_PLACED, attempt_id, account_id=row["account_id"], job=row["id"], **place)
     return True

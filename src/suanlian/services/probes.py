@@ -169,6 +169,7 @@ def _job_row(unit: Unit, node: Node, ask: Ask, owner: Row, what: tuple[str, JobS
         "created_by": ask.run_id,
         "purpose": ask.purpose.value,
         "probe": ask.task.model_dump_json(),
+        "made": 1,
     }
 
 

@@ -21,9 +21,10 @@ from suanlian.model.protocol import (
     Wish,
 )
 from suanlian.model.quantity import Resources
+from suanlian.rules.budget import spent
 from suanlian.rules.jobstate import Cause, attempts_used, moves, task_state_after
 from suanlian.rules.progress import Progress, parse_tally
-from suanlian.store import attempts, capacity, jobs, platforms
+from suanlian.store import attempts, capacity, jobs, passed, platforms
 from suanlian.store.unit import Row, Unit
 
 _REQUEST_FAULTS: Final = frozenset(
@@ -69,6 +70,7 @@ def _instruction(row: Row) -> Instruction:
         relied=Footing.model_validate_json(row["relied"]) if row["relied"] else None,
         task=PROBE_TASK.validate_json(row["probe"]) if row["probe"] else None,
         spec=JobSpec.model_validate_json(row["spec"]) if wish is Wish.RUN else None,
+        passed=tuple(source.passed for source in passed.of_row(row)) if wish is Wish.RUN else (),
     )
 
 
@@ -190,13 +192,21 @@ def _move_task(unit: Unit, row: Row, item: AttemptReport, new: JobState) -> None
         progress = progress.wait(1)
         unit.record(EventType.TASK_REQUEUED, row["job_id"], account_id=row["account_id"], index=row["idx"])
     jobs.change_task(unit, row["job_id"], row["idx"], values)
-    jobs.change(unit, row["job_id"], progress.columns(unit.now))
     if new in ENDED:
         ended = {"job": row["job_id"], "state": new.value, "before": row["state"], "after": new.value}
         unit.record(EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], **ended)
-    if progress.ended:
-        happened = {"state": progress.state.value}
-        unit.record(EventType.JOB_ENDED, row["job_id"], account_id=row["account_id"], **happened)
+    committed = _committed(job, row, item) if new in ENDED else {}
+    jobs.progressed(unit, job, {**progress.columns(unit.now), **committed})
+
+
+def _committed(job: Row, row: Row, item: AttemptReport) -> dict[str, Any]:
+    """What the job's attempts cost, now that the time of one of them is known; nothing where there is no budget."""
+    if job["committed"] is None or row["estimate"] is None:
+        return {}
+    spec = JobSpec.model_validate_json(job["spec"])
+    started = item.started_at or row["started_at"]
+    cost = spent(row["estimate"], spec, spec.variants[row["variant"]], (started, item.ended_at))
+    return {"committed": job["committed"] - row["estimate"] + cost}
 
 
 def _task_state(unit: Unit, job: Row, row: Row, item: AttemptReport, new: JobState) -> JobState:

@@ -44,14 +44,20 @@ def used(unit: Unit, account_id: str) -> int:
 
 def reserved(unit: Unit, account_id: str) -> int:
     """What those of an account that have not ended take at most, in millicore-seconds."""
-    query = (
-        select(func.sum(t.free_job.c.millicores * t.free_job.c.wall_time_s))
+    each = t.free_job.c.millicores * t.free_job.c.wall_time_s
+    open_ = (t.free_job.c.account_id == account_id) & t.job.c.ended_at.is_(None)
+    made = (
+        select(func.sum(each))
         .join(t.job, t.job.c.id == t.free_job.c.job_id)
         .join(t.task, t.task.c.job_id == t.job.c.id)
-        .where(t.free_job.c.account_id == account_id, t.job.c.ended_at.is_(None))
-        .where(t.task.c.state.not_in([state.value for state in ENDED]))
+        .where(open_, t.task.c.state.not_in([state.value for state in ENDED]))
     )
-    return int(unit.connection.execute(query).scalar_one() or 0)
+    unmade = (
+        select(func.sum(each * (t.job.c.tasks - t.job.c.made)))
+        .join(t.job, t.job.c.id == t.free_job.c.job_id)
+        .where(open_, t.job.c.rest == "QUEUED")
+    )
+    return sum(int(unit.connection.execute(query).scalar_one() or 0) for query in (made, unmade))
 
 
 def reserved_since(unit: Unit, since: datetime) -> int:

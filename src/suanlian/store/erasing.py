@@ -87,7 +87,7 @@ def blank_job(unit: Unit, job_id: str, values: Mapping[str, Any]) -> None:
 
 def blank_attempt(unit: Unit, attempt_id: str, outcome: str) -> None:
     """Write what is left of an attempt; its log and outputs go."""
-    unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(outcome=outcome))
+    unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(outcome=outcome, passed=None))
     unit.connection.execute(delete(t.log_chunk).where(t.log_chunk.c.attempt_id == attempt_id))
     unit.connection.execute(delete(t.output).where(t.output.c.attempt_id == attempt_id))
 

@@ -1,15 +1,21 @@
-"""Jobs and their tasks. Every read of an owned row demands the caller; a foreign row is simply not there."""
+"""Jobs and their tasks. Every read of an owned row demands the caller; a foreign row is simply not there.
+
+A large array begins with few rows of tasks: those below ``made`` are there, the others are all in the state ``rest``
+and are made, some at a time, when they are about to get a place. Whoever looks at tasks sees them all.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, update
 
 from suanlian.model.errors import InvalidError
+from suanlian.model.event import EventType
 from suanlian.model.ids import SCHEME
 from suanlian.model.party import Caller
+from suanlian.store import edges
 from suanlian.store import tables as t
 from suanlian.store.bulk import insert_rows
 from suanlian.store.unit import Row, Unit
@@ -88,35 +94,111 @@ def change(unit: Unit, job_id: str, values: Mapping[str, Any]) -> None:
     unit.connection.execute(update(t.job).where(t.job.c.id == job_id).values(**values))
 
 
-def queued(unit: Unit, *, after: str, limit: int, untold: bool = False) -> Sequence[Row]:
-    """Jobs with waiting tasks, oldest first, with the name of the entity that asks.
+def progressed(unit: Unit, job: Row, columns: Mapping[str, Any]) -> None:
+    """Update a locked job whose tasks moved. The one way in which a job ends: it is told, and what follows is owed.
 
-    ``untold``: only those of which it is not said yet why they wait.
+    ``columns`` are those of ``rules.progress.Progress``, with others that change besides.
     """
-    query = (
-        select(t.job, t.entity.c.name.label("entity"))
-        .join(t.entity, t.entity.c.id == t.job.c.entity_id)
-        .where(t.job.c.queued > 0, t.job.c.id > after, ordinary())
-        .order_by(t.job.c.id)
-        .limit(limit)
+    change(unit, job["id"], columns)
+    if columns["ended_at"] is None or job["ended_at"] is not None:
+        return
+    unit.record(EventType.JOB_ENDED, job["id"], account_id=job["account_id"], state=columns["state"])
+    if edges.awaited(unit, job["id"]):
+        edges.owe(unit, job["id"], edges.RELEASE, unit.now)
+    if job["webhook"]:
+        edges.owe(unit, job["id"], edges.WEBHOOK, unit.now)
+
+
+def _waiting() -> Select[Any]:
+    """Jobs with tasks that wait for a place, none of which wait for another job; with whose they are."""
+    waits = (t.job.c.queued > 0) & t.job.c.blocked.is_(False)
+    return (
+        select(t.job, t.entity.c.name.label("entity")).join(t.entity, t.entity.c.id == t.job.c.entity_id).where(waits)
     )
+
+
+def queued(unit: Unit, *, after: str, limit: int, untold: bool = False) -> Sequence[Row]:
+    """Jobs with waiting tasks by their turns, oldest first, with the name of the entity that asks.
+
+    ``after``: a turn. ``untold``: only those of which it is not said yet why they wait.
+    """
+    query = _waiting().where(t.job.c.turn > after, ordinary()).order_by(t.job.c.turn).limit(limit)
     if untold:
         query = query.where(t.job.c.waiting.is_(None))
     return unit.connection.execute(query).mappings().all()
 
 
+def preferring(unit: Unit) -> frozenset[str]:
+    """Accounts of which some waiting job is to go before or after others of theirs."""
+    query = select(t.job.c.account_id).where(t.job.c.queued > 0, t.job.c.priority != 0).distinct()
+    return frozenset(unit.connection.execute(query).scalars())
+
+
+def preferred(unit: Unit, account_id: str, behind: tuple[int, str] | None, limit: int) -> Sequence[Row]:
+    """Waiting jobs of one account, the highest priority first, then the oldest; those behind (priority, id)."""
+    query = _waiting().where(t.job.c.account_id == account_id, ordinary())
+    if behind is not None:
+        priority, job_id = behind
+        lower = t.job.c.priority < priority
+        query = query.where(lower | ((t.job.c.priority == priority) & (t.job.c.id > job_id)))
+    query = query.order_by(t.job.c.priority.desc(), t.job.c.id).limit(limit)
+    return unit.connection.execute(query).mappings().all()
+
+
+def trade_turns(unit: Unit, job: Row, other: Row) -> None:
+    """Of two locked jobs of an account the one that went first by its priority gets the older turn, the other its own.
+
+    So a turn is used up by whoever takes it, and a low priority that waits for ever brings its account nothing.
+    """
+    if job["priority"] > other["priority"] and job["turn"] > other["turn"]:
+        change(unit, job["id"], {"turn": other["turn"]})
+        change(unit, other["id"], {"turn": job["turn"]})
+
+
+def late(unit: Unit, *, limit: int) -> Sequence[str]:
+    """Jobs whose waiting tasks no longer end in time, and those that should have ended."""
+    open_ = t.job.c.start_by.is_not(None) & t.job.c.ended_at.is_(None) & t.job.c.canceling.is_(False)
+    is_late = (t.job.c.queued > 0) | (t.job.c.deadline < unit.now)
+    query = select(t.job.c.id).where(open_, t.job.c.start_by < unit.now, is_late).order_by(t.job.c.id)
+    return unit.connection.execute(query.limit(limit)).scalars().all()
+
+
 def tasks_of(
     unit: Unit, job_id: str, *, after: int = -1, limit: int = 10_000, state: str | None = None
 ) -> Sequence[Row]:
-    """Tasks in the order of their index."""
+    """Tasks in the order of their index, those without a row too."""
     query = select(t.task).where(t.task.c.job_id == job_id, t.task.c.idx > after)
     if state is not None:
         query = query.where(t.task.c.state == state)
-    return unit.connection.execute(query.order_by(t.task.c.idx).limit(limit)).mappings().all()
+    found = unit.connection.execute(query.order_by(t.task.c.idx).limit(limit)).mappings().all()
+    return found if len(found) >= limit else [*found, *_unmade(unit, job_id, after, limit - len(found), state)]
+
+
+def _unmade(unit: Unit, job_id: str, after: int, limit: int, state: str | None) -> Sequence[Row]:
+    """Tasks that have no row yet, as they would be with one."""
+    columns = (t.job.c.tasks, t.job.c.made, t.job.c.rest, t.job.c.created_at)
+    job = unit.connection.execute(select(*columns).where(t.job.c.id == job_id)).mappings().one_or_none()
+    if job is None or state not in (None, job["rest"]):
+        return []
+    first = max(job["made"], after + 1)
+    return [task_row(job_id, index, job) for index in range(first, min(job["tasks"], first + limit))]
+
+
+def task_row(job_id: str, index: int, job: Row) -> Row:
+    """A task that nothing has happened to but what happened to all without a row."""
+    waits = {"state": job["rest"], "attempts": 0, "attempt_id": None, "queued_at": job["created_at"]}
+    return {"job_id": job_id, "idx": index, **waits}
+
+
+def make_tasks(unit: Unit, job: Row, count: int) -> None:
+    """Give so many further tasks of a locked job their rows; fewer where there are no more."""
+    last = min(job["tasks"], job["made"] + count)
+    insert_rows(unit.connection, t.task, [task_row(job["id"], index, job) for index in range(job["made"], last)])
+    change(unit, job["id"], {"made": last})
 
 
 def unplaced_tasks(unit: Unit, job_id: str, *, limit: int) -> Sequence[Row]:
-    """Tasks that wait for a place, in the order of their index."""
+    """Tasks that wait for a place and have rows, in the order of their index."""
     waits = (t.task.c.state == "QUEUED") & t.task.c.attempt_id.is_(None)
     query = select(t.task).where(t.task.c.job_id == job_id, waits).order_by(t.task.c.idx).limit(limit)
     return unit.connection.execute(query).mappings().all()
@@ -125,7 +207,8 @@ def unplaced_tasks(unit: Unit, job_id: str, *, limit: int) -> Sequence[Row]:
 def task(unit: Unit, job_id: str, index: int) -> Row | None:
     """One task."""
     query = select(t.task).where(t.task.c.job_id == job_id, t.task.c.idx == index)
-    return unit.connection.execute(query).mappings().one_or_none()
+    found = unit.connection.execute(query).mappings().one_or_none()
+    return found or next(iter(_unmade(unit, job_id, index - 1, 1, None)), None)
 
 
 def change_task(unit: Unit, job_id: str, index: int, values: Mapping[str, Any]) -> None:
@@ -134,7 +217,12 @@ def change_task(unit: Unit, job_id: str, index: int, values: Mapping[str, Any]) 
     unit.connection.execute(update(t.task).where(which).values(**values))
 
 
-def change_tasks_in(unit: Unit, job_id: str, old_state: str, values: Mapping[str, Any]) -> int:
-    """Update all tasks of a locked job that are in one state; returns how many."""
-    which = and_(t.task.c.job_id == job_id, t.task.c.state == old_state)
-    return unit.connection.execute(update(t.task).where(which).values(**values)).rowcount
+def end_waiting(unit: Unit, job: Row, state: str) -> int:
+    """All tasks of a locked job that wait for a place come to this end; returns how many did."""
+    waits = (t.task.c.state == "QUEUED") & t.task.c.attempt_id.is_(None)
+    ended = update(t.task).where(t.task.c.job_id == job["id"], waits).values(state=state)
+    made = int(unit.connection.execute(ended).rowcount)
+    if job["made"] == job["tasks"] or job["rest"] != "QUEUED":
+        return made
+    change(unit, job["id"], {"rest": state})
+    return made + int(job["tasks"] - job["made"])

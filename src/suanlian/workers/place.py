@@ -6,8 +6,9 @@ from typing import ClassVar, Final
 
 from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
-from suanlian.services import placing
-from suanlian.services.placing import Placed, Waits
+from suanlian.services import passing, placing
+from suanlian.services.placing import Decision, Turn, Waits
+from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
 from suanlian.workers.loop import Tools, Worker
 
@@ -24,6 +25,7 @@ class Placer(Worker):
     follows: ClassVar[frozenset[EventType]] = frozenset(
         {
             EventType.JOB_SUBMITTED,
+            EventType.JOB_RELEASED,
             EventType.TASK_REQUEUED,
             EventType.ATTEMPT_ENDED,
             EventType.INVENTORY_CHANGED,
@@ -48,21 +50,24 @@ class Placer(Worker):
 
     def step(self) -> bool:
         """Look at all waiting jobs, page by page; again at once while tasks are being placed."""
-        after, placed = "", False
+        turn, placed = Turn(), False
         while True:
             with self.tools.reading() as unit:
-                found = placing.decide(unit, after=after, limit=_JOBS, levels=self._levels)
+                found = placing.decide(unit, turn, limit=_JOBS, levels=self._levels)
             for start in range(0, len(found.decisions), _AT_ONCE):
                 placed = self._apply(found.decisions[start : start + _AT_ONCE]) or placed
-            if not found.last:
+            if found.turn is None:
                 return placed
-            after = found.last
+            turn = found.turn
             self.renew()
 
-    def _apply(self, decisions: tuple[Placed | Waits, ...]) -> bool:
-        made: list[tuple[Placed | Waits, Future[bool]]] = [
-            (decision, self.writer.submit(self.apply(partial(placing.apply, decision=decision))))
-            for decision in decisions
+    def _apply(self, decisions: tuple[Decision, ...]) -> bool:
+        made: list[tuple[Decision, Future[bool]]] = [
+            (decision, self.writer.submit(self.apply(partial(_apply, decision)))) for decision in decisions
         ]
         done = [(decision, future.result(_ANSWER_S)) for decision, future in made]
-        return any(true and isinstance(decision, Placed) for decision, true in done)
+        return any(true and not isinstance(decision, Waits) for decision, true in done)
+
+
+def _apply(decision: Decision, unit: Unit) -> bool:
+    return placing.apply(unit, decision, passing.sources)

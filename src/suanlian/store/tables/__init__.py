@@ -36,7 +36,7 @@ from suanlian.store.tables.sign_in import identity, invitation, sign_in
 from suanlian.store.tables.states import share_state
 from suanlian.store.tables.supply import share_shown, supply_check, supply_period
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
-from suanlian.store.tables.work import assignment, attempt, capacity, job, task
+from suanlian.store.tables.work import assignment, attempt, capacity, consequence, edge, job, task
 
 __all__ = [
     "account",
@@ -53,9 +53,11 @@ __all__ = [
     "conformance_run",
     "connector",
     "connector_key",
+    "consequence",
     "delegation",
     "delegation_issued",
     "descriptor",
+    "edge",
     "entity",
     "erasure",
     "event",

@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from suanlian.store.columns import Document, Id, Label, Moment
+from suanlian.store.columns import Document, Exact, Id, Label, Moment
 from suanlian.store.tables.base import BIG_SERIAL, metadata
 
 job = Table(
@@ -38,6 +38,24 @@ job = Table(
     Column("canceling", Boolean, nullable=False),
     Column("waiting", Document),
     Column("created_by", Id, nullable=False),
+    # its place among what waits, by age: at first its own id; who goes first by priority trades it for an older one
+    Column("turn", Id, nullable=False, server_default=text("''")),
+    # higher goes first, within the account
+    Column("priority", Integer, nullable=False, server_default=text("0")),
+    # it waits for other jobs: whether any edge of it is not met, written anew whenever one is
+    Column("blocked", Boolean, nullable=False, server_default=text("false")),
+    # when the last task must have begun to end in time, and when all must have ended
+    Column("start_by", Moment),
+    Column("deadline", Moment),
+    # of a job with a budget: what its attempts cost, those that have not ended by their estimate
+    Column("committed", Exact),
+    # tasks below this index have rows; the others are all in the state `rest`
+    Column("made", Integer, nullable=False, server_default=text("0")),
+    Column("rest", Label, nullable=False, server_default=text("'QUEUED'")),
+    # why tasks ended that nobody cancelled
+    Column("reason", Document, nullable=False, server_default=text("''")),
+    # how the telling of its end stands: empty where nobody is to be told
+    Column("webhook", Label, nullable=False, server_default=text("''")),
     # empty for ordinary work; else what the hub itself wants to find out by it (model/probe.Purpose)
     Column("purpose", Label, nullable=False, server_default=text("''")),
     # what a probe does, by values (model/probe.ProbeTask); none for ordinary work
@@ -54,7 +72,44 @@ Index(
     postgresql_where=job.c.purpose != "",
 )
 
-Index("ix_job_queued", job.c.id, sqlite_where=job.c.queued > 0, postgresql_where=job.c.queued > 0)
+_waits = (job.c.queued > 0) & job.c.blocked.is_(False)
+Index("ix_job_queued", job.c.turn, sqlite_where=_waits, postgresql_where=_waits)
+Index(
+    "ix_job_preferred",
+    job.c.account_id,
+    job.c.priority,
+    sqlite_where=job.c.queued > 0,
+    postgresql_where=job.c.queued > 0,
+)
+_timed = job.c.start_by.is_not(None) & job.c.ended_at.is_(None)
+Index("ix_job_start_by", job.c.start_by, sqlite_where=_timed, postgresql_where=_timed)
+
+edge = Table(
+    "edge",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    # which of the job's `after` it is
+    Column("place", Integer, nullable=False),
+    Column("upstream_id", Id, nullable=False),
+    Column("on_", Label, nullable=False),
+    Column("met_at", Moment),
+    PrimaryKeyConstraint("job_id", "place"),
+)
+Index(
+    "ix_edge_unmet", edge.c.upstream_id, sqlite_where=edge.c.met_at.is_(None), postgresql_where=edge.c.met_at.is_(None)
+)
+
+# what follows from the end of a job, written with it and removed when it is done
+consequence = Table(
+    "consequence",
+    metadata,
+    Column("job_id", Id, nullable=False),
+    Column("what", Label, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("tries", Integer, nullable=False),
+    PrimaryKeyConstraint("what", "job_id"),
+    Index("ix_consequence_due", "what", "due_at"),
+)
 
 task = Table(
     "task",
@@ -98,6 +153,10 @@ attempt = Table(
     Column("relied", Document),
     # when the answer was about to leave that told its connector to run it, kept before it left; of probes alone
     Column("first_told_at", Moment),
+    # objects that it may read besides the inputs, frozen when it got its place (model/demand.Source)
+    Column("passed", Document),
+    # of a job with a budget: what it was to cost
+    Column("estimate", Exact),
     UniqueConstraint("job_id", "idx", "number"),
     Index("ix_attempt_connector", "connector_id", "revision"),
     Index("ix_attempt_created", "created_at"),

@@ -1,0 +1,68 @@
+"""What an attempt may read besides the inputs of its job: named on its own row, byte for byte, when it got its place.
+
+A source says where the bytes lie. Whoever passes on another kind of file adds a kind here.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from suanlian.model.demand import SOURCES, Source, SourceKind
+from suanlian.store import files
+from suanlian.store import tables as t
+from suanlian.store.unit import Row, Unit
+
+
+class MissingError(Exception):
+    """Something that a task is to be handed is not there; ``str`` is the reason, beginning with its code."""
+
+
+def text(sources: Sequence[Source]) -> str | None:
+    """As the attempt's row keeps them."""
+    return SOURCES.dump_json(tuple(sources)).decode() if sources else None
+
+
+def of_row(attempt: Row) -> tuple[Source, ...]:
+    """What this attempt may read."""
+    return SOURCES.validate_json(attempt["passed"]) if attempt["passed"] else ()
+
+
+def find(unit: Unit, attempt: Row, sha256: str) -> bytes | None:
+    """The bytes of something that was passed to this very attempt; None where nothing of that digest was."""
+    for source in of_row(attempt):
+        if source.passed.sha256 == sha256:
+            data = _READ[source.kind](unit, source)
+            if data is not None:
+                return data
+    return None
+
+
+def _output(unit: Unit, source: Source) -> bytes | None:
+    row = files.find_output(unit, source.attempt_id, source.path)
+    return bytes(row["data"]) if row is not None and row["sha256"] == source.passed.sha256 else None
+
+
+_READ = {SourceKind.OUTPUT: _output}
+
+
+def outputs_below(unit: Unit, job_id: str, indices: Sequence[int] | None, path: str, limit: int) -> Sequence[Row]:
+    """What the newest attempts of these tasks (None: of all) brought at a path or below it, without the bytes."""
+    newest = (
+        select(t.attempt.c.idx, func.max(t.attempt.c.number).label("number"))
+        .where(t.attempt.c.job_id == job_id)
+        .group_by(t.attempt.c.idx)
+    )
+    if indices is not None:
+        newest = newest.where(t.attempt.c.idx.in_(list(indices)))
+    last = newest.subquery()
+    is_newest = (t.attempt.c.idx == last.c.idx) & (t.attempt.c.number == last.c.number)
+    inside = t.output.c.path.startswith(f"{path}/", autoescape=True)
+    query = (
+        select(t.output.c.attempt_id, t.attempt.c.idx, t.output.c.path, t.output.c.size, t.output.c.sha256)
+        .join(t.attempt, t.attempt.c.id == t.output.c.attempt_id)
+        .join(last, is_newest)
+        .where(t.attempt.c.job_id == job_id, (t.output.c.path == path) | inside)
+        .order_by(t.attempt.c.idx, t.output.c.path)
+        .limit(limit)
+    )
+    return unit.connection.execute(query).mappings().all()
