@@ -5,6 +5,7 @@
 #   make test-engines  the tests against real engines, which it installs below .cache/ where their tools are there
 #   make check   linter, types, floors, sizes, docs, translations
 #   make bench   durable submissions through the API, as a ratio to a bare insert
+#   make bundle  the connector with all it needs, for a site without the internet, below dist/
 #   make locale  bring the Chinese catalogue up to date with the sources
 #   make clean   what tools and runs left here (distclean: the environment too)
 # PYTHON=/path/to/python chooses the interpreter of the environment; ARGS="..." goes to pytest or to the demo.
@@ -18,7 +19,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up test test-engines check bench locale clean distclean
+.PHONY: help demo up test test-engines check bench bundle locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -74,6 +75,9 @@ check: $(VENV)/.installed-dev
 	run docs $(PY) -m scripts.check_docs --strict; \
 	run locale $(PY) -m pytest --quiet tests/checks; \
 	if [ -n "$$failed" ]; then echo "make check: failed:$$failed" >&2; exit 1; fi; echo "make check: all well"
+
+bundle: $(VENV)/.installed-dev
+	@$(PY) -m scripts.make_bundle $(ARGS)
 
 bench: $(VENV)/.installed-dev
 	@test -n "$(wildcard bench/bench_*.py)" || { echo "There is no bench/bench_*.py in this checkout" >&2; exit 1; }

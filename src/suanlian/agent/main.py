@@ -20,6 +20,7 @@ from suanlian.agent.arguments import HomeOption
 from suanlian.agent.arguments import home as _home
 from suanlian.agent.build import locked, opened, utc_now
 from suanlian.agent.config import read_policy
+from suanlian.agent.discover.command import install as install_init
 from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.key_commands import install as install_keys
@@ -148,6 +149,7 @@ def sent_command(
         typer.echo(line)
 
 
+install_init(app)
 install_selftest(app)
 owner_commands.install(app)
 install_measure(app)

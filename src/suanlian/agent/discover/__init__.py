@@ -1,0 +1,1 @@
+"""What is on this machine, and which ``agent.toml`` follows from it?"""
