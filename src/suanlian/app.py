@@ -84,6 +84,7 @@ from suanlian.workers.erase import Eraser
 from suanlian.workers.late import Late
 from suanlian.workers.lineage import Lineage
 from suanlian.workers.loop import Tools, Worker
+from suanlian.workers.observe import Observer
 from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
@@ -426,6 +427,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Lineage(tools, writer, node_now, above),
         Conformance(tools, writer, node_now, Suite),
         Uplink(tools, writer, above),
+        Observer(tools, writer),
         Sweeper(tools, writer),
         Supply(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.supply),
         Eraser(tools, writer),

@@ -19,7 +19,7 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import allowance, depending, jobs, placing, usage
+from suanlian.services import allowance, depending, jobs, placing, throughput, usage
 from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -119,7 +119,7 @@ def estimate(hub: TheHub, caller: Annotated[Caller, Depends(may("job.estimate"))
     jobs.check_all([spec], hub.known.checks())
     with hub.reading(caller) as unit:
         jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
-        return placing.estimate(unit, caller, spec, hub.bounds.data.levels)
+        return placing.estimate(unit, caller, spec, hub.bounds.data.levels, throughput.Knowledge(unit).of)
 
 
 @router.get("/jobs")

@@ -62,6 +62,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "input_origin_refused": N_("The input's address is not one that a job may read from."),
     "internal_error": N_("The hub failed; the request id finds the cause in its log."),
     "invitation_invalid": N_("The invitation is unknown, used or expired."),
+    "image_index_invalid": N_("The image index cannot be read, or nothing in it runs here."),
     "job_ended": N_("The job has ended."),
     "job_too_large": N_("No share of any platform could ever hold the job."),
     "join_token_invalid": N_("The join token is unknown, used or expired."),
@@ -95,6 +96,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "quota_exceeded": N_("The account's quota is used up."),
     "redirect_refused": N_("The address to return to is neither loopback nor registered."),
     "referral_refused": N_("A referral leads astray."),
+    "registry_unavailable": N_("The image registry did not answer as it should."),
     "report_stale": N_("The report names an attempt, token or version that is no longer current."),
     "residency_excludes_hub": N_("The hub, where the job's data would lie, is outside of the job's regions."),
     "route_unknown": N_("The hub has no such route or method."),
@@ -128,6 +130,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "token_unsigned": N_("The token is not signed."),
     "unauthenticated": N_("The API key is missing, unknown, expired or revoked."),
     "usage_conflict": N_("A usage segment contradicts one that was recorded before."),
+    "variant_contradicts": N_("A variant's chips, software and instruction set go together nowhere."),
     "verification_limit": N_("The claim had all its runs for now."),
 }
 """`suanlian.model.errors.CODES`, marked for translation: a hub's own words are English only."""

@@ -59,6 +59,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "capabilities",
         N_("Show how fast platforms are, by every word on it."),
     ),
+    "chips": ("chips", N_("List the accelerators that are known, with their dense peaks at each precision.")),
+    "variants": ("variants", N_("Turn an image index into one variant for each architecture.")),
     "supply": ("supply", N_("Show where capacity that a platform reported free was claimed, and what came of it.")),
     "check-draw": ("supply", N_("Draw the moments of a period again from its revealed seed, and compare.")),
     "verification": ("capabilities", N_("Show how a platform's claims were put to the test, or do it once more.")),

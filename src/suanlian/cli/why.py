@@ -1,11 +1,13 @@
 """Why a job went where it is, or why it waits: every candidate, in words."""
 
+from collections.abc import Callable
+
 from suanlian.cli.arguments import Index, JobName
 from suanlian.cli.output import AsJson, print_json, say, table
 from suanlian.cli.session import job_named, open_hub
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
-from suanlian.i18n.reasons import candidate_lines, reason_line
+from suanlian.i18n.reasons import CandidateLine, candidate_lines, reason_line
 from suanlian.model.placement import Explanation
 
 commands = nouns()
@@ -27,12 +29,13 @@ def tell(explanation: Explanation, *, as_json: bool) -> None:
     say(reason_line(explanation))
     if not explanation.candidates:
         return
-    table(
-        candidate_lines(explanation),
-        [
-            (_("Place"), lambda line: line.place),
-            (_("Architecture"), lambda line: line.architecture),
-            (_("Cost"), lambda line: line.cost),
-            (_("Outcome"), lambda line: line.outcome),
-        ],
-    )
+    lines = candidate_lines(explanation)
+    columns: list[tuple[str, Callable[[CandidateLine], object]]] = [
+        (_("Place"), lambda line: line.place),
+        (_("Architecture"), lambda line: line.architecture),
+        (_("Cost"), lambda line: line.cost),
+        (_("Outcome"), lambda line: line.outcome),
+    ]
+    if any(line.time for line in lines):
+        columns.insert(3, (_("Expected time"), lambda line: line.time))
+    table(lines, columns)

@@ -5,20 +5,23 @@ numbers and names stay.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
 
 from suanlian.i18n.catalog import gettext as _
 from suanlian.i18n.catalog import ngettext
 from suanlian.model.money import CHARGE_STEP, SHOWN_STEP, Currency
+from suanlian.model.performance import Grade
 from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
+from suanlian.model.throughput import Basis, Expected
 
 _COUNTED: Final = re.compile(r"(\d+(?:\.\d+)?) (core|card)(?![\w-])")
 _WORD: Final = re.compile(r"(?<![\w.-])[a-z]+(?:-hour)?(?![\w-])")
 _STEPS: Final = ((Decimal(1), SHOWN_STEP), (Decimal("0.01"), Decimal("0.0001")))
 _MAX_LINE: Final = 2000
 _SIMULATED: Final = " (simulated)"
+_MANY_SECONDS: Final = 300
 _NAMES: Final = frozenset(
     {
         Filter.LEVEL,
@@ -36,12 +39,16 @@ _NAMES: Final = frozenset(
 
 
 class CandidateLine(NamedTuple):
-    """One row of the table of `suanlian why`: where, for which instruction set, at what cost, and what came of it."""
+    """One row of the table of `suanlian why`: where, for which instruction set, at what cost, and what came of it.
+
+    ``time`` is what it is expected to take and by what that is known, where places are told apart by speed.
+    """
 
     place: str
     architecture: str
     cost: str
     outcome: str
+    time: str = ""
 
 
 def reason_line(explanation: Explanation) -> str:
@@ -88,6 +95,47 @@ def cost_text(candidate: Candidate) -> str:
         return _("{cost} ({term})").format(cost=_money(candidate.cost), term=term)
     terms = ", ".join(f"{_TERMS[term.term]()} {_money(term.amount)}" for term in candidate.terms)
     return _("{cost} ({term})").format(cost=_money(candidate.cost), term=terms)
+
+
+def time_text(candidate: Candidate) -> str:
+    """How long a task is expected to take there and what that rests on; empty where nobody asked."""
+    expected = candidate.expected
+    if expected is None:
+        return ""
+    return f"{duration(expected.seconds)} ({'; '.join(_grounds(expected))})"
+
+
+def _grounds(expected: Expected) -> Iterator[str]:
+    """What an expected time rests on: runs, a figure with its precision and grade, and how sure it is."""
+    if expected.basis is Basis.RUNS:
+        seen = _("{n} runs seen here, {m} elsewhere")
+        yield seen.format(n=expected.here, m=expected.elsewhere)
+    if expected.precision is not None and expected.grade is not None and expected.faster is not None:
+        text = _("{times} times the slowest by {precision}, {grade}")
+        grade = _GRADES[expected.grade]()
+        yield text.format(times=_shown(expected.faster), precision=expected.precision, grade=grade)
+    elif expected.faster is not None:
+        yield _("{times} times the slowest variant").format(times=_shown(expected.faster))
+    elif expected.basis is Basis.WALL_TIME:
+        yield _("nothing known of its speed: the whole wall time")
+    if expected.factor is not None:
+        yield _("within a factor of {factor}").format(factor=_shown(expected.factor))
+
+
+def duration(seconds: Decimal) -> str:
+    """A time as people read it: `0.42 s`, `95 s`, `42 min`, `7.5 h`."""
+    if seconds < _MANY_SECONDS:
+        return _("{n} s").format(n=_shown(seconds))
+    if seconds < _MANY_SECONDS * 60:
+        return _("{n} min").format(n=_shown(seconds / 60))
+    return _("{n} h").format(n=_shown(seconds / 3600))
+
+
+def _shown(number: Decimal) -> str:
+    """At most two decimals below ten, one below a hundred."""
+    decimals = sum(number < limit for limit in (10, 100))
+    rounded = number.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+    return format(rounded.normalize(), "f") if rounded else "0"
 
 
 def term_text(term: CostTerm) -> str:
@@ -155,6 +203,7 @@ def _row(explanation: Explanation, number: int) -> CandidateLine:
         architecture=candidate.architecture.value,
         cost=cost_text(candidate),
         outcome=_outcome(explanation, number),
+        time=time_text(candidate),
     )
 
 
@@ -212,7 +261,21 @@ _TERMS: Final[Mapping[Term, Callable[[], str]]] = {
     Term.LATENCY: lambda: _("latency"),
 }
 
+_GRADES: Final[Mapping[Grade, Callable[[], str]]] = {
+    Grade.SIMULATED: lambda: _("simulated"),
+    Grade.CLAIMED: lambda: _("claimed"),
+    Grade.SELF_MEASURED: lambda: _("self-measured"),
+    Grade.SEEN_IN_JOBS: lambda: _("seen in jobs"),
+    Grade.VERIFIED: lambda: _("verified"),
+}
+
 _PHRASES: Final[Mapping[str, Callable[[], str]]] = {
+    "no figure: whole wall time": lambda: _("no figure: whole wall time"),
+    "seen in jobs": lambda: _("seen in jobs"),
+    "x slowest by": lambda: _("times the slowest by"),
+    "within a factor of": lambda: _("within a factor of"),
+    "self-measured": lambda: _("self-measured"),
+    "seen-in-jobs": lambda: _("seen in jobs"),
     "times the slowest variant": lambda: _("times the slowest variant"),
     "a weight, not billed": lambda: _("a weight, not billed"),
     "level run, without a price": lambda: _("level run, without a price"),
@@ -231,6 +294,10 @@ _WORDS: Final[Mapping[str, Callable[[], str]]] = {
     "disk": lambda: _("disk"),
     "accelerator": lambda: _("accelerator"),
     "simulated": lambda: _("simulated"),
+    "claimed": lambda: _("claimed"),
+    "verified": lambda: _("verified"),
+    "here": lambda: _("here"),
+    "elsewhere": lambda: _("elsewhere"),
     "estimate": lambda: _("estimate"),
     "none": lambda: _("none"),
     "unknown": lambda: _("unknown"),

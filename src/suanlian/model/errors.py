@@ -57,6 +57,7 @@ CODES: Final[Mapping[str, str]] = {
     "input_origin_refused": "The input's address is not one that a job may read from.",
     "internal_error": "The hub failed; the request id finds the cause in its log.",
     "invitation_invalid": "The invitation is unknown, used or expired.",
+    "image_index_invalid": "The image index cannot be read, or nothing in it runs here.",
     "job_ended": "The job has ended.",
     "job_too_large": "No share of any platform could ever hold the job.",
     "join_token_invalid": "The join token is unknown, used or expired.",
@@ -90,6 +91,7 @@ CODES: Final[Mapping[str, str]] = {
     "quota_exceeded": "The account's quota is used up.",
     "redirect_refused": "The address to return to is neither loopback nor registered.",
     "referral_refused": "A referral leads astray.",
+    "registry_unavailable": "The image registry did not answer as it should.",
     "report_stale": "The report names an attempt, token or version that is no longer current.",
     "residency_excludes_hub": "The hub, where the job's data would lie, is outside of the job's regions.",
     "route_unknown": "The hub has no such route or method.",
@@ -123,6 +125,7 @@ CODES: Final[Mapping[str, str]] = {
     "token_unsigned": "The token is not signed.",
     "unauthenticated": "The API key is missing, unknown, expired or revoked.",
     "usage_conflict": "A usage segment contradicts one that was recorded before.",
+    "variant_contradicts": "A variant's chips, software and instruction set go together nowhere.",
     "verification_limit": "The claim had all its runs for now.",
 }
 """Every stable code, with its meaning in a sentence (reference: docs/reference/errors.md)."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from suanlian.model.ids import ShareId
+from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import USUAL_LEVELS, LevelRules, SiteCheck
 from suanlian.model.offer import NewOffer
@@ -10,7 +10,7 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
 from suanlian.model.platform import Flavor, Share, Site
 from suanlian.model.quantity import Resources
-from suanlian.model.version import VersionRef
+from suanlian.model.version import Subject, VersionRef
 
 
 def is_simulated(flavor: Flavor) -> bool:
@@ -43,6 +43,11 @@ class Place:
     partners: tuple[str, ...] = ()
     check: SiteCheck | None = None
     """What an operator found of where the site lies and how well it is protected; it may have run out."""
+
+    @property
+    def flavor_id(self) -> FlavorId | None:
+        """The id under which the flavor is published, by which figures and runs are known."""
+        return next((FlavorId(ref.id) for ref in self.versions if ref.subject is Subject.FLAVOR), None)
 
     @property
     def simulated(self) -> bool:

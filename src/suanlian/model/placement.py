@@ -12,6 +12,7 @@ from suanlian.model.ids import AssignmentId, AttemptId, ShareId
 from suanlian.model.money import Amount
 from suanlian.model.performance import Architecture
 from suanlian.model.quantity import Resources
+from suanlian.model.throughput import Expected
 from suanlian.model.version import VersionRef
 
 
@@ -83,6 +84,7 @@ class Candidate(Value):
     failed: tuple[FailedFilter, ...] = ()
     terms: tuple[CostTerm, ...] = ()
     cost: Amount | None = None
+    expected: Expected | None = Field(default=None, description="how long, where the job tells places apart by speed")
 
 
 class Explanation(Value):

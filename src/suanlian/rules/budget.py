@@ -10,6 +10,7 @@ from typing import Final
 
 from suanlian.model.job import JobSpec, Variant
 from suanlian.model.placement import Candidate, Explanation, Filter, Term
+from suanlian.model.throughput import Expected
 from suanlian.rules.pricing import QUANTITY_STEP, expected_hours, plain
 
 CODE: Final = "budget_spent"
@@ -21,15 +22,22 @@ _MOST: Final = Decimal(10) ** 15
 
 
 def spent(
-    estimate: Decimal, spec: JobSpec, variant: Variant, times: tuple[datetime | None, datetime | None]
+    estimate: Decimal,
+    spec: JobSpec,
+    variant: Variant,
+    times: tuple[datetime | None, datetime | None],
+    expected: Expected | None = None,
 ) -> Decimal:
-    """What an attempt cost that was estimated so and ran between two times; nothing where it never began."""
+    """What an attempt cost that was estimated so and ran between two times; nothing where it never began.
+
+    ``expected``: the time that the estimate was made for, where places were told apart by speed.
+    """
     started, ended = times
     if started is None or ended is None or ended <= started:
         return Decimal(0)
     with localcontext(_EXACT):
         hours = Decimal((ended - started).total_seconds()) / _HOUR_S
-        cost = estimate * hours / expected_hours(spec, variant)
+        cost = estimate * hours / (expected_hours(spec, variant) if expected is None else expected.seconds / _HOUR_S)
         return min(cost.quantize(QUANTITY_STEP, ROUND_UP), _MOST)
 
 

@@ -19,6 +19,7 @@ from suanlian.model.placement import FailedFilter, Filter
 from suanlian.model.platform import Latency, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
 from suanlian.model.stack import Stack
+from suanlian.model.throughput import Expected
 from suanlian.rules.levels import footing, level_grade, lies_within
 from suanlian.rules.owner import level_admits
 from suanlian.rules.pricing import expected_rent, plain, unpriced
@@ -54,6 +55,8 @@ class Question:
     place: Place
     variant: Variant
     now: datetime
+    expected: Expected | None = None
+    """How long it takes there, where places are told apart by speed (``rules.normalising``)."""
 
     @property
     def footing(self) -> Footing:
@@ -300,7 +303,7 @@ def _max_cost(q: Question) -> Miss:
     limit = spec.wants.max_cost
     if limit is None or offer is None or unpriced(spec.resources, offer):
         return None
-    rent = expected_rent(spec, q.variant, offer)
+    rent = expected_rent(spec, q.variant, offer, q.expected)
     return None if rent <= limit else (f"<= {plain(limit)} CNY", f"{plain(rent)} CNY")
 
 

@@ -12,6 +12,8 @@ from typing import Final
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
 from suanlian.rules.feasibility import Question, clip, failed_filters, latency_of
+from suanlian.rules.normalising import Known, Ruler
+from suanlian.rules.performance import BEST_FIRST
 from suanlian.rules.pricing import QUANTITY_STEP, expected_rent, plain, rent_text, unpriced
 
 LATENCY_CNY_PER_MS: Final = Decimal("0.00001")
@@ -53,12 +55,14 @@ KEPT: Final = 24
 _RANK: Final = {name: rank for rank, name in enumerate(MOST_BENIGN_FIRST)}
 
 
-def explain(demand: Demand, places: Sequence[Place], *, now: datetime) -> Explanation:
+def explain(demand: Demand, places: Sequence[Place], *, now: datetime, known: Known | None = None) -> Explanation:
     """Compare all places: one candidate each, with the variant that does best there.
 
-    The winner has the lowest cost; of equal cost one that is not simulated, then the first by share and platform name.
+    The winner has the lowest cost for the work; of equal cost one that is not simulated, then one that is known better,
+    then the faster one, then the first by share and platform name. ``known``: what is known besides what is published.
     """
-    candidates = tuple(_candidate(demand, place, now) for place in places)
+    ruler = Ruler(demand, places, known or Known(), now)
+    candidates = tuple(_candidate(demand, place, now, ruler) for place in places)
     passed = sorted((n for n, c in enumerate(candidates) if not c.failed), key=lambda n: _order(candidates[n]))
     missed = range(len(candidates)) if not passed else ()
     return Explanation(
@@ -90,11 +94,12 @@ def shortened(explanation: Explanation) -> Explanation:
     )
 
 
-def _candidate(demand: Demand, place: Place, now: datetime) -> Candidate:
+def _candidate(demand: Demand, place: Place, now: datetime, ruler: Ruler) -> Candidate:
     """The variant that does best at this place; where none is of its architecture, the first one stands for all."""
     numbered = list(enumerate(demand.spec.variants))
     fitting = [pair for pair in numbered if pair[1].architecture is place.flavor.architecture] or numbered[:1]
-    tried = [_with_variant(n, Question(demand, place, variant, now)) for n, variant in fitting]
+    asked = [(n, Question(demand, place, variant, now, ruler.expected(place, variant))) for n, variant in fitting]
+    tried = [_with_variant(n, question) for n, question in asked]
     return min(tried, key=lambda c: (_distance(c.failed), _cost(c), c.variant))
 
 
@@ -113,6 +118,7 @@ def _with_variant(number: int, question: Question) -> Candidate:
         failed=failed_filters(question),
         terms=terms,
         cost=sum((term.amount for term in terms), start=Decimal(0)) if terms else None,
+        expected=question.expected if question.variant.architecture is place.flavor.architecture else None,
     )
 
 
@@ -124,8 +130,8 @@ def _terms(question: Question) -> tuple[CostTerm, ...]:
     runs = variant.architecture is question.place.flavor.architecture
     if offer is None or not runs or unpriced(spec.resources, offer):
         return ()
-    how = clip(rent_text(spec, variant, offer))
-    rent = CostTerm(term=Term.RENT, amount=expected_rent(spec, variant, offer), how=how)
+    how = clip(rent_text(spec, variant, offer, question.expected))
+    rent = CostTerm(term=Term.RENT, amount=expected_rent(spec, variant, offer, question.expected), how=how)
     return (rent, *_latency_term(question))
 
 
@@ -150,5 +156,9 @@ def _cost(candidate: Candidate) -> Decimal:
     return Decimal("Infinity") if candidate.cost is None else candidate.cost
 
 
-def _order(candidate: Candidate) -> tuple[Decimal, bool, str, str, str]:
-    return _cost(candidate), candidate.simulated, candidate.share, candidate.platform, candidate.share_id
+def _order(candidate: Candidate) -> tuple[Decimal, bool, int, Decimal, str, str, str]:
+    expected = candidate.expected
+    known = len(BEST_FIRST) if expected is None or expected.grade is None else BEST_FIRST.index(expected.grade)
+    seconds = Decimal(0) if expected is None else expected.seconds
+    names = candidate.share, candidate.platform, candidate.share_id
+    return _cost(candidate), candidate.simulated, known, seconds, *names

@@ -14,6 +14,7 @@ from suanlian.model.job import JobSpec, Variant
 from suanlian.model.money import round_charge
 from suanlian.model.offer import NewOffer
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind, Resources
+from suanlian.model.throughput import Basis, Expected
 from suanlian.model.usage import UsageCorrection, UsageSegment
 
 QUANTITY_STEP: Final = Decimal("0.000000000001")
@@ -23,6 +24,7 @@ MUST_BE_PRICED: Final = frozenset({ResourceKind.CPU, ResourceKind.ACCELERATOR})
 """Kinds that need a rate when they are wanted; memory and disk without a rate are free."""
 
 _HOUR_S: Final = 3600
+_ONE: Final = Decimal(1)
 _MAX_ESTIMATE: Final = Decimal(10) ** 15
 _EXACT: Final = Context(prec=80)
 
@@ -92,24 +94,46 @@ def expected_hours(spec: JobSpec, variant: Variant) -> Decimal:
     return spec.wall_time_s / speed_up(spec, variant) / _HOUR_S
 
 
-def expected_rent(spec: JobSpec, variant: Variant, offer: NewOffer) -> Decimal:
+def expected_rent(spec: JobSpec, variant: Variant, offer: NewOffer, expected: Expected | None = None) -> Decimal:
     """An estimate of one task's rent in the offer's currency: rate x amount x expected hours, summed over the kinds.
 
+    ``expected``: how long it takes at the place in question (``rules.normalising``); else by the variant alone.
     An absurd price gives the largest amount that money can be, 10^15: it loses and does not stop the comparison.
     """
-    hours = expected_hours(spec, variant)
+    hours = expected_hours(spec, variant) if expected is None else expected.seconds / _HOUR_S
     with localcontext(_EXACT):
         exact = (base * rate * hours / BASE_PER_UNIT[kind] for kind, base, rate in _priced(spec.total, offer))
         return min(sum(exact, start=Decimal(0)).quantize(QUANTITY_STEP, ROUND_HALF_EVEN), _MAX_ESTIMATE)
 
 
-def rent_text(spec: JobSpec, variant: Variant, offer: NewOffer) -> str:
+def rent_text(spec: JobSpec, variant: Variant, offer: NewOffer, expected: Expected | None = None) -> str:
     """How ``expected_rent`` came about, with units."""
     products = (_product(kind, base, rate, offer) for kind, base, rate in _priced(spec.total, offer))
+    hours = expected_hours(spec, variant) if expected is None else expected.seconds / _HOUR_S
+    why = _variant_text(spec, variant) if expected is None else time_text(expected)
+    return f"({' + '.join(products)}) x {plain(hours, 4)} h{f' ({why})' if why else ''}, estimate"
+
+
+def _variant_text(spec: JobSpec, variant: Variant) -> str:
     speed = speed_up(spec, variant)
-    hours = f"{plain(expected_hours(spec, variant), 4)} h"
-    faster = "" if speed == 1 else f" ({plain(speed, 2)} times the slowest variant)"
-    return f"({' + '.join(products)}) x {hours}{faster}, estimate"
+    return "" if speed == 1 else f"{plain(speed, 2)} times the slowest variant"
+
+
+def time_text(expected: Expected) -> str:
+    """What an expected time rests on: the number, its precision, its grade, how many runs, and how sure it is."""
+    if expected.basis is Basis.WALL_TIME:
+        return "no figure: whole wall time"
+    parts = []
+    if expected.basis is Basis.RUNS:
+        elsewhere = f", {expected.elsewhere} elsewhere" if expected.elsewhere else ""
+        parts.append(f"seen in jobs: {expected.here} here{elsewhere}")
+    if expected.precision is not None and expected.grade is not None:
+        parts.append(f"{plain(expected.faster or _ONE, 2)} x slowest by {expected.precision}, {expected.grade}")
+    elif expected.faster is not None:
+        parts.append(f"{plain(expected.faster, 2)} times the slowest variant")
+    if expected.factor is not None:
+        parts.append(f"within a factor of {plain(expected.factor, 2)}")
+    return "; ".join(parts)
 
 
 _UNIT_TEXT: Final = {

@@ -24,6 +24,7 @@ from suanlian.rules.addresses import refused_address
 from suanlian.rules.feasibility import asked_of_places, too_large
 from suanlian.rules.levels import hub_is_outside, hub_is_too_low
 from suanlian.rules.progress import Progress, first_tally, parse_tally
+from suanlian.rules.stacks import contradiction
 from suanlian.services.ports import Node
 from suanlian.store import attempts, edges, files, jobs, platforms, secrets
 from suanlian.store.jobs import Wanted as Wanted  # noqa: PLC0414 - what a list is asked by is part of this service
@@ -81,6 +82,7 @@ def check_all(specs: Sequence[JobSpec], checks: Checks) -> None:
             if item.url is not None:
                 _check_url(item.url, f"inputs.{number}.url", checks.terms.input_origins)
         _check_environments(spec)
+        _check_stacks(spec)
         asked = asked_of_places(spec)
         if checks.places and asked not in fitting:
             _check_names(spec, checks)
@@ -107,6 +109,15 @@ def _check_environments(spec: JobSpec) -> None:
             wrong = f"The environment {PROBE_ENVIRONMENT!r} is for the hub's own probes."
             field = f"variants.{number}.environment"
             raise InvalidError("environment_reserved", wrong, todo="suanlian flavors lists the others.", field=field)
+
+
+def _check_stacks(spec: JobSpec) -> None:
+    """A variant whose chips, software and instruction set cannot go together anywhere would wait for ever."""
+    for number, variant in enumerate(spec.variants):
+        against = contradiction(variant)
+        if against is not None:
+            field = f"variants.{number}.{against.field}"
+            raise InvalidError("variant_contradicts", against.wrong, todo=against.todo, field=field)
 
 
 def _check_size(spec: JobSpec, places: Sequence[Place]) -> None:

@@ -26,6 +26,7 @@ from suanlian.rules import budget
 from suanlian.rules.capacity import over_committed
 from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.levels import footing, is_bound, unfit_at
+from suanlian.rules.normalising import Known
 from suanlian.rules.owner import is_refusal, level_admits, rests
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
@@ -49,6 +50,12 @@ _PATIENCE: Final = timedelta(seconds=120)
 """A gang that waits longer keeps a share free for itself."""
 Handed = Callable[[Unit, Row, int], tuple[Source, ...]]
 """What a task of a job is handed besides its inputs. Raises MissingError where something of it is not there."""
+KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
+"""What is known of a job of this account and id at these places, besides what is published (``throughput``)."""
+
+
+def nothing_known(*_asked: object) -> None:
+    """Places are compared by what they publish alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,9 @@ class Round:
     turn: Turn | None
 
 
-def decide(unit: Unit, turn: Turn, *, limit: int, levels: LevelRules = USUAL_LEVELS) -> Round:
+def decide(
+    unit: Unit, turn: Turn, *, limit: int, levels: LevelRules = USUAL_LEVELS, known_of: KnownOf = nothing_known
+) -> Round:
     """Look at up to ``limit`` waiting jobs in their turn; those that fit pass those that do not. Writes nothing."""
     is_open = platforms.any_live(unit)
     # with nothing live no job gets a place: some that were never told why they wait are told, the rest at later looks
@@ -112,7 +121,7 @@ def decide(unit: Unit, turn: Turn, *, limit: int, levels: LevelRules = USUAL_LEV
     rows, following = turns.rows(unit, turn, limit=most, untold=not is_open)
     if not rows:
         return Round((), following)
-    look = _Look(unit, levels, turn.kept)
+    look = _Look(unit, levels, turn.kept, known_of)
     decisions = tuple(decision for row in rows for decision in look.decide(row))
     return Round(decisions, None if following is None else replace(following, kept=look.kept))
 
@@ -120,9 +129,10 @@ def decide(unit: Unit, turn: Turn, *, limit: int, levels: LevelRules = USUAL_LEV
 class _Look:
     """One look at the places: what it gives away it no longer has. Equal questions are answered once."""
 
-    def __init__(self, unit: Unit, levels: LevelRules, kept: frozenset[ShareId]) -> None:
+    def __init__(self, unit: Unit, levels: LevelRules, kept: frozenset[ShareId], known_of: KnownOf) -> None:
         self._unit = unit
         self._levels = levels
+        self._known_of = known_of
         self._places = Places(unit)
         self._free = [replace(place, kept=place.share_id in kept) for place in self._places.all()]
         self._known: dict[object, Explanation] = {}
@@ -138,14 +148,16 @@ class _Look:
         waiting = jobs.unplaced_tasks(self._unit, row["id"], limit=_TASKS_PER_JOB)
         past = self._past(row["id"], [task["idx"] for task in waiting if task["attempts"]])
         decisions: list[Decision] = []
+        known = self._known_of(spec, row["account_id"], row["id"], self._free)
         rest = budget.rest(spec.budget, row["committed"])
         for task in waiting:
             affordable = _within(spec, rest)
             failed, refused = past.get(task["idx"], (frozenset(), frozenset()))
-            explanation = self._explain(Demand(affordable, row["entity"], failed, self._levels, refused))
+            explanation = self._explain(Demand(affordable, row["entity"], failed, self._levels, refused), known)
             if explanation.won is None and failed:
                 # A place that failed is better than none, as long as the job has attempts left.
-                explanation = self._explain(Demand(affordable, row["entity"], levels=self._levels, refused=refused))
+                again = Demand(affordable, row["entity"], levels=self._levels, refused=refused)
+                explanation = self._explain(again, known)
             if explanation.won is None:
                 self._keep(spec, row, explanation)
                 return decisions + self._waits(row, spec, explanation, rest if not decisions else None)
@@ -191,10 +203,11 @@ class _Look:
         open_places = (p for p in self._free if p.platform_live and p.admitted and p.accepting)
         return not any(spec.total.fits(place.free) for place in open_places)
 
-    def _explain(self, demand: Demand) -> Explanation:
-        asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused)
+    def _explain(self, demand: Demand, known: Known | None) -> Explanation:
+        seen = None if known is None else known.seen
+        asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused, seen)
         if asked not in self._known:
-            self._known[asked] = explain(demand, self._free, now=self._unit.now)
+            self._known[asked] = explain(demand, self._free, now=self._unit.now, known=known)
         return self._known[asked]
 
     def _give(self, task: Row, spec: JobSpec, explanation: Explanation, won: Candidate) -> Placed:
@@ -234,11 +247,15 @@ def _reason(attempt: Row) -> str:
     return Outcome.model_validate_json(attempt["outcome"]).reason
 
 
-def estimate(unit: Unit, caller: Caller, spec: JobSpec, levels: LevelRules) -> Explanation:
+def estimate(
+    unit: Unit, caller: Caller, spec: JobSpec, levels: LevelRules, known_of: KnownOf = nothing_known
+) -> Explanation:
     """Where a task would go now and what it would cost, with every candidate; places nothing."""
     row = parties.entity_of(unit, caller.entity_id)
     entity = "" if row is None else str(row["name"])
-    return explain(Demand(spec, entity, levels=levels), Places(unit).all(), now=unit.now)
+    places = Places(unit).all()
+    known = known_of(spec, caller.account_id, "", places)
+    return explain(Demand(spec, entity, levels=levels), places, now=unit.now, known=known)
 
 
 def _within(spec: JobSpec, rest: Decimal | None) -> JobSpec:

@@ -10,6 +10,7 @@ from suanlian.model.ids import AttemptId, JobId
 from suanlian.model.job import ENDED, JobSpec, JobState
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
+from suanlian.model.placement import Assignment
 from suanlian.model.probe import PROBE_TASK, Purpose
 from suanlian.model.protocol import (
     MAX_WISHES,
@@ -21,6 +22,7 @@ from suanlian.model.protocol import (
     Wish,
 )
 from suanlian.model.quantity import Resources
+from suanlian.model.throughput import Expected
 from suanlian.rules.budget import spent
 from suanlian.rules.jobstate import Cause, attempts_used, moves, task_state_after
 from suanlian.rules.progress import Progress, parse_tally
@@ -195,18 +197,26 @@ def _move_task(unit: Unit, row: Row, item: AttemptReport, new: JobState) -> None
     if new in ENDED:
         ended = {"job": row["job_id"], "state": new.value, "before": row["state"], "after": new.value}
         unit.record(EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], **ended)
-    committed = _committed(job, row, item) if new in ENDED else {}
+    committed = _committed(unit, job, row, item) if new in ENDED else {}
     jobs.progressed(unit, job, {**progress.columns(unit.now), **committed})
 
 
-def _committed(job: Row, row: Row, item: AttemptReport) -> dict[str, Any]:
+def _committed(unit: Unit, job: Row, row: Row, item: AttemptReport) -> dict[str, Any]:
     """What the job's attempts cost, now that the time of one of them is known; nothing where there is no budget."""
     if job["committed"] is None or row["estimate"] is None:
         return {}
     spec = JobSpec.model_validate_json(job["spec"])
     started = item.started_at or row["started_at"]
-    cost = spent(row["estimate"], spec, spec.variants[row["variant"]], (started, item.ended_at))
+    times = (started, item.ended_at)
+    cost = spent(row["estimate"], spec, spec.variants[row["variant"]], times, _expected(unit, row["id"]))
     return {"committed": job["committed"] - row["estimate"] + cost}
+
+
+def _expected(unit: Unit, attempt_id: str) -> Expected | None:
+    """How long it was expected to take when it got its place, where places were told apart by speed."""
+    row = attempts.assignment_of(unit, attempt_id)
+    won = None if row is None else Assignment.model_validate_json(row["body"]).explanation.won
+    return None if won is None else won.expected
 
 
 def _task_state(unit: Unit, job: Row, row: Row, item: AttemptReport, new: JobState) -> JobState:

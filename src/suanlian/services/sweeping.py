@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from suanlian.store import identifiers, journal, platforms, sign_in
+from suanlian.store import identifiers, journal, platforms, sign_in, throughput
 from suanlian.store.unit import Unit
 
 ANSWERS_KEPT: Final = timedelta(hours=48)
@@ -17,7 +17,8 @@ RESOLUTIONS_KEPT: Final = 10_000
 
 
 def sweep(unit: Unit) -> int:
-    """Forget expired nonces, old idempotent answers, sign-ins and sessions that are over; returns how many went."""
+    """Forget expired nonces, old idempotent answers and runs, sign-ins and sessions that are over; how many went."""
     identifiers.sweep_answers(unit, RESOLUTIONS_KEPT)
     answers = journal.sweep_answers(unit, unit.now - ANSWERS_KEPT)
-    return platforms.sweep_nonces(unit) + answers + sign_in.sweep(unit, unit.now - SESSIONS_KEPT)
+    runs = throughput.forget(unit)
+    return platforms.sweep_nonces(unit) + answers + runs + sign_in.sweep(unit, unit.now - SESSIONS_KEPT)

@@ -93,9 +93,10 @@ def blank_attempt(unit: Unit, attempt_id: str, outcome: str) -> None:
 
 
 def blank_account(unit: Unit, account_id: str, name: str) -> None:
-    """The account's uploads and secrets go, and its name."""
+    """The account's uploads and secrets go, what was seen of its runs, and its name."""
     unit.connection.execute(delete(t.secret).where(t.secret.c.account_id == account_id))
     unit.connection.execute(delete(t.object_).where(t.object_.c.account_id == account_id))
+    unit.connection.execute(delete(t.seen_runs).where(t.seen_runs.c.account_id == account_id))
     held = {"name": name, "held_bytes": 0}
     unit.connection.execute(update(t.account).where(t.account.c.id == account_id).values(**held))
 

@@ -8,6 +8,7 @@ from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
 from suanlian.services import passing, placing
 from suanlian.services.placing import Decision, Turn, Waits
+from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
 from suanlian.workers.loop import Tools, Worker
@@ -53,7 +54,8 @@ class Placer(Worker):
         turn, placed = Turn(), False
         while True:
             with self.tools.reading() as unit:
-                found = placing.decide(unit, turn, limit=_JOBS, levels=self._levels)
+                known = Knowledge(unit)
+                found = placing.decide(unit, turn, limit=_JOBS, levels=self._levels, known_of=known.of)
             for start in range(0, len(found.decisions), _AT_ONCE):
                 placed = self._apply(found.decisions[start : start + _AT_ONCE]) or placed
             if found.turn is None:

@@ -35,6 +35,7 @@ from suanlian.store.tables.secrets import secret
 from suanlian.store.tables.sign_in import identity, invitation, sign_in
 from suanlian.store.tables.states import share_state
 from suanlian.store.tables.supply import share_shown, supply_check, supply_period
+from suanlian.store.tables.throughput import seen_runs, seen_until
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
 from suanlian.store.tables.work import assignment, attempt, capacity, consequence, edge, job, task
 
@@ -90,6 +91,8 @@ __all__ = [
     "report_sent",
     "resolution",
     "secret",
+    "seen_runs",
+    "seen_until",
     "share_shown",
     "share_state",
     "sign_in",
