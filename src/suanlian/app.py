@@ -28,6 +28,7 @@ from suanlian.api import (
     identifiers,
     identity,
     jobs,
+    lending,
     node,
     onboarding,
     parties,
@@ -479,6 +480,7 @@ def make_app(running: Running) -> FastAPI:
         supervision,
         audit,
         connector,
+        lending,
         identity,
     ):
         app.include_router(room.router)

@@ -154,6 +154,12 @@ TABLE = {
             "delegation",
             "audit",
             "measurements",
+            "lend",
+            "lend-confirm",
+            "lent",
+            "lent-log",
+            "lent-output",
+            "lent-cancel",
         )
     },
 }
@@ -282,6 +288,9 @@ def test_every_route_names_an_action_and_every_action_is_a_routes(world: World) 
                 "/v1/jobs:estimate",
                 "/connector/v1/poll",
                 "/connector/v1/objects",
+                "/connector/v1/lent",
+                "/connector/v1/lent-log",
+                "/connector/v1/lent-output",
             )
             or route.path.startswith("/v1/sign-in")
         )  # a browser only follows

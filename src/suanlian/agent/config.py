@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from suanlian.agent.lending.terms import Lending
 from suanlian.model.base import Name, Text, Value
 from suanlian.model.errors import FieldFault, InvalidError
 from suanlian.model.findings import field_faults
@@ -84,6 +85,7 @@ class AgentConfig(Value):
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
     level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="`suanlian-agent level` overrides it")
     policy: OwnerPolicy = Field(default=OwnerPolicy(), description="unless the state directory has a policy.toml")
+    lending: Lending | None = Field(default=None, description="jobs of the platform's own users run elsewhere, too")
     sent: SentBounds = SentBounds()
     endpoints: tuple[Annotated[str, AfterValidator(_hub)], ...] = Field(
         default=(), max_length=64, description="addresses of the platform that its descriptor names"
@@ -159,6 +161,11 @@ class Home:
     def staging(self) -> Path:
         """Where inputs lie until the driver takes them over."""
         return self.root / "staging"
+
+    @property
+    def shelf(self) -> Path:
+        """Ends of lent jobs on their way home."""
+        return self.root / "lent"
 
     @property
     def driver(self) -> Path:

@@ -6,7 +6,7 @@ processes may use one ledger: `suanlian-agent pause` works beside a running agen
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import RLock
@@ -67,6 +67,10 @@ class Ledger:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    def unit(self) -> AbstractContextManager[sqlite3.Connection]:
+        """One transaction, on the disk when it is left; for tables that other parts of the agent keep in this file."""
+        return self._unit()
 
     def rows(self) -> list[Row]:
         """Every attempt but the forgotten ones, in the order in which they came."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from suanlian.agent.agent import Agent
 from suanlian.agent.desk import log
+from suanlian.agent.lending.build import loans_of
 from suanlian.drivers.contract import DriverError
 from suanlian.model.errors import SuanlianError, UnavailableError
 
@@ -22,6 +23,7 @@ STREAM_S: Final = 0.7
 TELL_S: Final = 0.3
 LOOK_S: Final = 15.0
 KEYS_S: Final = 1.0
+LEND_S: Final = 2.0
 DESCRIBE_S: Final = 5.0
 PRUNE_S: Final = 3600.0
 LONGEST_BACKOFF_S: Final = 10.0
@@ -76,7 +78,7 @@ class Rounds:
         self._stop = threading.Event()
         self._room = threading.Semaphore(_SLOW_AT_ONCE)
         desk = agent.desk
-        self._loops = (
+        self._loops: tuple[Loop, ...] = (
             Loop("poll", lambda: bool(agent.poll(desk.config.poll_wait_s)), 0.2),
             Loop("work", lambda: agent.tick(self._apart), TICK_S),
             Loop("logs", agent.stream, STREAM_S),
@@ -87,6 +89,9 @@ class Rounds:
             Loop("describe", agent.describe, DESCRIBE_S),
             Loop("prune", self._prune, PRUNE_S),
         )
+        self._loans = loans_of(desk)
+        if self._loans is not None:
+            self._loops += (Loop("lending", self._loans.round, LEND_S),)
 
     def stop(self) -> None:
         """End all loops; jobs go on."""
@@ -130,6 +135,8 @@ class Rounds:
     def _prune(self) -> bool:
         self._agent.desk.ledger.prune(self._agent.desk.clock())
         self._agent.tidy()
+        if self._loans is not None:
+            self._loans.prune()
         return False
 
     def _apart(self, work: Callable[[], None]) -> bool:

@@ -24,6 +24,7 @@ from suanlian.agent.discover.command import install as install_init
 from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.key_commands import install as install_keys
+from suanlian.agent.lending.commands import install as install_lending
 from suanlian.agent.loops import Rounds
 from suanlian.agent.measuring import install as install_measure
 from suanlian.agent.rotation import install as install_rotation
@@ -155,6 +156,7 @@ owner_commands.install(app)
 install_measure(app)
 install_keys(app)
 install_rotation(app)
+install_lending(app)
 
 
 def run(arguments: Sequence[str], settings: AgentSettings | None = None) -> int:

@@ -20,6 +20,7 @@ BYTES: Final[Mapping[str, int]] = {
     "/connector/v1/outputs": 23 * _MIB,
     "/connector/v1/inventory": 16 * _MIB,
     "/connector/v1/usage": 4 * _MIB,
+    "/connector/v1/lend": 16 * _MIB,
     "/connector/v1/supervision": 16 * _MIB,
 }
 """Where more than the default is needed: an object has 16 MiB, an output 16 MiB in base64."""

@@ -47,6 +47,8 @@ class EventType(StrEnum):
     SECRET_REMOVED = "secret.removed"  # noqa: S105 - a kind of event
     SECRET_SENT = "secret.sent"  # noqa: S105 - a kind of event
     JOB_SUBMITTED = "job.submitted"
+    LEND_OFFERED = "lend.offered"
+    LEND_WITHDRAWN = "lend.withdrawn"
     JOB_CANCELING = "job.canceling"
     JOB_ENDED = "job.ended"
     JOB_RELEASED = "job.released"

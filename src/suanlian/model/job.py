@@ -312,6 +312,7 @@ class Job(Value):
     ended_at: Utc | None = None
     origin: Text = ""
     delegated_buyer: Text = ""
+    lender: Text = Field(default="", description="the platform whose own user queued it there, and that lent it")
     path: tuple[str, ...] = ()
     canceling: bool = False
     waiting: LongText = Field(default="", description="why it waits, while it waits")

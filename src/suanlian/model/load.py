@@ -1,7 +1,7 @@
 """What a platform tells of its present load: counts of each share, from this hub or not, with an age and a lifetime."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -10,6 +10,7 @@ from suanlian.model.base import Name, Text, Utc, Value, Wire
 from suanlian.model.ids import PlatformId, ShareId
 from suanlian.model.money import Amount
 from suanlian.model.owner import JoinLevel
+from suanlian.model.platform import Share, ShareMode
 from suanlian.model.quantity import Resources
 
 LOAD_TTL_S: Final = 90
@@ -24,11 +25,32 @@ class ShareLoad(Wire):
     share: Name
     in_use: Resources | None = Field(default=None, description="what cannot be given away now, whoever uses it")
     ours: Resources = Field(default=Resources(), description="what of it was given to jobs of this hub")
+    others: Resources | None = Field(
+        default=None, description="what the owner's own work takes or waits for; none told: in_use without ours"
+    )
     running: int | None = Field(default=None, ge=0, description="jobs of anybody, where the engine knows")
     queued: int | None = Field(default=None, ge=0, description="jobs of anybody that wait, where the engine knows")
     observed_at: Utc
     ttl_s: int = Field(default=LOAD_TTL_S, ge=1, le=_MAX_TTL_S)
     fault: Text = Field(default="", description="why it is not known; then in_use is left out")
+
+    def owners(self) -> Resources:
+        """What is not there for the market: the owner's own work."""
+        return self.others if self.others is not None else (self.in_use or Resources()).minus(self.ours)
+
+
+def for_the_market(share: Share, told: "ToldLoad | None", now: datetime) -> Resources:
+    """What jobs of a hub may hold of a share at this moment, those that hold it already included.
+
+    Of a share that is not exclusive it is what the owner's own work leaves; where that is not known, or was told too
+    long ago, nothing. What this hub gave away since counts once: by the capacity book, not by the load.
+    """
+    if share.mode is ShareMode.EXCLUSIVE:
+        return share.capacity
+    load = None if told is None else told.load
+    if told is None or load is None or now - min(load.observed_at, told.told_at) > timedelta(seconds=told.ttl_s):
+        return Resources()
+    return share.capacity.minus(load.owners())
 
 
 def _readable(given: Any) -> Any:  # noqa: ANN401 - whatever a peer sent

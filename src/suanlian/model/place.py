@@ -59,7 +59,7 @@ class Place:
 class Demand:
     """One task that looks for a place: its spec, whose it is, shares at fault in earlier attempts, rules of levels.
 
-    ``refused``: shares of which the owner's policy refused it a short while ago.
+    ``refused``: shares of which the owner's policy refused it a short while ago. ``lender``: the platform that lent it.
     """
 
     spec: JobSpec
@@ -67,3 +67,4 @@ class Demand:
     avoid: frozenset[ShareId] = frozenset()
     levels: LevelRules = USUAL_LEVELS
     refused: frozenset[ShareId] = frozenset()
+    lender: str = ""

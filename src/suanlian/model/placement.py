@@ -23,6 +23,7 @@ class Filter(StrEnum):
     ADMITTED = "admitted"
     LEVEL = "level"
     ACCEPTING = "accepting"
+    NOT_AT_HOME = "not-at-home"
     WANTED_PLATFORM = "wanted-platform"
     WANTED_SITE = "wanted-site"
     WANTED_FLAVOR = "wanted-flavor"

@@ -157,6 +157,10 @@ def _accepting(q: Question) -> Miss:
     return None if q.place.accepting else ("accepting", "not accepting")
 
 
+def _not_at_home(q: Question) -> Miss:
+    return ("elsewhere", "lent from here") if q.demand.lender == q.place.platform else None
+
+
 def _same(wanted: str | None, had: str) -> Miss:
     return None if wanted is None or wanted == had else (wanted, had)
 
@@ -331,6 +335,7 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.ADMITTED: _admitted,
     Filter.LEVEL: _level,
     Filter.ACCEPTING: _accepting,
+    Filter.NOT_AT_HOME: _not_at_home,
     Filter.WANTED_PLATFORM: _wanted_platform,
     Filter.WANTED_SITE: _wanted_site,
     Filter.WANTED_FLAVOR: _wanted_flavor,

@@ -40,6 +40,7 @@ MOST_BENIGN_FIRST: Final = (
     Filter.WANTED_SITE,
     Filter.WANTED_FLAVOR,
     Filter.WANTED_PLATFORM,
+    Filter.NOT_AT_HOME,
     Filter.NODE_SIZE,
     Filter.FEATURES,
     Filter.STACK,

@@ -29,6 +29,18 @@ from suanlian.model.base import Wire
 from suanlian.model.descriptor import DescriptorAnswer, DescriptorCall
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import ConnectorId
+from suanlian.model.lending import (
+    LendAnswer,
+    LendCall,
+    LendConfirmCall,
+    LentAnswer,
+    LentCall,
+    LentCancelCall,
+    LentLogAnswer,
+    LentLogCall,
+    LentOutputAnswer,
+    LentOutputCall,
+)
 from suanlian.model.lineage import NodeKeys
 from suanlian.model.measurement import MeasurementAnswer, MeasurementCall
 from suanlian.model.node import NodeAbout
@@ -211,6 +223,30 @@ class ConnectorClient:
         """Register a descriptor, or ask what is registered."""
         return self._retried("descriptor", call, DescriptorAnswer)
 
+    def lend(self, call: LendCall) -> LendAnswer:
+        """Offer a job that is held at home."""
+        return self._retried("lend", call, LendAnswer)
+
+    def lend_confirm(self, call: LendConfirmCall) -> LendAnswer:
+        """It cannot begin at home: place it."""
+        return self._retried("lend-confirm", call, LendAnswer)
+
+    def lent(self, call: LentCall) -> LentAnswer:
+        """What has become of what was lent."""
+        return self._retried("lent", call, LentAnswer)
+
+    def lent_cancel(self, call: LentCancelCall) -> LendAnswer:
+        """Take an offer back, or end a lent job."""
+        return self._retried("lent-cancel", call, LendAnswer)
+
+    def lent_log(self, call: LentLogCall) -> LentLogAnswer:
+        """Bytes of a lent job's output."""
+        return self._retried("lent-log", call, LentLogAnswer)
+
+    def lent_output(self, call: LentOutputCall) -> LentOutputAnswer:
+        """One output file of a lent job."""
+        return self._retried("lent-output", call, LentOutputAnswer)
+
     def log(self, call: LogCall) -> LogAnswer:
         """Append bytes of a stream. Made once: the next round starts from where the hub stands."""
         return self._call("logs", call, LogAnswer)
@@ -313,7 +349,9 @@ def _passes(error: Exception) -> bool:
 
 
 def _most_bytes(name: str) -> int:
-    return {"poll": MAX_POLL_BYTES, "objects": MAX_OBJECT_BYTES}.get(name, MAX_ANSWER_BYTES)
+    return {"poll": MAX_POLL_BYTES, "objects": MAX_OBJECT_BYTES, "lent-output": MAX_OBJECT_BYTES}.get(
+        name, MAX_ANSWER_BYTES
+    )
 
 
 def _parsed(body: bytes, kind: type[W]) -> W:

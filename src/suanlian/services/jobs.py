@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -180,6 +180,11 @@ def prepare(node: Node, caller: Caller, specs: Sequence[JobSpec], now: datetime)
     return Prepared(tuple(job_rows), tuple(task_rows), digests, named)
 
 
+def lent(prepared: Prepared, lender: str) -> Prepared:
+    """The same rows as lent by a platform, whose own shares are then no place for them."""
+    return replace(prepared, jobs=tuple({**row, "lender": lender} for row in prepared.jobs))
+
+
 def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
     job_id = new_id()
     return {
@@ -203,6 +208,7 @@ def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
         "waiting": None,
         "created_by": caller.principal_id,
         "purpose": "",
+        "lender": "",
         "turn": job_id,
         "priority": spec.priority,
         "blocked": bool(spec.after),
@@ -260,6 +266,7 @@ def job_value(row: Row, *, with_spec: bool) -> Job:
         tally=parse_tally(row["tally"]),
         origin=row["origin"],
         delegated_buyer=row["delegated_buyer"],
+        lender=row["lender"],
         path=tuple(json.loads(row["path"])),
         canceling=row["canceling"],
         waiting=waiting,

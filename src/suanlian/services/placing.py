@@ -30,7 +30,7 @@ from suanlian.rules.normalising import Known
 from suanlian.rules.owner import is_refusal, level_admits, rests
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
-from suanlian.store import attempts, capacity, jobs, parties, platforms, published, turns
+from suanlian.store import attempts, capacity, jobs, loads, parties, platforms, turns
 from suanlian.store.gates import standing_of
 from suanlian.store.passed import MissingError
 from suanlian.store.passed import text as passed_text
@@ -153,10 +153,11 @@ class _Look:
         for task in waiting:
             affordable = _within(spec, rest)
             failed, refused = past.get(task["idx"], (frozenset(), frozenset()))
-            explanation = self._explain(Demand(affordable, row["entity"], failed, self._levels, refused), known)
+            demand = Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"])
+            explanation = self._explain(demand, known)
             if explanation.won is None and failed:
                 # A place that failed is better than none, as long as the job has attempts left.
-                again = Demand(affordable, row["entity"], levels=self._levels, refused=refused)
+                again = Demand(affordable, row["entity"], levels=self._levels, refused=refused, lender=row["lender"])
                 explanation = self._explain(again, known)
             if explanation.won is None:
                 self._keep(spec, row, explanation)
@@ -205,7 +206,7 @@ class _Look:
 
     def _explain(self, demand: Demand, known: Known | None) -> Explanation:
         seen = None if known is None else known.seen
-        asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused, seen)
+        asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused, demand.lender, seen)
         if asked not in self._known:
             self._known[asked] = explain(demand, self._free, now=self._unit.now, known=known)
         return self._known[asked]
@@ -356,7 +357,7 @@ def _give_place(unit: Unit, row: Row, decision: Placed, sources: tuple[Source, .
         holder_id=attempt_id,
         token=decision.number,
     )
-    has = partial(published.capacity_of, unit, taking.share_id)  # asked under the share's lock
+    has = partial(loads.room_of, unit, taking.share_id)  # asked under the share's lock
     if not capacity.change(unit, taking, lambda rows: over_committed(has(), rows, taking.amount, taking.start)):
         return False
     attempt = _attempt_row(unit, row, decision, attempt_id)

@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.levels import SiteCheck
+from suanlian.model.load import for_the_market
 from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Standing
 from suanlian.model.place import Place
 from suanlian.model.platform import Flavor, PlatformState, Share, Site
 from suanlian.model.version import Subject, VersionRef
-from suanlian.store import capacity, levels, parties, platforms, published
+from suanlian.store import capacity, levels, loads, parties, platforms, published
 from suanlian.store.gates import standing_of
 from suanlian.store.unit import Row, Unit
 
@@ -40,6 +41,7 @@ class Places:
         self._connectors = {row["id"]: row for row in platforms.all_connectors(unit)}
         self._checks = levels.newest_checks(unit)
         self._held = capacity.held_now(unit)
+        self._loads = loads.told(unit)
         self._now = unit.now
         self._named = {(r["platform_id"], r["subject"], r["name"]): r for r in self.rows.values()}
         self._bodies: dict[str, Any] = {}
@@ -69,7 +71,7 @@ class Places:
         if site is None or flavor is None:
             return None
         offer, platform = self._offers.get((row["platform_id"], row["name"])), self.platforms[row["platform_id"]]
-        held = self._held.get(row["id"])
+        room, held = for_the_market(share, self._loads.get(row["id"]), self._now), self._held.get(row["id"])
         return Place(
             share_id=ShareId(row["id"]),
             platform=platform["name"],
@@ -81,7 +83,7 @@ class Places:
             flavor=self.body(flavor),
             offer=None if offer is None else self.body(offer),
             versions=tuple(_ref(r) for r in (row, site, flavor, offer) if r is not None),
-            free=share.capacity if held is None else share.capacity.minus(held),
+            free=room if held is None else room.minus(held),
             seals=self._seals(row),
             admitted=platform["entity_id"] in self._checked and self._admitted(row),
             level=self.level(row),

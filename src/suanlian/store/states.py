@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import select, update
 
 from suanlian.model.ids import PlatformId, ShareId
-from suanlian.model.load import ShareFact, ShareLoad, ToldLoad
+from suanlian.model.load import ShareFact, ToldLoad
 from suanlian.model.place import is_simulated
 from suanlian.model.version import Subject
 from suanlian.store import tables as t
 from suanlian.store.dialect import insert_new
+from suanlian.store.loads import told as loads_told
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
 
@@ -39,23 +40,10 @@ def put(unit: Unit, share_id: str, row: Row) -> None:
 
 def facts(unit: Unit) -> list[ShareFact]:
     """Every share that is published, with what is kept of its load, by the names of platform and share."""
-    places, told = Places(unit), _told(unit)
+    places, told = Places(unit), loads_told(unit)
     shares = (row for row in places.rows.values() if row["subject"] == Subject.SHARE)
     found = (_fact(places, row, told.get(row["id"])) for row in shares)
     return sorted(found, key=lambda fact: (fact.platform, fact.share))
-
-
-def _told(unit: Unit) -> dict[str, ToldLoad]:
-    rows = unit.connection.execute(select(t.share_state)).mappings().all()
-    return {
-        row["share_id"]: ToldLoad(
-            None if row["body"] is None else ShareLoad.model_validate_json(row["body"]),
-            row["fault"],
-            row["ttl_s"],
-            row["told_at"],
-        )
-        for row in rows
-    }
 
 
 def _fact(places: Places, row: Row, told: ToldLoad | None) -> ShareFact:

@@ -18,6 +18,7 @@ from suanlian.store.tables.identifiers import (
 )
 from suanlian.store.tables.journal import event, idempotency, report_received, report_sent
 from suanlian.store.tables.keys import connector_key, delegation_issued, hub_key
+from suanlian.store.tables.lending import lent_job
 from suanlian.store.tables.levels import site_check
 from suanlian.store.tables.node import delegation, lease, node, own_prefix, uplink
 from suanlian.store.tables.onboarding import (
@@ -71,6 +72,7 @@ __all__ = [
     "invitation",
     "job",
     "lease",
+    "lent_job",
     "log_chunk",
     "metadata",
     "named_connector",

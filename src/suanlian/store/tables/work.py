@@ -60,6 +60,8 @@ job = Table(
     Column("purpose", Label, nullable=False, server_default=text("''")),
     # what a probe does, by values (model/probe.ProbeTask); none for ordinary work
     Column("probe", Document),
+    # the name of the platform that lent it; empty for what people submitted here
+    Column("lender", Label, nullable=False, server_default=text("''")),
     Index("ix_job_account", "account_id", "id"),
 )
 
