@@ -85,7 +85,7 @@ def _environment(process: Path) -> str:
 
 def test_a_lost_node_takes_its_jobs_and_a_reset_counts_anew(user: str) -> None:
     with SlurmCluster(Shape(nodes=(Node("n1"), Node("n2"))), rest=False) as cluster:
-        options = ("--parsable", "--output=/dev/null", "--no-requeue", "--nodelist=n2")
+        options = ("--parsable", "--output=/dev/null", "--no-requeue", f"--nodelist={cluster.node('n2')}")
         job = cluster.command("sbatch", *options, user=user, stdin="#!/bin/sh\nsleep 78\n").strip()
         until("it runs", lambda: "RUNNING" in cluster.command("squeue", f"--jobs={job}", "--format=%T"))
         cluster.lose_node("n2")

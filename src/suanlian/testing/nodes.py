@@ -125,6 +125,8 @@ class Slots:
     performance: str = "[]"
     probes: str = "{}"
     """The owner's cap on probes, as TOML."""
+    driver: str = ""
+    """The tables of another driver than the local one, as TOML; it has the environment ``python``, too."""
 
 
 def gates_of(settings: HubSettings, platform: str) -> None:
@@ -212,6 +214,14 @@ def agent_toml(url: str, platform: str, slots: Slots) -> str:
     cores = json.dumps(str(slots.cores))
     room = f'{{ cpu = {cores}, memory = "4GiB", disk = "10GiB" }}'
     options = "".join(f"{name} = {value}\n" for name, value in slots.options.items())
+    local = f"""[driver]
+name = "local"
+[driver.options]
+grace_s = 0.5
+{options}
+[driver.environments.{ENVIRONMENT}]
+path = [{json.dumps(str(base / "bin"))}]
+binds = [{json.dumps(str(base))}]"""
     return f"""
 hub = "{url}"
 platform = "{platform}"
@@ -222,14 +232,7 @@ level = "trade"
 [policy]
 allow_unisolated = true
 probes = {slots.probes}
-[driver]
-name = "local"
-[driver.options]
-grace_s = 0.5
-{options}
-[driver.environments.{ENVIRONMENT}]
-path = [{json.dumps(str(base / "bin"))}]
-binds = [{json.dumps(str(base))}]
+{slots.driver or local}
 [[inventory.sites]]
 name = "main"
 region = "340200"

@@ -22,12 +22,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from suanlian.testing.processes import Daemon, free_port, until
-from suanlian.testing.slurm_conf import GRES, Node, Shape, controller_conf, gres_conf
+from suanlian.testing.slurm_conf import CGROUP_CONF, GRES, Ground, Node, Shape, controller_conf, gres_conf
 
 __all__ = ["Node", "Shape", "SlurmCluster", "missing", "unix_users"]
 
 PROGRAMS: Final = ("munged", "slurmctld", "slurmd", "slurmrestd", "sbatch", "scontrol", "squeue", "scancel", "setpriv")
 _SYSTEM: Final = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
+_GROUPS: Final = Path("/sys/fs/cgroup")
+_CONTROLLERS: Final = ("freezer", "memory", "cpuacct")
 _NODE_MARK: Final = "SUANLIAN_TEST_NODE"
 _PATH: Final = ":".join(_SYSTEM)
 _READY_S: Final = 30.0
@@ -76,6 +78,7 @@ class SlurmCluster:
         self.directory.chmod(0o755)  # the users of jobs walk through
         self.rest_port = free_port()
         self._daemons: dict[str, Daemon] = {}
+        self._tag = f"-{secrets.token_hex(2)}"
         try:
             self._lay_out()
         except BaseException:
@@ -154,6 +157,8 @@ class SlurmCluster:
         for daemon in self._daemons.values():
             daemon.kill()
         until("nothing of the cluster runs", lambda: not self._end_left_over(), within_s=_READY_S)
+        for node in self.shape.nodes:
+            _remove_groups(f"slurm_{self.node(node.name)}")
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self, name: str) -> None:
@@ -164,11 +169,15 @@ class SlurmCluster:
         """End a daemon by SIGKILL. The jobs of a node go on without it."""
         self._daemons[name].kill()
 
+    def node(self, name: str) -> str:
+        """The name by which Slurm knows a node of the shape."""
+        return f"{name}{self._tag}"
+
     def lose_node(self, name: str) -> None:
         """A node that dies: its daemon and all its jobs, at once; the controller is told that it is down."""
         self.kill(name)
         until(f"the jobs of {name} are gone", lambda: not self._end_left_over(name), within_s=_READY_S)
-        self.command("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
+        self.command("scontrol", "update", f"nodename={self.node(name)}", "state=down", "reason=lost")
 
     def freeze(self, name: str) -> None:
         """Let a daemon hang: it takes calls, and answers none until `thaw`."""
@@ -209,9 +218,11 @@ class SlurmCluster:
             os.mknod(self.directory / f"gpu{card}", _CHARACTER_DEVICE, _NULL)
         host = socket.gethostname()
         ports = [free_port() for _ in range(len(self.shape.nodes) + 1)]
-        self.conf.write_text(controller_conf(self.shape, self.directory, host, ports))
-        (self.directory / GRES).write_text(gres_conf(self.shape, self.directory))
-        (self.directory / "cgroup.conf").write_text("CgroupAutomount=no\n")
+        groups = all(os.access(_GROUPS / name, os.W_OK) for name in _CONTROLLERS)
+        ground = Ground(self.directory, host, ports, self._tag, groups)
+        self.conf.write_text(controller_conf(self.shape, ground))
+        (self.directory / GRES).write_text(gres_conf(self.shape, ground))
+        (self.directory / "cgroup.conf").write_text(CGROUP_CONF if groups else "CgroupAutomount=no\n")
 
     def _start(self) -> None:
         munge, conf = self.directory / "munge", str(self.conf)
@@ -230,7 +241,7 @@ class SlurmCluster:
         self._daemon("controller", "slurmctld", "-D", "-f", conf)
         until("the controller listens", self._pings, within_s=_READY_S, every_s=0.01)
         for node in self.shape.nodes:
-            self._daemon(node.name, "slurmd", "-D", "-N", node.name, "-f", conf, env={_NODE_MARK: node.name})
+            self._daemon(node.name, "slurmd", "-D", "-N", self.node(node.name), "-f", conf, env={_NODE_MARK: node.name})
         if self.rest:
             self._start_rest(conf)
         self.wait_ready()
@@ -255,6 +266,8 @@ class SlurmCluster:
 
     def _end_left_over(self, node: str = "") -> bool:
         """Kill whatever carries the cluster's name in its environment, of one node or all; whether there was any."""
+        for one in [node] if node else [node.name for node in self.shape.nodes]:
+            _thaw(f"slurm_{self.node(one)}")
         found = [pid for pid in _processes() if self._is_ours(pid, node)]
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
@@ -266,7 +279,7 @@ class SlurmCluster:
         environment = _environment(pid)
         if f"SLURM_CONF={self.conf}" not in environment:
             return False
-        return not node or f"SLURMD_NODENAME={node}" in environment or f"{_NODE_MARK}={node}" in environment
+        return not node or f"SLURMD_NODENAME={self.node(node)}" in environment or f"{_NODE_MARK}={node}" in environment
 
     def _tails(self) -> str:
         return "\n".join(daemon.tail() for daemon in self._daemons.values())
@@ -278,6 +291,29 @@ def _processes() -> list[int]:
         for entry in Path("/proc").iterdir()
         if entry.name.isdecimal() and int(entry.name) != os.getpid()
     ]
+
+
+def _thaw(name: str) -> None:
+    """Let go on what a node has suspended: what is frozen takes no SIGKILL."""
+    for state in (_GROUPS / "freezer" / name).rglob("freezer.state"):
+        with contextlib.suppress(OSError):
+            state.write_text("THAWED")
+
+
+def _remove_groups(name: str) -> None:
+    """Remove the control groups of a node; the kernel takes a moment to let go of what ran there."""
+    for top in (_GROUPS / controller / name for controller in _CONTROLLERS):
+        if top.is_dir():
+            until(f"{top} is gone", lambda top=top: _removed(top), within_s=_READY_S)  # type: ignore[misc]
+
+
+def _removed(top: Path) -> bool:
+    for group in sorted((path for path in top.rglob("*") if path.is_dir()), reverse=True):
+        with contextlib.suppress(OSError):
+            group.rmdir()
+    with contextlib.suppress(OSError):
+        top.rmdir()
+    return not top.exists()
 
 
 def _environment(pid: int) -> list[str]:

@@ -34,8 +34,32 @@ class Shape:
     """More lines of slurm.conf."""
 
 
-def controller_conf(shape: Shape, directory: Path, host: str, ports: Sequence[int]) -> str:
-    """The text of slurm.conf; ``ports``: the controller's, then one a node."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """On what a cluster stands: its directory, the machine, its ports, the controller's first, then one a node.
+
+    ``tag`` is behind each node's name: control groups are named by nodes, and clusters stand side by side.
+    """
+
+    directory: Path
+    host: str
+    ports: Sequence[int]
+    tag: str
+    groups: bool
+    """Whether control groups hold the jobs, with their memory and all that they start."""
+
+
+CGROUP_CONF: Final = """CgroupAutomount=no
+CgroupPlugin=cgroup/v1
+CgroupMountpoint=/sys/fs/cgroup
+ConstrainRAMSpace=yes
+MinRAMSpace=10
+"""
+
+
+def controller_conf(shape: Shape, ground: Ground) -> str:
+    """The text of slurm.conf."""
+    directory, host, ports = ground.directory, ground.host, ground.ports
     lines = [
         f"ClusterName={shape.name}",
         f"SlurmctldHost={host}({shape.address})",
@@ -55,8 +79,8 @@ def controller_conf(shape: Shape, directory: Path, host: str, ports: Sequence[in
         f"SlurmctldLogFile={directory}/log/controller.log",
         f"SlurmdLogFile={directory}/log/slurmd.%n.log",
         "SlurmdParameters=config_overrides",  # a node has what we say, not what the machine has
-        "ProctrackType=proctrack/linuxproc",
-        "TaskPlugin=task/none",
+        f"ProctrackType=proctrack/{'cgroup' if ground.groups else 'linuxproc'}",
+        f"TaskPlugin=task/{'cgroup' if ground.groups else 'none'}",
         "MpiDefault=none",
         "SwitchType=switch/none",
         "SelectType=select/cons_tres",
@@ -66,7 +90,7 @@ def controller_conf(shape: Shape, directory: Path, host: str, ports: Sequence[in
         "SchedulerParameters=batch_sched_delay=0,sched_min_interval=10000,sched_interval=1,bf_interval=1",
         "MaxArraySize=100001",
         "MaxJobCount=200000",
-        "JobAcctGatherType=jobacct_gather/linux",
+        f"JobAcctGatherType=jobacct_gather/{'cgroup' if ground.groups else 'linux'}",
         "JobAcctGatherFrequency=task=1",
         f"JobCompType=jobcomp/{shape.completion}",
         f"JobCompLoc={directory}/jobcomp.txt",
@@ -82,17 +106,19 @@ def controller_conf(shape: Shape, directory: Path, host: str, ports: Sequence[in
     for node, port in zip(shape.nodes, ports[1:], strict=True):
         cards = f" Gres=gpu:{node.gpus}" if node.gpus else ""
         lines.append(
-            f"NodeName={node.name} NodeHostname={host} NodeAddr={shape.address} Port={port} CPUs={node.cpus} "
-            f"RealMemory={node.memory_mib}{cards} State=UNKNOWN"
+            f"NodeName={node.name}{ground.tag} NodeHostname={host} NodeAddr={shape.address} Port={port} "
+            f"CPUs={node.cpus} RealMemory={node.memory_mib}{cards} State=UNKNOWN"
         )
     for place, (name, rest) in enumerate(shape.partitions):
         lines.append(f"PartitionName={name} {rest} Default={'NO' if place else 'YES'} MaxTime=INFINITE State=UP")
     return "\n".join(lines) + "\n"
 
 
-def gres_conf(shape: Shape, directory: Path) -> str:
+def gres_conf(shape: Shape, ground: Ground) -> str:
     """The text of gres.conf: device files of our own, which stand for no card."""
     lines = [
-        f"NodeName={node.name} Name=gpu File={directory}/gpu[0-{node.gpus - 1}]" for node in shape.nodes if node.gpus
+        f"NodeName={node.name}{ground.tag} Name=gpu File={ground.directory}/gpu[0-{node.gpus - 1}]"
+        for node in shape.nodes
+        if node.gpus
     ]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""Jobs on a Slurm cluster: by slurmrestd, or by Slurm's own commands."""
