@@ -70,6 +70,7 @@ from suanlian.sdk.transport import HttpClient, open_client
 from suanlian.services import lineage, nodes
 from suanlian.services.allowance import Granted
 from suanlian.services.jobs import Terms
+from suanlian.services.losing import LostTerms
 from suanlian.services.ports import Clock, Followed, Node, Relying, Secrets
 from suanlian.services.refusals import Refusals
 from suanlian.settings import HubSettings
@@ -85,6 +86,7 @@ from suanlian.workers.erase import Eraser
 from suanlian.workers.late import Late
 from suanlian.workers.lineage import Lineage
 from suanlian.workers.loop import Tools, Worker
+from suanlian.workers.lost import Loser
 from suanlian.workers.observe import Observer
 from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
@@ -368,6 +370,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         settings.probe_seconds,
         (settings.supply_period, settings.supply_hold),
         Granted(settings.free_core_hours, settings.free_core_hours_together),
+        LostTerms.of(settings.lost_after_s, settings.lost_for_s),
     )
     tools = Tools(store, wakeups, clock)
     known = Known(tools.reading, clock, tokens, Terms(bounds.input_origins, bounds.data))
@@ -421,6 +424,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
 
     return (
         Onboarder(tools, writer),
+        Loser(tools, writer, hub.bounds.lost),
         Placer(tools, writer, hub.bounds.data.levels),
         Releaser(tools, writer),
         Late(tools, writer),

@@ -88,6 +88,10 @@ class HubSettings(_Settings):
     seed draws; 0: never."""
     supply_hold: float = Field(default=3.0, ge=0.1, le=60)
     """``SUANLIAN_SUPPLY_HOLD``: for how many seconds a check holds the capacity."""
+    lost_after_s: int = Field(default=60, ge=6, le=86400)
+    """``SUANLIAN_LOST_AFTER_S``: a connector that was not heard of for so many seconds is lost."""
+    lost_for_s: int = Field(default=600, ge=6, le=30 * 86400)
+    """``SUANLIAN_LOST_FOR_S``: for so many seconds more what it holds waits for it; then it may run elsewhere."""
     hub_region: Region | None = None
     """``SUANLIAN_HUB_REGION``: where the hub's store lies, a GB/T 2260 code of six digits; unset: within no region."""
     hub_protection: ProtectionGrade = 0

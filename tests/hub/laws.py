@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import select
 
@@ -24,6 +25,7 @@ def counts_are_whole(hub: InProcessHub) -> None:
             tasks = [*rows, *(jobs.task_row(row["id"], index, row) for index in range(row["made"], row["tasks"]))]
             assert Counter(task["state"] for task in tasks) == json.loads(row["tally"])
             waiting = [task for task in tasks if task["state"] == "QUEUED" and task["attempt_id"] is None]
+            waiting += [task for task in tasks if task["rerun"] == "yes"]
             assert row["queued"] == len(waiting)
             assert (row["ended_at"] is not None) == all(task["state"] in ENDED for task in tasks)
 
@@ -62,6 +64,25 @@ def _has(versions: Sequence[Row], of: Row, moment: datetime) -> int:
     return amount
 
 
+def one_attempt_counts(hub: InProcessHub) -> None:
+    """Of the attempts of a task one is current at most, one result counts at most, and no fenced one is paid for."""
+    with hub.running.hub.reading() as unit:
+        attempts = unit.connection.execute(select(t.attempt)).mappings().all()
+        charges = unit.connection.execute(select(t.charge.c.attempt_id, t.charge.c.cost)).all()
+    paid: dict[str, Decimal] = {}
+    for attempt_id, cost in charges:
+        paid[attempt_id] = paid.get(attempt_id, Decimal(0)) + cost
+    for attempt in attempts:
+        if attempt["fenced_at"] is not None:
+            assert attempt["ended_at"] is not None
+            assert paid.get(attempt["id"], Decimal(0)) == 0
+    tasks = {(attempt["job_id"], attempt["idx"]) for attempt in attempts}
+    for task in tasks:
+        mine = [attempt for attempt in attempts if (attempt["job_id"], attempt["idx"]) == task]
+        assert sum(attempt["ended_at"] is None for attempt in mine) <= 1
+        assert sum(attempt["state"] == "COMPLETE" for attempt in mine) <= 1
+
+
 def held_by_live_attempts_alone(hub: InProcessHub) -> None:
     """An attempt holds its share from its placing until its end, each kind once, and no longer."""
     with hub.running.hub.reading() as unit:
@@ -84,3 +105,4 @@ def all_laws(hub: InProcessHub) -> None:
     jobs_ended_once(hub)
     never_over_committed(hub)
     held_by_live_attempts_alone(hub)
+    one_attempt_counts(hub)

@@ -7,12 +7,9 @@ from suanlian.rules.jobstate import (
     TASK_ENDED,
     TASK_STATES,
     TRANSITIONS,
-    Cause,
-    attempts_used,
     moves,
     rollup,
     tally_move,
-    task_state_after,
 )
 
 states = st.sampled_from(JobState)
@@ -50,49 +47,6 @@ def test_a_move_is_never_a_stay_and_nothing_comes_back_to_the_queue(old: JobStat
 
 def test_a_cancellation_is_not_taken_back() -> None:
     assert not moves(JobState.CANCELING, JobState.RUNNING)
-
-
-@given(
-    attempt=states,
-    made=st.integers(1, 12),
-    allowed=st.integers(1, 10),
-    cause=st.sampled_from(Cause),
-    canceling=st.booleans(),
-)
-def test_a_task_is_never_preempted_and_waits_again_only_within_its_attempts(
-    *, attempt: JobState, made: int, allowed: int, cause: Cause, canceling: bool
-) -> None:
-    task = task_state_after(attempt, attempts_made=made, attempts_allowed=allowed, cause=cause, canceling=canceling)
-    assert task in TASK_STATES
-    assert (task in TASK_ENDED) <= (attempt in ENDED)
-    if canceling and attempt in ENDED:
-        assert task in TASK_ENDED
-    if attempt is JobState.SYSTEM_ERROR and made >= allowed:
-        assert task in TASK_ENDED
-
-
-@pytest.mark.parametrize(
-    ("attempt", "made", "cause", "canceling", "task"),
-    [
-        (JobState.PREEMPTED, 9, Cause.PLATFORM, False, JobState.QUEUED),
-        (JobState.PREEMPTED, 1, Cause.PLATFORM, True, JobState.CANCELED),
-        (JobState.SYSTEM_ERROR, 2, Cause.PLATFORM, False, JobState.QUEUED),
-        (JobState.SYSTEM_ERROR, 3, Cause.PLATFORM, False, JobState.SYSTEM_ERROR),
-        (JobState.SYSTEM_ERROR, 1, Cause.REQUEST, False, JobState.SYSTEM_ERROR),
-        (JobState.SYSTEM_ERROR, 1, Cause.PLATFORM, True, JobState.CANCELED),
-        (JobState.EXECUTOR_ERROR, 1, Cause.PLATFORM, False, JobState.EXECUTOR_ERROR),
-        (JobState.COMPLETE, 1, Cause.PLATFORM, True, JobState.COMPLETE),
-        (JobState.RUNNING, 1, Cause.PLATFORM, False, JobState.RUNNING),
-    ],
-)
-def test_what_the_end_of_an_attempt_means_for_its_task(
-    *, attempt: JobState, made: int, cause: Cause, canceling: bool, task: JobState
-) -> None:
-    assert task_state_after(attempt, attempts_made=made, attempts_allowed=3, cause=cause, canceling=canceling) is task
-
-
-def test_a_preempted_attempt_is_not_counted() -> None:
-    assert attempts_used([JobState.PREEMPTED, JobState.SYSTEM_ERROR, JobState.PREEMPTED]) == 1
 
 
 @given(tallies, st.data())

@@ -23,7 +23,7 @@ from suanlian.agent.row import Row, Step
 from suanlian.drivers.contract import DriverError, Lists, NativeId
 from suanlian.model.errors import InvalidError, SuanlianError, UnavailableError
 from suanlian.model.ids import AttemptId
-from suanlian.model.protocol import InventoryCall, PollCall
+from suanlian.model.protocol import KNOWS, InventoryCall, PollCall
 
 Apart = Callable[[Callable[[], None]], bool]
 """Takes a slow piece of work, to be done apart or at once; False when there is no room for it now."""
@@ -125,7 +125,7 @@ class Agent:
     def poll(self, wait_s: int) -> int:
         """Ask what should be true, and journal it; returns how many attempts it changed."""
         desk = self.desk
-        answer = desk.hub.poll(PollCall(revision=desk.ledger.revision(), wait_s=wait_s))
+        answer = desk.hub.poll(PollCall(revision=desk.ledger.revision(), wait_s=wait_s, knows=KNOWS))
         architecture, cap = architecture_of(desk.driver), desk.word.policy.probes
         told = tuple(written(said, architecture, cap) for said in answer.instructions)
         changed = desk.ledger.take(answer.model_copy(update={"instructions": told}), desk.clock())
@@ -148,7 +148,8 @@ class Agent:
         if not self._polled or not isinstance(driver, Lists):
             return orphans
         for native, attempt in driver.known():
-            if self.desk.ledger.row(attempt) is None:
+            row = self.desk.ledger.row(attempt)
+            if row is None or row.step is Step.FORGOTTEN:
                 orphans += 1
                 log.warning("job %s belongs to no attempt: it is ended", native)
                 driver.cancel(native)

@@ -11,7 +11,7 @@ from suanlian.agent.row import Row
 from suanlian.agent.secrecy import paths
 from suanlian.drivers.contract import DriverError, NativeId, Stages
 from suanlian.model.errors import SuanlianError, UnavailableError
-from suanlian.model.job import JobState, OutputFile
+from suanlian.model.job import EndCause, JobState, OutputFile
 from suanlian.model.protocol import Instruction, OutputCall
 
 _WITH_OUTPUTS: Final = frozenset({JobState.COMPLETE, JobState.EXECUTOR_ERROR})
@@ -29,6 +29,7 @@ def collect_and_close(desk: Desk, row: Row, said: Instruction | None) -> None:
     changes: dict[str, object] = {"outputs": files}
     if faults and end is JobState.COMPLETE:
         end = JobState.EXECUTOR_ERROR
+        changes["cause"] = EndCause.PROGRAM
         changes["reason"] = plain(desk.masked(row, f"{row.outcome.reason} {faults[0]}"))
     outcome, now = row.outcome.model_copy(update=changes), desk.clock()
     desk.change(row, lambda was: was.closed(end, outcome, now))

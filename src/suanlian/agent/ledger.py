@@ -5,7 +5,7 @@ processes may use one ledger: `suanlian-agent pause` works beside a running agen
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS segments (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS segments_unbatched ON segments (attempt_id) WHERE batch IS NULL;
 CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, body TEXT NOT NULL, answered INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS fenced (attempt_id TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS probes (attempt_id TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS flags (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
@@ -94,6 +95,8 @@ class Ledger:
         changed = 0
         with self._unit() as db:
             for said in answer.instructions:
+                if said.fenced:
+                    db.execute("INSERT OR IGNORE INTO fenced (attempt_id) VALUES (?)", (said.attempt_id,))
                 before = _row(db, said.attempt_id)
                 after = first_row(said) if before is None else told(before, said)
                 if after == before:
@@ -128,6 +131,19 @@ class Ledger:
                     (attempt_id, segment.sequence, segment.model_dump_json()),
                 )
         return after
+
+    def gone(self) -> list[AttemptId]:
+        """Fenced attempts of which nothing is left here, and of which the hub has not been told so."""
+        with self._lock:
+            found = self._db.execute(
+                "SELECT attempt_id FROM fenced JOIN attempts USING (attempt_id) WHERE step = ?", (Step.FORGOTTEN,)
+            )
+            return [AttemptId(attempt_id) for (attempt_id,) in found]
+
+    def told_gone(self, attempts: Collection[AttemptId]) -> None:
+        """The hub knows of these."""
+        with self._unit() as db:
+            db.executemany("DELETE FROM fenced WHERE attempt_id = ?", [(attempt,) for attempt in attempts])
 
     def probes_since(self, moment: datetime) -> list[AttemptId]:
         """The hub's own small jobs that were let in from then on."""

@@ -33,20 +33,24 @@ class Outbox:
         accepting = desk.opens and bool(desk.house) and desk.house[-1].status.ready
         said, loads = (accepting, desk.level), tuple(desk.loads)
         due = [row for row in desk.ledger.rows() if row.to_report][:MAX_REPORTS]
+        gone = desk.ledger.gone()[:MAX_REPORTS]
         silent = self._at is None or now - self._at >= timedelta(seconds=HEARTBEAT_S)
-        if not due and not silent and said == self._said:
+        if not (due or gone or silent) and said == self._said:
             return False
         call = ReportCall(
             accepting=accepting,
             level=said[1],
             attempts=tuple(_report(row) for row in due),
             loads=() if loads == self._loads else loads,
+            gone=tuple(gone),
         )
         answer = desk.hub.report(call)
         for row, verdict in zip(due, answer.attempts, strict=True):
             _answered(desk, row, verdict)
+        if gone:
+            desk.ledger.told_gone(gone)
         self._said, self._loads, self._at = said, loads, now
-        return bool(due)
+        return bool(due or gone)
 
     def usage(self) -> bool:
         """Sign what was used since the last batch, and send all that has no answer; False when nothing was due."""

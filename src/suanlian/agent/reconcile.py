@@ -7,10 +7,12 @@ from typing import Final
 
 from suanlian.agent.row import UNSTARTED, Row, Step
 from suanlian.agent.usage import cut, is_due
-from suanlian.drivers.contract import Observation
-from suanlian.model.job import ENDED, JobState, Outcome
+from suanlian.drivers.contract import Fault, Observation
+from suanlian.model.job import ENDED, EndCause, JobState, Outcome
 from suanlian.model.protocol import Wish
 from suanlian.model.usage import UsageSegment
+from suanlian.rules.owner import UNFIT
+from suanlian.rules.retries import IMAGE_WORD, cause_of
 
 EVICTED: Final = "evicted by its owner"
 PAUSED: Final = "the platform's owner paused it before this attempt started"
@@ -72,7 +74,7 @@ def _to_stop(row: Row) -> bool:
 
 
 def _unwanted(row: Row) -> bool:
-    return _to_stop(row) or row.wish is Wish.RECALL
+    return _to_stop(row) or row.wish in (Wish.RECALL, Wish.PAUSE, Wish.PREEMPT)
 
 
 def _traceless(row: Row) -> bool:
@@ -95,7 +97,7 @@ def given_up(row: Row, now: datetime, halted: str = PAUSED) -> Row:
     if row.wish is Wish.CANCEL:
         return row.closed(JobState.CANCELED, Outcome(reason=CANCELED), now)
     reason = EVICTED if row.evict else RECALLED if row.wish is Wish.RECALL else halted or PAUSED
-    return row.closed(JobState.PREEMPTED, Outcome(reason=reason), now)
+    return row.closed(JobState.PREEMPTED, Outcome(reason=reason, cause=EndCause.PREEMPTED), now)
 
 
 def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int) -> tuple[Row, UsageSegment | None]:
@@ -123,8 +125,8 @@ def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int)
 
 
 def _ended(row: Row, seen: Observation, asked_at: datetime) -> tuple[Row, UsageSegment | None]:
-    end, reason = _end(row, seen)
-    outcome = Outcome(exit_code=seen.exit_code, reason=plain(reason), limit=_limit(seen.limit))
+    end, reason, cause = _end(row, seen)
+    outcome = Outcome(exit_code=seen.exit_code, reason=plain(reason), limit=_limit(seen.limit), cause=cause)
     if row.started_at is None:
         return row.with_(step=Step.ENDED, end=end, outcome=outcome, tries=0, not_before=None), None
     after, segment = cut(row, seen.measured, seen.ended_at or asked_at, final=True)
@@ -133,14 +135,32 @@ def _ended(row: Row, seen: Observation, asked_at: datetime) -> tuple[Row, UsageS
     return after.with_(**changes, tries=0, not_before=None), segment
 
 
-def _end(row: Row, seen: Observation) -> tuple[JobState, str]:
-    if seen.state is not JobState.CANCELED or row.wish is Wish.CANCEL or row.abandoned or row.wish is Wish.FORGET:
-        return seen.state, seen.reason
-    return (JobState.PREEMPTED, EVICTED) if row.evict else (JobState.SYSTEM_ERROR, ENDED_OUTSIDE)
+_FAULTS: Final = {
+    Fault.PREEMPTED: (JobState.PREEMPTED, "preempted", EndCause.PREEMPTED),
+    Fault.NODE: (JobState.SYSTEM_ERROR, "engine_failed", EndCause.PLATFORM),
+    Fault.IMAGE: (JobState.SYSTEM_ERROR, IMAGE_WORD, EndCause.IMAGE),
+    # another place may take it: this one is left alone for a while, as after a refusal by its owner
+    Fault.REQUEST: (JobState.PREEMPTED, UNFIT, EndCause.REFUSED),
+}
+"""What an engine's fault is to the hub: state, the word before ':' of its reason, cause."""
+
+
+def _end(row: Row, seen: Observation) -> tuple[JobState, str, EndCause | None]:
+    is_wished = row.wish is Wish.CANCEL or row.abandoned or row.wish is Wish.FORGET
+    if seen.state is JobState.CANCELED and is_wished:
+        return seen.state, seen.reason, None
+    if seen.fault is not None and not is_wished:
+        state, word, cause = _FAULTS[seen.fault]
+        return state, f"{word}: {seen.reason or 'the engine gave no reason'}", cause
+    if seen.state is JobState.CANCELED:
+        if row.evict:
+            return JobState.PREEMPTED, EVICTED, EndCause.PREEMPTED
+        return JobState.SYSTEM_ERROR, ENDED_OUTSIDE, EndCause.PLATFORM
+    return seen.state, seen.reason, cause_of(seen.state, Outcome(reason=plain(seen.reason), limit=_limit(seen.limit)))
 
 
 def _lost(row: Row, seen: Observation) -> tuple[Row, UsageSegment | None]:
-    outcome = Outcome(reason=plain(f"{LOST}. {seen.reason}".strip()))
+    outcome = Outcome(reason=plain(f"{LOST}. {seen.reason}".strip()), cause=EndCause.PLATFORM)
     changes = {"step": Step.ENDED, "end": JobState.SYSTEM_ERROR, "outcome": outcome, "tries": 0, "not_before": None}
     if row.started_at is None:
         return row.with_(**changes), None

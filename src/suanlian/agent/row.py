@@ -96,6 +96,8 @@ def first_row(said: Instruction) -> Row:
     so it begins where the driver is asked whether it knows the attempt.
     """
     begun = {Wish.RUN: Step.RECEIVED, Wish.FORGET: Step.FORGOTTEN}.get(said.wish, Step.SUBMITTING)
+    if said.fenced:  # a ledger that was lost may have started it, and it may run still
+        begun = Step.SUBMITTING
     return Row(
         attempt_id=said.attempt_id,
         token=said.token,
@@ -112,18 +114,21 @@ def first_row(said: Instruction) -> Row:
     )
 
 
-_AFTER: Final = {
-    Wish.RUN: frozenset({Wish.RECALL, Wish.CANCEL, Wish.FORGET}),
-    Wish.RECALL: frozenset({Wish.RUN, Wish.CANCEL, Wish.FORGET}),
+_ENDING: Final = frozenset({Wish.CANCEL, Wish.FORGET})
+AFTER: Final = {
+    Wish.RUN: frozenset({Wish.PAUSE, Wish.RECALL, Wish.PREEMPT}) | _ENDING,
+    Wish.PAUSE: frozenset({Wish.RUN, Wish.RECALL, Wish.PREEMPT}) | _ENDING,
+    Wish.RECALL: frozenset({Wish.RUN, Wish.PAUSE, Wish.PREEMPT}) | _ENDING,
+    Wish.PREEMPT: _ENDING,
     Wish.CANCEL: frozenset({Wish.FORGET}),
     Wish.FORGET: frozenset[Wish](),
 }
-"""What may be wished after what: nothing is called back from a cancel."""
+"""What may be wished after what: nothing is called back from an end, in whatever way it is to end."""
 
 
 def told(row: Row, said: Instruction) -> Row:
     """The row after an instruction: unchanged where the token is another's, the version old or the wish too late."""
     if said.token != row.token or said.version <= row.wish_version or row.step is Step.FORGOTTEN:
         return row
-    wish = said.wish if said.wish in _AFTER[row.wish] else row.wish
+    wish = said.wish if said.wish in AFTER[row.wish] else row.wish
     return row.with_(wish=wish, wish_version=said.version)

@@ -91,7 +91,7 @@ async def poll(request: Request, body: RawBody) -> Response:
 
 
 def _heard(unit: Unit, verified: VerifiedSignature, call: PollCall) -> None:
-    progress.heard(unit, verified.keyid)
+    progress.heard(unit, verified.keyid, call)
     conformance.asked(unit, verified.keyid, call.revision)
 
 

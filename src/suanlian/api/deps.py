@@ -20,6 +20,7 @@ from suanlian.model.party import Caller
 from suanlian.rules.access import ACTIONS, Access, Door, allowed, reaches_all
 from suanlian.rules.scopes import needed, opens
 from suanlian.services.allowance import Granted
+from suanlian.services.losing import LostTerms
 from suanlian.services.once import kept_answer, once
 from suanlian.services.ports import Clock, Directory, HubKeyring, IdentityProvider, Node, Secrets
 from suanlian.services.refusals import Refusals
@@ -46,6 +47,7 @@ class Bounds:
     probe_seconds: float
     supply: tuple[int, float]
     free: Granted
+    lost: LostTerms
 
 
 @dataclass(slots=True)

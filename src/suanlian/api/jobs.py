@@ -151,10 +151,11 @@ def tasks(  # noqa: PLR0913, PLR0917 - each is a query parameter
     limit: _Limit = 50,
 ) -> Listing[Task]:
     """The job's tasks with all their attempts; one of them with ``index``."""
+    terms = hub.bounds.lost
     with hub.reading(caller) as unit:
         if index is not None:
-            return Listing[Task](items=jobs.tasks_of(unit, caller, ref, after=index - 1, limit=1))
-        found = jobs.tasks_of(unit, caller, ref, after=cursor, limit=limit + 1)
+            return Listing[Task](items=jobs.tasks_of(unit, caller, ref, after=index - 1, limit=1, terms=terms))
+        found = jobs.tasks_of(unit, caller, ref, after=cursor, limit=limit + 1, terms=terms)
         return listed(found, limit, lambda task: str(task.index))
 
 

@@ -105,10 +105,24 @@ def _list_attempts(tasks: list[Task]) -> None:
             (_("Exit code"), lambda attempt: attempt.outcome.exit_code),
             (_("Limit hit"), lambda attempt: attempt.outcome.limit),
             (_("Reason"), lambda attempt: attempt.outcome.reason),
+            (_("Condition"), condition),
             ("", lambda attempt: marked(attempt.simulated)),
         ],
         as_json=False,
     )
+
+
+def condition(attempt: Attempt) -> str:
+    """What besides its state is true of an attempt; empty for nothing."""
+    if attempt.fenced:
+        return _("counts no more: another took its place")
+    if attempt.lost_since is None:
+        return ""
+    since = when(attempt.lost_since)
+    if attempt.rerun_from is None:
+        return _("Lost since {since}; it waits for its place").format(since=since)
+    then = when(attempt.rerun_from)
+    return _("Lost since {since}; may run elsewhere from {then}").format(since=since, then=then)
 
 
 def _place(attempt: Attempt) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from suanlian.cli.arguments import Index, JobName
+from suanlian.cli.jobs import condition
 from suanlian.cli.output import AsJson, print_json, say, table
 from suanlian.cli.session import job_named, open_hub
 from suanlian.i18n import _
@@ -18,7 +19,13 @@ commands = nouns()
 )
 def _why(job: JobName, index: Index = 0, as_json: AsJson = False) -> None:
     with open_hub() as hub:
-        tell(hub.jobs.why(job_named(hub, job), index), as_json=as_json)
+        name = job_named(hub, job)
+        explanation = hub.jobs.why(name, index)
+        tasks = () if as_json else tuple(hub.jobs.tasks(name, index))
+    tell(explanation, as_json=as_json)
+    for line in (condition(task.attempts[-1]) for task in tasks if task.attempts):
+        if line:
+            say(line)
 
 
 def tell(explanation: Explanation, *, as_json: bool) -> None:

@@ -83,6 +83,8 @@ class EventType(StrEnum):
     TRANSFER_DECLINED = "transfer.declined"
     DELEGATION_SIGNED = "delegation.signed"
     HUB_REKEYED = "hub.rekeyed"
+    HUB_DEAF = "hub.deaf"
+    CONNECTOR_LOST = "connector.lost"
     CONNECTOR_REKEYED = "connector.rekeyed"
     CONNECTOR_RECOVERING = "connector.recovering"
     UPLINK_CHANGED = "uplink.changed"

@@ -257,11 +257,33 @@ class OutputFile(Value):
     sha256: Sha256
 
 
+class EndCause(StrEnum):
+    """Why an attempt ended otherwise than COMPLETE or CANCELED; each has a budget of tries of its own."""
+
+    PROGRAM = "program"
+    """It ended with another exit code than 0, or did not bring a declared output."""
+    LIMIT = "limit"
+    """It took more than was granted, or ran longer."""
+    PLATFORM = "platform"
+    """The place failed."""
+    LOST = "lost"
+    """Its place was not heard of for too long. Only a hub says so."""
+    PREEMPTED = "preempted"
+    """It had to make room, or was moved."""
+    REFUSED = "refused"
+    """The place does not take it: its owner, or its engine."""
+    IMAGE = "image"
+    """The image cannot be used there."""
+    REQUEST = "request"
+    """What was asked for fails everywhere."""
+
+
 class Outcome(Value):
     """How an attempt ended."""
 
     exit_code: int | None = None
     reason: LongText = ""
+    cause: EndCause | None = Field(default=None, description="why, where it ended neither COMPLETE nor CANCELED")
     limit: Name | None = Field(default=None, description="which limit was hit: memory, wall-time, disk, output, cpu")
     outputs: tuple[OutputFile, ...] = Field(default=(), max_length=4096)
     checkpoint: tuple[OutputFile, ...] = Field(
@@ -287,6 +309,9 @@ class Attempt(Value):
     started_at: Utc | None = None
     ended_at: Utc | None = None
     outcome: Outcome = Outcome()
+    lost_since: Utc | None = Field(default=None, description="its place is not heard of; it may go on all the same")
+    rerun_from: Utc | None = Field(default=None, description="when the task may be given another place, while lost")
+    fenced: bool = Field(default=False, description="another attempt took its place: what it brings is not taken")
 
 
 class Task(Value):

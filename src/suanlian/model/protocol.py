@@ -8,7 +8,7 @@ to the call by its nonce and, in ``Envelope``, to the connector and an expiry. 6
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field, PlainSerializer, StringConstraints
+from pydantic import Field, JsonValue, PlainSerializer, StringConstraints, field_serializer
 
 from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Wire
 from suanlian.model.demand import PassedObject
@@ -32,6 +32,8 @@ MAX_WISHES: Final = 200
 MAX_REPORTS: Final = 200
 MAX_LOG_BYTES: Final = 256 * 1024
 MAX_POLL_S: Final = 30
+KNOWS: Final = ("gone", "passed", "pause", "preempt")
+"""What a connector of this release understands beyond the first: it is told nothing that it does not know."""
 
 Int64 = Annotated[int, Field(ge=0, le=2**63 - 1), PlainSerializer(str, str, when_used="json")]
 """A 64-bit integer; text on the wire, because JSON readers lose digits beyond 2^53."""
@@ -43,6 +45,10 @@ class Wish(StrEnum):
     """What the hub wants to be true of an attempt."""
 
     RUN = "run"
+    PAUSE = "pause"
+    """Stop it where it is; RUN lets it go on."""
+    PREEMPT = "preempt"
+    """Let it write its checkpoint, end it, and report it PREEMPTED."""
     CANCEL = "cancel"
     RECALL = "recall"
     """Give it back if it has not started; else run on."""
@@ -95,6 +101,9 @@ class PollCall(Call):
 
     revision: Int64
     wait_s: Annotated[int, Field(ge=0, le=MAX_POLL_S)] = 0
+    knows: tuple[Name, ...] = Field(
+        default=(), max_length=32, description="what it understands beyond the first version: see ``KNOWS``"
+    )
 
 
 class Instruction(Wire):
@@ -116,10 +125,18 @@ class Instruction(Wire):
     rates: tuple[Rate, ...] = Field(default=(), max_length=4, description="what it is sold at; none: without a price")
     relied: Footing | None = Field(default=None, description="what the hub knew of the site; for data levels")
     task: ProbeTask | None = Field(default=None, description="what a probe does; the connector writes the job of it")
-    spec: JobSpec | None = Field(default=None, description="present when the wish is run")
+    spec: JobSpec | None = Field(default=None, description="present when the wish is run, pause or preempt")
     passed: tuple[PassedObject, ...] = Field(
         default=(), max_length=4096, description="laid out besides the inputs: a checkpoint, outputs of other jobs"
     )
+    number: int = Field(default=1, ge=1, description="which try of the task it is")
+    restored: bool = Field(default=False, description="``passed`` holds a checkpoint of an earlier try")
+    fenced: bool = Field(default=False, description="another attempt took its place: end it, and tell that it is gone")
+
+    @field_serializer("spec", when_used="json")
+    def _as_written(self, spec: JobSpec | None) -> dict[str, JsonValue] | None:
+        """Without what stands at its default: a connector of an earlier release knows no newer fields."""
+        return None if spec is None else spec.model_dump(mode="json", exclude_defaults=True)
 
 
 class PollAnswer(Envelope):
@@ -149,6 +166,9 @@ class ReportCall(Call):
     level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="who tells none observes")
     attempts: tuple[AttemptReport, ...] = Field(default=(), max_length=MAX_REPORTS)
     loads: Loads = Field(default=(), description="counts of its shares; one that cannot be read is passed over")
+    gone: tuple[AttemptId, ...] = Field(
+        default=(), max_length=MAX_REPORTS, description="of fenced attempts: nothing of them is left here"
+    )
 
 
 class Verdict(StrEnum):

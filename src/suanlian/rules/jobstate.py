@@ -3,8 +3,7 @@
 A connector reports what is true now, so states in between may go unseen: an attempt may be seen QUEUED, next COMPLETE.
 """
 
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Mapping
 from typing import Final
 
 from suanlian.model.job import ENDED, JobState
@@ -34,44 +33,9 @@ _WORST_FIRST: Final = (JobState.SYSTEM_ERROR, JobState.EXECUTOR_ERROR, JobState.
 _LIVELIEST_FIRST: Final = (JobState.RUNNING, JobState.CANCELING, JobState.PAUSED)
 
 
-class Cause(StrEnum):
-    """Whose fault a SYSTEM_ERROR is: only the platform's is worth another try."""
-
-    PLATFORM = "platform"
-    REQUEST = "request"
-    """What was asked for fails everywhere, such as an input with another checksum than stated."""
-
-
 def moves(old: JobState, new: JobState) -> bool:
     """Whether an attempt may go from ``old`` to ``new``; staying is no move."""
     return new in TRANSITIONS[old]
-
-
-def attempts_used(ended: Iterable[JobState]) -> int:
-    """How many of a task's attempts, by their end states, count towards the allowed ones: a preempted one does not."""
-    return sum(state is not JobState.PREEMPTED for state in ended)
-
-
-def task_state_after(
-    attempt_state: JobState,
-    *,
-    attempts_made: int,
-    attempts_allowed: int,
-    cause: Cause = Cause.PLATFORM,
-    canceling: bool = False,
-) -> JobState:
-    """The state of the task whose current attempt came to ``attempt_state``.
-
-    ``attempts_made`` counts this attempt too, preempted ones never (``attempts_used``). QUEUED means: place it again.
-    """
-    if attempt_state not in (JobState.PREEMPTED, JobState.SYSTEM_ERROR):
-        return attempt_state
-    if canceling:
-        return JobState.CANCELED
-    if attempt_state is JobState.PREEMPTED:
-        return JobState.QUEUED
-    again = cause is Cause.PLATFORM and attempts_made < attempts_allowed
-    return JobState.QUEUED if again else JobState.SYSTEM_ERROR
 
 
 def tally_move(tally: Mapping[JobState, int], old: JobState, new: JobState, n: int = 1) -> dict[JobState, int]:

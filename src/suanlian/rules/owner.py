@@ -23,6 +23,8 @@ from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind, Resources, tota
 
 REFUSED: Final = "owner_refuses"
 """The code of a refusal; behind it stands the clause, never what the policy says."""
+UNFIT: Final = "engine_refuses"
+"""The code of an engine's refusal: what was asked for can never run at this place; behind it stand its own words."""
 
 
 FIRST_REST: Final = timedelta(minutes=5)
@@ -88,8 +90,8 @@ def refusals(asked: Asked, standing: Standing) -> tuple[Clause, ...]:
 
 
 def is_refusal(reason: str) -> bool:
-    """Whether an attempt ended because the owner's policy refused it."""
-    return reason.partition(":")[0] == REFUSED
+    """Whether an attempt ended because the owner's policy, or the engine there, refused it."""
+    return reason.partition(":")[0] in (REFUSED, UNFIT)
 
 
 def rests(refused_at: Sequence[datetime], now: datetime) -> bool:

@@ -54,7 +54,7 @@ def _hold(unit: Unit, account_id: str, more: int, quota_bytes: int) -> None:
 
 def _attempt_of(unit: Unit, connector_id: str, attempt_id: str, token: int) -> Row:
     row = attempts.find(unit, attempt_id)
-    if row is None or row["connector_id"] != connector_id or row["token"] != token:
+    if row is None or not attempts.is_current(row, connector_id, token):
         wrong = "This connector has no such attempt, or its token is not the current one."
         raise ConflictError("report_stale", wrong, todo="Poll, and do what the hub wishes now.", field="attempt_id")
     if row["ended_at"] is not None and erasing.is_erased(unit, row["account_id"]):

@@ -22,14 +22,16 @@ from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Wish
 from suanlian.rules.addresses import refused_address
 from suanlian.rules.feasibility import asked_of_places, too_large
+from suanlian.rules.hearing import Hearing, LostTerms, reruns_from
 from suanlian.rules.levels import hub_is_outside, hub_is_too_low
 from suanlian.rules.progress import Progress, first_tally, parse_tally
 from suanlian.rules.stacks import contradiction
 from suanlian.services.ports import Node
-from suanlian.store import attempts, edges, files, jobs, platforms, secrets
+from suanlian.store import attempts, edges, files, jobs, lost, platforms, secrets
 from suanlian.store.jobs import Wanted as Wanted  # noqa: PLC0414 - what a list is asked by is part of this service
 from suanlian.store.unit import Row, Unit
 
+_USUAL: Final = LostTerms()
 _MAX_LINE: Final = 2000
 _UNASSIGNED: Final = "it has not been looked at yet"
 MADE_AT_ONCE: Final = 256
@@ -305,17 +307,28 @@ def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> list[J
     return [job_value(row, with_spec=False) for row in jobs.list_of(unit, caller, wanted, limit=limit)]
 
 
-def tasks_of(unit: Unit, caller: Caller, ref: str, *, after: int, limit: int) -> list[Task]:
+def tasks_of(  # noqa: PLR0913 - who asks, what, which part of it, by which terms
+    unit: Unit, caller: Caller, ref: str, *, after: int, limit: int, terms: LostTerms = _USUAL
+) -> list[Task]:
     """Tasks with all their attempts, in the order of the index. Raises NotFoundError."""
     row = _row(unit, caller, ref)
     tasks = jobs.tasks_of(unit, row["id"], after=after, limit=limit)
+    waits = {task["idx"] for task in tasks if task["rerun"] == "no"}
     made: dict[int, list[Attempt]] = {}
     for attempt in attempts.with_places(unit, row["id"], [task["idx"] for task in tasks]):
-        made.setdefault(attempt["idx"], []).append(_attempt(attempt))
+        since = None if attempt["ended_at"] is not None else attempt["lost_since"]
+        rerun_from = None if since is None or attempt["idx"] in waits else _reruns_from(unit, since, terms)
+        lost_now = {"lost_since": since, "rerun_from": rerun_from}
+        made.setdefault(attempt["idx"], []).append(_attempt(attempt).model_copy(update=lost_now))
     return [
         Task(index=task["idx"], state=JobState(task["state"]), attempts=tuple(made.get(task["idx"], ())))
         for task in tasks
     ]
+
+
+def _reruns_from(unit: Unit, since: datetime, terms: LostTerms) -> datetime | None:
+    row = lost.hearing(unit)
+    return None if row is None else reruns_from(since, Hearing(row["at"], row["since"], row["sure_since"]), terms)
 
 
 def _attempt(row: Row) -> Attempt:
@@ -331,6 +344,7 @@ def _attempt(row: Row) -> Attempt:
             "flavor": flavor.name,
             "architecture": flavor.architecture,
             "outcome": json.loads(row["outcome"]),
+            "fenced": row["fenced_at"] is not None,
         }
     )
 
@@ -344,7 +358,8 @@ def explanation(unit: Unit, caller: Caller, ref: str, index: int) -> Explanation
         raise NotFoundError("not_found", wrong, todo=f"Indices run from 0 to {row['tasks'] - 1}.", field="index")
     if row["blocked"]:
         raise NotFoundError("not_found", _waits_for(unit, row["id"]), todo="It is looked at when they have ended.")
-    if task["state"] == JobState.QUEUED and task["attempt_id"] is None and row["waiting"]:
+    looks = task["rerun"] == "yes" or (task["state"] == JobState.QUEUED and task["attempt_id"] is None)
+    if looks and row["waiting"]:
         return Explanation.model_validate(json.loads(row["waiting"])["explanation"])
     made = attempts.with_places(unit, row["id"], [index])
     assignment = attempts.assignment_of(unit, made[-1]["id"]) if made else None
@@ -405,7 +420,10 @@ def _cancel(unit: Unit, row: Row, reason: str = "") -> None:
             "state": JobState.CANCELING.value,
         }
         attempts.change(unit, attempt["id"], values)
-        jobs.change_task(unit, row["id"], attempt["idx"], {"state": JobState.CANCELING.value})
+        task = jobs.task(unit, row["id"], attempt["idx"])
+        if task is not None and task["rerun"] == "yes":
+            progress = progress.wait(-1)
+        jobs.change_task(unit, row["id"], attempt["idx"], {"state": JobState.CANCELING.value, "rerun": ""})
         progress = progress.move(JobState(attempt["state"]), JobState.CANCELING)
     waiting = jobs.end_waiting(unit, row, JobState.CANCELED.value)
     progress = progress.move(JobState.QUEUED, JobState.CANCELED, waiting).wait(-waiting)

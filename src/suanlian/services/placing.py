@@ -13,7 +13,7 @@ from suanlian.i18n.reasons import reason_line
 from suanlian.model.demand import Source
 from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
-from suanlian.model.job import ENDED, JobSpec, JobState, Outcome
+from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
 from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
 from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Caller, Standing
@@ -27,10 +27,10 @@ from suanlian.rules.capacity import over_committed
 from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.levels import footing, is_bound, unfit_at
 from suanlian.rules.normalising import Known
-from suanlian.rules.owner import is_refusal, level_admits, rests
+from suanlian.rules.owner import level_admits, rests
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
-from suanlian.store import attempts, capacity, jobs, loads, parties, platforms, turns
+from suanlian.store import attempts, capacity, jobs, loads, lost, parties, platforms, turns
 from suanlian.store.gates import standing_of
 from suanlian.store.passed import MissingError
 from suanlian.store.passed import text as passed_text
@@ -42,6 +42,8 @@ _TOLD_AT_ONCE: Final = 10
 """So many jobs are told at once that nothing is live: telling a flood of them must not hold up taking them in."""
 _TASKS_PER_JOB: Final = 64
 """At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
+_FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
+"""Causes for which another place is tried first."""
 
 
 _MAKES: Final = 1000
@@ -73,6 +75,8 @@ class Placed:
     estimate: Decimal
     instead_of: str = ""
     """The job of the same account whose turn it took by its priority."""
+    fences: str = ""
+    """The attempt that counts no longer then: its place is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,7 @@ class _Look:
             job_id=task["job_id"],
             index=task["idx"],
             number=task["attempts"] + 1,
+            fences=task["attempt_id"] or "",
             place=place,
             connector_id=self._places.connector_of(won.share_id),
             flavor_id=self._places.flavor_id(won.share_id),
@@ -233,19 +238,15 @@ class _Look:
         failed, refused = defaultdict[int, set[ShareId]](set), defaultdict[tuple[int, ShareId], list[datetime]](list)
         for attempt in attempts.with_places(self._unit, job_id, indices) if indices else ():
             share = ShareId(attempt["share_id"])
-            if attempt["state"] == JobState.SYSTEM_ERROR:
+            if attempt["cause"] in _FAILED:
                 failed[attempt["idx"]].add(share)
-            elif attempt["state"] == JobState.PREEMPTED and is_refusal(_reason(attempt)):
+            elif attempt["cause"] == EndCause.REFUSED:
                 refused[attempt["idx"], share].append(attempt["ended_at"])
         resting = {key for key, moments in refused.items() if rests(moments, self._unit.now)}
         return {
             index: (frozenset(failed[index]), frozenset(share for at, share in resting if at == index))
             for index in indices
         }
-
-
-def _reason(attempt: Row) -> str:
-    return Outcome.model_validate_json(attempt["outcome"]).reason
 
 
 def estimate(
@@ -311,15 +312,41 @@ def _make(unit: Unit, row: Row) -> bool:
 
 def _place(unit: Unit, row: Row, decision: Placed, handed: Handed) -> bool:
     task = jobs.task(unit, decision.job_id, decision.index)
-    if task is None or task["attempt_id"] is not None or task["state"] != JobState.QUEUED:
+    if task is None or task["attempts"] + 1 != decision.number or (task["attempt_id"] or "") != decision.fences:
         return False
-    if task["attempts"] + 1 != decision.number:
+    if decision.fences:
+        return _give_another(unit, row, task, decision, handed)
+    if task["state"] != JobState.QUEUED:
         return False
     try:
         sources = handed(unit, row, decision.index)
     except MissingError as error:
         return _end_task(unit, row, task, str(error))
-    return _give_place(unit, row, decision, sources)
+    return _give_place(unit, row, task, decision, sources)
+
+
+def _give_another(unit: Unit, row: Row, task: Row, decision: Placed, handed: Handed) -> bool:
+    """Give a place to a task whose own is lost; only now, with the new one at hand, does the old attempt end.
+
+    A connector that came back since the decision keeps it.
+    """
+    old = attempts.lock(unit, decision.fences)
+    if old is None or old["ended_at"] is not None or task["rerun"] != "yes":
+        return False
+    since = lost.lost_connector(unit, old["connector_id"])
+    try:
+        sources = handed(unit, row, decision.index)
+    except MissingError:
+        return False
+    if row["committed"] is not None and old["estimate"] is not None:  # it is not paid
+        row = {**row, "committed": row["committed"] - old["estimate"]}
+    if since is None or not _give_place(unit, row, task, decision, sources):
+        return False
+    reason = f"lost: its place was not heard of from {since.isoformat(timespec='seconds')} on; it runs elsewhere"
+    lost.fence(unit, old, JobState.SYSTEM_ERROR, reason)
+    ended = {"job": row["id"], "state": JobState.SYSTEM_ERROR.value, "before": old["state"], "fenced": True}
+    unit.record(EventType.ATTEMPT_ENDED, old["id"], account_id=row["account_id"], **ended)
+    return True
 
 
 def _end_waiting(unit: Unit, row: Row, reason: str) -> bool:
@@ -337,7 +364,7 @@ def _end_task(unit: Unit, row: Row, task: Row, reason: str) -> bool:
     return True
 
 
-def _give_place(unit: Unit, row: Row, decision: Placed, sources: tuple[Source, ...]) -> bool:
+def _give_place(unit: Unit, row: Row, task: Row, decision: Placed, sources: tuple[Source, ...]) -> bool:
     if not _is_open(unit, decision) or not _level_holds(unit, row, decision):
         return False
     spec = JobSpec.model_validate_json(row["spec"])
@@ -366,8 +393,10 @@ def _give_place(unit: Unit, row: Row, decision: Placed, sources: tuple[Source, .
     attempt["estimate"] = None if rest is None else decision.estimate
     paid = {} if rest is None else {"committed": (row["committed"] or Decimal(0)) + decision.estimate}
     attempts.add(unit, attempt, _assignment_row(decision, spec, attempt_id))
-    jobs.change_task(unit, row["id"], decision.index, {"attempt_id": attempt_id, "attempts": decision.number})
+    given = {"attempt_id": attempt_id, "attempts": decision.number, "state": JobState.QUEUED.value}
+    jobs.change_task(unit, row["id"], decision.index, given | {"rerun": "", "not_before": None})
     progress = Progress(parse_tally(row["tally"]), row["queued"]).wait(-1)
+    progress = progress.move(JobState(task["state"]), JobState.QUEUED)
     jobs.change(unit, row["id"], {**progress.columns(unit.now), "waiting": None, **paid})
     place = {"platform": decision.place.platform, "share": decision.place.share.name, "index": decision.index}
     unit.record(EventType.ATTEMPT_PLACED, attempt_id, account_id=row["account_id"], job=row["id"], **place)

@@ -1,13 +1,13 @@
 """What connectors are told and what they report: the wished state since a revision, the true state of attempts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, JobId
-from suanlian.model.job import ENDED, JobSpec, JobState
+from suanlian.model.job import ENDED, JobSpec, JobState, Outcome
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
 from suanlian.model.placement import Assignment
@@ -17,6 +17,7 @@ from suanlian.model.protocol import (
     AttemptReport,
     Instruction,
     ItemAnswer,
+    PollCall,
     ReportCall,
     Verdict,
     Wish,
@@ -24,15 +25,18 @@ from suanlian.model.protocol import (
 from suanlian.model.quantity import Resources
 from suanlian.model.throughput import Expected
 from suanlian.rules.budget import spent
-from suanlian.rules.jobstate import Cause, attempts_used, moves, task_state_after
+from suanlian.rules.jobstate import moves
 from suanlian.rules.progress import Progress, parse_tally
-from suanlian.store import attempts, capacity, jobs, passed, platforms
+from suanlian.rules.retries import Next, cause_of, next_try
+from suanlian.store import attempts, capacity, jobs, lost, passed, platforms
 from suanlian.store.unit import Row, Unit
 
-_REQUEST_FAULTS: Final = frozenset(
-    {"checksum_mismatch", "input_host_unknown", "input_origin_refused", "no_such_secret", "path_escapes"}
-)
-"""Causes that stand at the beginning of a reason and fail everywhere: no other place is tried."""
+_WITH_SPEC: Final = frozenset({Wish.RUN, Wish.PAUSE, Wish.PREEMPT})
+"""Wishes that come with the job: a connector may never have heard of the attempt before."""
+_OF_THE_HUB: Final[Mapping[str, object]] = {
+    name: JobSpec.model_fields[name].get_default(call_default_factory=True, validated_data={})
+    for name in ("deadline", "budget", "after", "retries", "webhook", "tags")
+}
 _SKEW: Final = timedelta(seconds=60)
 """So far a connector's clock may be off."""
 
@@ -71,9 +75,17 @@ def _instruction(row: Row) -> Instruction:
         rates=NewOffer.model_validate_json(row["offer_body"]).rates if row["offer_body"] else (),
         relied=Footing.model_validate_json(row["relied"]) if row["relied"] else None,
         task=PROBE_TASK.validate_json(row["probe"]) if row["probe"] else None,
-        spec=JobSpec.model_validate_json(row["spec"]) if wish is Wish.RUN else None,
-        passed=tuple(source.passed for source in passed.of_row(row)) if wish is Wish.RUN else (),
+        spec=_spec_for(row) if wish in _WITH_SPEC else None,
+        passed=tuple(source.passed for source in passed.of_row(row)) if wish in _WITH_SPEC else (),
+        number=row["number"],
+        restored=row["restored"],
+        fenced=row["fenced_at"] is not None,
     )
+
+
+def _spec_for(row: Row) -> JobSpec:
+    """The job as its connector needs it: what concerns the hub and the buyer alone stays here."""
+    return JobSpec.model_validate_json(row["spec"]).model_copy(update=_OF_THE_HUB)
 
 
 def untold(unit: Unit, instructions: Sequence[Instruction]) -> list[AttemptId]:
@@ -87,9 +99,12 @@ def tell(unit: Unit, untold: Sequence[AttemptId]) -> None:
     attempts.mark_told(unit, untold)
 
 
-def heard(unit: Unit, connector_id: str) -> None:
-    """The connector called just now."""
+def heard(unit: Unit, connector_id: str, call: PollCall) -> None:
+    """The connector called just now; it knows this much, and was told all up to the revision that it has."""
     platforms.seen(unit, connector_id)
+    platforms.change_connector(unit, connector_id, {"knows": json.dumps(sorted(call.knows))})
+    if "gone" not in call.knows and lost.owes(unit, connector_id):
+        lost.acknowledge_until(unit, connector_id, call.revision)
 
 
 def ran_at(unit: Unit, platform_id: str, *, before: str, limit: int) -> list[dict[str, Any]]:
@@ -107,17 +122,25 @@ def report(unit: Unit, connector_id: str, call: ReportCall) -> tuple[ItemAnswer,
     ordered = sorted(enumerate(call.attempts), key=lambda pair: (jobs_of[pair[1].attempt_id] or "", pair[1].attempt_id))
     taken = {place: _take(unit, connector_id, item, jobs_of[item.attempt_id]) for place, item in ordered}
     platforms.seen(unit, connector_id, accepting=call.accepting)
+    if call.gone:
+        _gone(unit, connector_id, call.gone)
     if before is not None and bool(before["accepting"]) != call.accepting:
         old, new = bool(before["accepting"]), call.accepting
         unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=new, before=old, after=new)
     return tuple(taken[place] for place in range(len(call.attempts)))
 
 
+def _gone(unit: Unit, connector_id: str, attempt_ids: Sequence[AttemptId]) -> None:
+    lost.acknowledge(unit, connector_id, attempt_ids)
+    if not lost.owes(unit, connector_id):  # its shares are open again
+        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, cleared=len(attempt_ids))
+
+
 def _take(unit: Unit, connector_id: str, item: AttemptReport, job_id: str | None) -> ItemAnswer:
     if job_id is not None:
         jobs.lock(unit, job_id)
     row = attempts.lock(unit, item.attempt_id)
-    if row is None or row["connector_id"] != connector_id or row["token"] != item.token:
+    if row is None or not attempts.is_current(row, connector_id, item.token):
         return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.STALE, reason="another attempt is current")
     if item.version <= row["report_version"]:
         return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.KNOWN)
@@ -164,6 +187,10 @@ def _change(unit: Unit, row: Row, item: AttemptReport) -> None:
         "started_at": item.started_at or row["started_at"],
         "outcome": item.outcome.model_dump_json(),
     }
+    if new in ENDED:
+        cause = cause_of(new, item.outcome)
+        told = item.outcome.model_copy(update={"cause": cause})
+        values |= {"cause": "" if cause is None else cause.value, "outcome": told.model_dump_json()}
     if item.started_at and row["started_at"] is None:
         unit.record(EventType.ATTEMPT_STARTED, row["id"], account_id=row["account_id"], job=row["job_id"])
     if new in ENDED:
@@ -173,7 +200,7 @@ def _change(unit: Unit, row: Row, item: AttemptReport) -> None:
     attempts.change(unit, row["id"], values)
     unit.wake(f"attempt:{row['id']}")
     if new is not old:
-        _move_task(unit, row, item, new)
+        _move_task(unit, row, item.outcome, new, (item.started_at or row["started_at"], item.ended_at))
 
 
 def _forget(unit: Unit, row: Row) -> dict[str, Any]:
@@ -181,33 +208,41 @@ def _forget(unit: Unit, row: Row) -> dict[str, Any]:
     return {"wish": Wish.FORGET.value, "wish_version": row["wish_version"] + 1, "revision": revision}
 
 
-def _move_task(unit: Unit, row: Row, item: AttemptReport, new: JobState) -> None:
+Times = tuple[datetime | None, datetime | None]
+
+
+def _move_task(unit: Unit, row: Row, outcome: Outcome, new: JobState, times: Times | None) -> None:
+    """What follows for task and job; ``times``: from when until when it is paid, None where it is not."""
     job = jobs.lock(unit, row["job_id"])
     task = jobs.task(unit, row["job_id"], row["idx"])
     if job is None or task is None or task["attempt_id"] != row["id"]:
         return
-    state = _task_state(unit, job, row, item, new)
-    progress = Progress(parse_tally(job["tally"]), job["queued"]).move(JobState(task["state"]), state)
-    values: dict[str, Any] = {"state": state.value}
-    if state is JobState.QUEUED and new in ENDED:
-        values |= {"attempt_id": None, "queued_at": unit.now}
+    after = _next(unit, job, row, outcome, new)
+    progress = Progress(parse_tally(job["tally"]), job["queued"]).move(JobState(task["state"]), after.state)
+    values: dict[str, Any] = {"state": after.state.value}
+    if task["rerun"]:  # its place is heard again: it looks for no other
+        values |= {"rerun": ""}
+        progress = progress.wait(-1) if task["rerun"] == "yes" else progress
+    if after.state is JobState.QUEUED and new in ENDED:
+        due = unit.now + timedelta(seconds=after.wait_s) if after.wait_s else None
+        values |= {"attempt_id": None, "queued_at": unit.now, "not_before": due}
         progress = progress.wait(1)
         unit.record(EventType.TASK_REQUEUED, row["job_id"], account_id=row["account_id"], index=row["idx"])
     jobs.change_task(unit, row["job_id"], row["idx"], values)
     if new in ENDED:
         ended = {"job": row["job_id"], "state": new.value, "before": row["state"], "after": new.value}
         unit.record(EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], **ended)
-    committed = _committed(unit, job, row, item) if new in ENDED else {}
+    committed = _committed(unit, job, row, times) if new in ENDED else {}
     jobs.progressed(unit, job, {**progress.columns(unit.now), **committed})
 
 
-def _committed(unit: Unit, job: Row, row: Row, item: AttemptReport) -> dict[str, Any]:
+def _committed(unit: Unit, job: Row, row: Row, times: Times | None) -> dict[str, Any]:
     """What the job's attempts cost, now that the time of one of them is known; nothing where there is no budget."""
     if job["committed"] is None or row["estimate"] is None:
         return {}
     spec = JobSpec.model_validate_json(job["spec"])
-    started = item.started_at or row["started_at"]
-    times = (started, item.ended_at)
+    if times is None:
+        return {"committed": job["committed"] - row["estimate"]}
     cost = spent(row["estimate"], spec, spec.variants[row["variant"]], times, _expected(unit, row["id"]))
     return {"committed": job["committed"] - row["estimate"] + cost}
 
@@ -219,21 +254,33 @@ def _expected(unit: Unit, attempt_id: str) -> Expected | None:
     return None if won is None else won.expected
 
 
-def _task_state(unit: Unit, job: Row, row: Row, item: AttemptReport, new: JobState) -> JobState:
-    if new not in (JobState.SYSTEM_ERROR, JobState.PREEMPTED):
-        return new  # every other end is the task's own: there is nothing to count
+def _next(unit: Unit, job: Row, row: Row, outcome: Outcome, new: JobState) -> Next:
+    if new not in ENDED or (cause := cause_of(new, outcome)) is None:
+        return Next(new)
     if job["purpose"]:
-        return JobState.SYSTEM_ERROR  # a probe asks about this place alone: it is tried nowhere else
-    ended = [
-        JobState(other["state"])
-        for other in attempts.with_places(unit, row["job_id"], [row["idx"]])
-        if other["id"] != row["id"] and other["ended_at"] is not None
-    ]
-    code = item.outcome.reason.split(":", 1)[0]
-    return task_state_after(
-        new,
-        attempts_made=attempts_used([*ended, new]),
-        attempts_allowed=JobSpec.model_validate_json(job["spec"]).attempts,
-        cause=Cause.REQUEST if code in _REQUEST_FAULTS else Cause.PLATFORM,
-        canceling=bool(job["canceling"]),
-    )
+        # a probe asks about this place alone: it is tried nowhere else
+        return Next(JobState.SYSTEM_ERROR if new is JobState.PREEMPTED else new)
+    before = lost.causes(unit, row["job_id"], row["idx"])
+    before.remove(cause)  # its own, which is written already
+    spec = JobSpec.model_validate_json(job["spec"])
+    return next_try(new, outcome, before=before, spec=spec, canceling=bool(job["canceling"]))
+
+
+def end_unheard(unit: Unit, attempt_id: str, before: datetime) -> bool:
+    """End an attempt that was cancelled while its connector is lost since ``before``; False where that is no longer so.
+
+    Whether it still runs there is not known: when the connector comes back it is told to end it.
+    """
+    job_id = attempts.job_of(unit, attempt_id)
+    if job_id is not None:
+        jobs.lock(unit, job_id)
+    row = attempts.lock(unit, attempt_id)
+    if row is None or row["ended_at"] is not None or row["wish"] != Wish.CANCEL:
+        return False
+    since = lost.lost_connector(unit, row["connector_id"])
+    if since is None or since > before:
+        return False
+    reason = "lost: cancelled while its place was not heard of; whether it still runs there is not known"
+    lost.fence(unit, row, JobState.CANCELED, reason)
+    _move_task(unit, row, Outcome(), JobState.CANCELED, None)
+    return True

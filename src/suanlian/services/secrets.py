@@ -100,7 +100,7 @@ def release(unit: Unit, connector_id: str, call: SecretsCall) -> Release:
     Raises ConflictError ``report_stale`` or ``sealing_key_missing``, NotFoundError ``no_such_secret``.
     """
     row = attempts.find(unit, call.attempt_id)
-    is_its = row is not None and (row["connector_id"], row["token"]) == (connector_id, call.token)
+    is_its = attempts.is_current(row, connector_id, call.token)
     if row is None or not is_its or row["ended_at"] is not None or row["wish"] == Wish.FORGET:
         wrong = "This connector has no such attempt, or it ended, or its token is not the current one."
         raise ConflictError("report_stale", wrong, todo="Poll, and do what the hub wishes now.", field="attempt_id")

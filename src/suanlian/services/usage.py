@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from suanlian.crypto.canonical import digest
 from suanlian.crypto.documents import verify_by_any
@@ -22,6 +22,10 @@ from suanlian.rules.pricing import Line, charge_lines, corrected, lines_for
 from suanlian.rules.usage import Bounds, accept
 from suanlian.store import allowance, attempts, jobs, keys, published, usage
 from suanlian.store.unit import Row, Unit
+
+_VOID: Final = "another attempt took its place while this one was not heard of"
+_HUB: Final = "hub"
+"""Who writes a correction that nobody asked for."""
 
 
 def keys_of(unit: Unit, connector: Row) -> list[str]:
@@ -56,7 +60,7 @@ def record(unit: Unit, connector_id: str, call: UsageCall) -> tuple[ItemAnswer, 
 
 def _take(unit: Unit, connector_id: str, evidence: str, segment: UsageSegment) -> ItemAnswer:
     row = attempts.lock(unit, segment.attempt_id)
-    if row is None or row["connector_id"] != connector_id:
+    if row is None or not attempts.is_current(row, connector_id):
         return ItemAnswer(attempt_id=segment.attempt_id, verdict=Verdict.STALE, reason="no such attempt here")
     known = [UsageSegment.model_validate_json(r["body"]) for r in usage.segments_of(unit, segment.attempt_id)]
     bounds = Bounds(
@@ -95,7 +99,9 @@ def rate(unit: Unit, limit: int) -> int:
     for row in rows:
         segment = UsageSegment.model_validate_json(row["body"])
         # without an offer nothing was sold: the hub's own probes, and what runs for its owner
-        lines = charge_lines(segment, _offer(unit, row)) if row["offer_id"] else ()
+        # and of a fenced attempt nothing counts: another one took its place
+        is_sold = row["offer_id"] and row["fenced_at"] is None
+        lines = charge_lines(segment, _offer(unit, row)) if is_sold else ()
         if any(line.cost > MAX_CHARGE for line in lines):
             # it is not charged and told in the event: one absurd price must not keep all others from being rated
             absurd.append(f"{segment.attempt_id}/{segment.sequence}")
@@ -157,19 +163,15 @@ def correct(unit: Unit, caller: Caller, ref: str, correction: UsageCorrection) -
         wrong = f"No segment {correction.sequence} of attempt {correction.attempt_id} was recorded."
         raise NotFoundError("not_found", wrong, todo="suanlian charges lists them.", field="sequence")
     segment = UsageSegment.model_validate_json(rows[0]["body"])
-    before = _corrections(unit, correction)
-    if corrected(segment, before) + correction.corrected_s < 0:
+    before = _corrections(unit, correction.attempt_id)
+    counted = corrected(segment, before)
+    if counted + correction.corrected_s < 0:
         wrong = "The segment would count for less than nothing."
         raise InvalidError("field_invalid", wrong, todo="Take away at most its length.", field="corrected_s")
-    row = {"id": new_id(), "attempt_id": correction.attempt_id, "sequence": correction.sequence}
-    row |= {"corrected_s": correction.corrected_s, "reason": correction.reason, "written_at": unit.now}
-    usage.add_correction(unit, {**row, "written_by": caller.principal_id})
     known = _rating_row(unit, attempt)
     if not known["offer_id"]:
         raise InvalidError("field_invalid", "Nothing was charged for it.", todo="There is nothing to correct.")
-    lines = _difference(segment, before, correction, _offer(unit, known))
-    usage.add_charges(unit, _charge_rows(unit, known, segment, lines, str(row["id"])))
-    counted = corrected(segment, before)
+    _write(unit, known, segment, correction, by=caller.principal_id)
     changed = {"before": counted, "after": counted + correction.corrected_s, "sequence": correction.sequence}
     unit.record(
         EventType.USAGE_CORRECTED,
@@ -180,8 +182,42 @@ def correct(unit: Unit, caller: Caller, ref: str, correction: UsageCorrection) -
     )
 
 
-def _corrections(unit: Unit, of: UsageCorrection) -> list[UsageCorrection]:
-    rows = usage.corrections_of(unit, of.attempt_id)
+def _write(unit: Unit, known: Row, segment: UsageSegment, correction: UsageCorrection, *, by: str) -> None:
+    """Write a correction and the charges that make up the difference; ``known``: the attempt as pricing needs it."""
+    before = _corrections(unit, correction.attempt_id)
+    row = {"id": new_id(), "attempt_id": correction.attempt_id, "sequence": correction.sequence}
+    row |= {"corrected_s": correction.corrected_s, "reason": correction.reason, "written_at": unit.now}
+    usage.add_correction(unit, {**row, "written_by": by})
+    lines = _difference(segment, before, correction, _offer(unit, known))
+    usage.add_charges(unit, _charge_rows(unit, known, segment, lines, str(row["id"])))
+
+
+def void(unit: Unit, attempt_id: str) -> int:
+    """Take back what was charged for an attempt that is fenced: one correction a segment; again, it changes nothing.
+
+    Returns how many segments were taken back.
+    """
+    attempt, count = attempts.lock(unit, attempt_id), 0
+    if attempt is None or attempt["fenced_at"] is None:
+        return count
+    charged, known = usage.charged(unit, attempt_id), _rating_row(unit, attempt)
+    before = _corrections(unit, AttemptId(attempt_id)) if charged else []
+    for row in usage.segments_of(unit, attempt_id) if charged else ():
+        segment = UsageSegment.model_validate_json(row["body"])
+        left = corrected(segment, before)
+        if segment.sequence in charged and left:
+            taken_back = UsageCorrection(
+                attempt_id=segment.attempt_id, sequence=segment.sequence, corrected_s=-left, reason=_VOID
+            )
+            _write(unit, known, segment, taken_back, by=_HUB)
+            count += 1
+    if count:
+        unit.record(EventType.USAGE_CORRECTED, attempt_id, account_id=attempt["account_id"], segments=count)
+    return count
+
+
+def _corrections(unit: Unit, attempt_id: AttemptId) -> list[UsageCorrection]:
+    rows = usage.corrections_of(unit, attempt_id)
     return [
         UsageCorrection(
             attempt_id=AttemptId(r["attempt_id"]),

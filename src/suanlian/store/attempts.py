@@ -23,6 +23,16 @@ def lock(unit: Unit, attempt_id: str) -> Row | None:
     return unit.connection.execute(query).mappings().one_or_none()
 
 
+def is_current(row: Row | None, connector_id: str, token: int | None = None) -> bool:
+    """THE fence: whether what this connector brings of the attempt is taken. Asked by everything that takes anything.
+
+    ``row`` is the attempt as it is now. ``token``: as the call has it; None where it carries none.
+    """
+    if row is None or row["connector_id"] != connector_id or row["fenced_at"] is not None:
+        return False
+    return token is None or bool(row["token"] == token)
+
+
 def find(unit: Unit, attempt_id: str) -> Row | None:
     """By UUID."""
     return unit.connection.execute(select(t.attempt).where(t.attempt.c.id == attempt_id)).mappings().one_or_none()
@@ -39,7 +49,10 @@ def change(unit: Unit, attempt_id: str, values: Mapping[str, Any]) -> None:
 
 
 def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Sequence[Row]:
-    """What changed for a connector since ``revision``, with job and places; from 0: all not to be forgotten."""
+    """What changed for a connector since ``revision``, with job and places.
+
+    From 0: all that is not to be forgotten, and what was fenced as long as the connector has not said that it is gone.
+    """
     share, flavor, offer = (t.published.alias(name) for name in ("share", "flavor", "offer"))
     sold_by = (offer.c.id == t.assignment.c.offer_id) & (offer.c.version == t.assignment.c.offer_version)
     query = (
@@ -58,7 +71,8 @@ def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Se
         .limit(limit)
     )
     if revision == 0:
-        query = query.where(t.attempt.c.wish != "forget")
+        still = t.attempt.c.fenced_at.is_not(None) & t.attempt.c.gone_at.is_(None)
+        query = query.where((t.attempt.c.wish != "forget") | still)
     return unit.connection.execute(query).mappings().all()
 
 
@@ -79,8 +93,9 @@ def with_places(unit: Unit, job_id: str, indices: Collection[int]) -> Sequence[R
     share, flavor = t.published.alias("share"), t.published.alias("flavor")
     query = (
         select(t.attempt, t.platform.c.name.label("platform"), share.c.body.label("share_body"))
-        .add_columns(flavor.c.body.label("flavor_body"))
+        .add_columns(flavor.c.body.label("flavor_body"), t.connector.c.lost_since)
         .join(t.platform, t.platform.c.id == t.attempt.c.platform_id)
+        .join(t.connector, t.connector.c.id == t.attempt.c.connector_id)
         .join(share, (share.c.id == t.attempt.c.share_id) & (share.c.version == 1))
         .join(flavor, (flavor.c.id == t.attempt.c.flavor_id) & (flavor.c.version == 1))
         .where(t.attempt.c.job_id == job_id, t.attempt.c.idx.in_(list(indices)))

@@ -186,7 +186,7 @@ def _unmade(unit: Unit, job_id: str, after: int, limit: int, state: str | None) 
 
 def task_row(job_id: str, index: int, job: Row) -> Row:
     """A task that nothing has happened to but what happened to all without a row."""
-    waits = {"state": job["rest"], "attempts": 0, "attempt_id": None, "queued_at": job["created_at"]}
+    waits = {"state": job["rest"], "attempts": 0, "attempt_id": None, "queued_at": job["created_at"], "rerun": ""}
     return {"job_id": job_id, "idx": index, **waits}
 
 
@@ -198,9 +198,14 @@ def make_tasks(unit: Unit, job: Row, count: int) -> None:
 
 
 def unplaced_tasks(unit: Unit, job_id: str, *, limit: int) -> Sequence[Row]:
-    """Tasks that wait for a place and have rows, in the order of their index."""
+    """Tasks that look for a place now, in the order of their index, as far as they have rows.
+
+    Those whose place is lost may be among them.
+    """
     waits = (t.task.c.state == "QUEUED") & t.task.c.attempt_id.is_(None)
-    query = select(t.task).where(t.task.c.job_id == job_id, waits).order_by(t.task.c.idx).limit(limit)
+    due = or_(t.task.c.not_before.is_(None), t.task.c.not_before <= unit.now)
+    looks = (waits & due) | (t.task.c.rerun == "yes")
+    query = select(t.task).where(t.task.c.job_id == job_id, looks).order_by(t.task.c.idx).limit(limit)
     return unit.connection.execute(query).mappings().all()
 
 

@@ -14,7 +14,7 @@ from suanlian.model.party import Standing
 from suanlian.model.place import Place
 from suanlian.model.platform import Flavor, PlatformState, Share, Site
 from suanlian.model.version import Subject, VersionRef
-from suanlian.store import capacity, levels, loads, parties, platforms, published
+from suanlian.store import capacity, levels, loads, lost, parties, platforms, published
 from suanlian.store.gates import standing_of
 from suanlian.store.unit import Row, Unit
 
@@ -39,6 +39,7 @@ class Places:
         self.entities = {row["id"]: row["name"] for row in entities}
         self._checked = {row["id"] for row in entities if standing_of(unit, row) is Standing.CHECKED}
         self._connectors = {row["id"]: row for row in platforms.all_connectors(unit)}
+        self._owing = lost.owing(unit)
         self._checks = levels.newest_checks(unit)
         self._held = capacity.held_now(unit)
         self._loads = loads.told(unit)
@@ -105,7 +106,9 @@ class Places:
 
     def _accepting(self, row: Row) -> bool:
         connector = self._connectors.get(row["connector_id"])
-        if connector is None or not connector["accepting"]:
+        if connector is None or not connector["accepting"] or connector["lost_since"] is not None:
+            return False
+        if connector["id"] in self._owing:  # what it still runs of fenced attempts is in no book
             return False
         return connector["seen_at"] is not None and connector["seen_at"] > self._now - SILENT
 

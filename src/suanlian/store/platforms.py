@@ -97,9 +97,10 @@ def next_revision(unit: Unit, connector_id: str) -> int:
 
 
 def seen(unit: Unit, connector_id: str, *, accepting: bool | None = None) -> None:
-    """Note that the connector called just now."""
-    values: dict[str, Any] = {"seen_at": unit.now}
+    """Note that the connector called just now: it is lost no longer."""
+    values: dict[str, Any] = {"seen_at": unit.now, "lost_since": None}
     news = t.connector.c.seen_at.is_(None) | (t.connector.c.seen_at < unit.now - SEEN_STEP)
+    news |= t.connector.c.lost_since.is_not(None)
     if accepting is not None:
         values["accepting"] = accepting
         news |= t.connector.c.accepting != accepting

@@ -43,6 +43,7 @@ def unrated(unit: Unit, limit: int) -> Sequence[Row]:
     """Segments without charges, oldest first, with what pricing needs to know of their attempt."""
     query = (
         select(t.usage_segment, t.attempt.c.job_id, t.attempt.c.platform_id, t.attempt.c.simulated)
+        .add_columns(t.attempt.c.fenced_at)
         .add_columns(t.assignment.c.offer_id, t.assignment.c.offer_version, t.job.c.account_id, t.job.c.project_id)
         .add_columns(t.free_job.c.job_id.is_not(None).label("free"))
         .join(t.attempt, t.attempt.c.id == t.usage_segment.c.attempt_id)
@@ -76,6 +77,12 @@ def corrections_of(unit: Unit, attempt_id: str) -> Sequence[Row]:
 def add_charges(unit: Unit, rows: Sequence[Row]) -> int:
     """Insert those charges that are not there yet; returns how many were new."""
     return insert_new(unit.connection, t.charge, rows)
+
+
+def charged(unit: Unit, attempt_id: str) -> frozenset[int]:
+    """The segments of one attempt for which charges are written."""
+    query = select(t.charge.c.sequence).where(t.charge.c.attempt_id == attempt_id, t.charge.c.correction_id == "")
+    return frozenset(unit.connection.execute(query.distinct()).scalars())
 
 
 def charges_of(

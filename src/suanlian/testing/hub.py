@@ -28,6 +28,7 @@ from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel
 from suanlian.model.platform import Inventory
 from suanlian.model.protocol import (
+    KNOWS,
     AttemptReport,
     EnrolAnswer,
     EnrolCall,
@@ -198,6 +199,7 @@ class SignedConnector:
     keypair: KeyPair
     id: str
     level: JoinLevel = JoinLevel.TRADE
+    knows: tuple[str, ...] = KNOWS
     _versions: dict[str, int] = field(default_factory=dict)
     _batches: int = 0
 
@@ -215,7 +217,7 @@ class SignedConnector:
 
     def poll(self, revision: int = 0, wait_s: int = 0) -> PollAnswer:
         """What should be true since ``revision``."""
-        return self.client.poll(PollCall(revision=revision, wait_s=wait_s))
+        return self.client.poll(PollCall(revision=revision, wait_s=wait_s, knows=self.knows))
 
     def publish(self, inventory: Inventory, *offers: NewOffer, sealing_key: str = "") -> int:
         """Publish; how many versions it made."""
@@ -232,6 +234,10 @@ class SignedConnector:
         call = ReportCall(level=self.level, attempts=(AttemptReport.model_validate(said),))
         answer = self.client.report(call)
         return answer.attempts[0]
+
+    def gone(self, *of: Instruction) -> None:
+        """Say that nothing is left of these fenced attempts."""
+        self.client.report(ReportCall(level=self.level, gone=tuple(told.attempt_id for told in of)))
 
     def run(self, of: Instruction, state: JobState = JobState.COMPLETE, *, exit_code: int = 0) -> None:
         """Start an attempt and end it."""

@@ -6,8 +6,8 @@ from typing import ClassVar, Final
 
 from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
-from suanlian.services import passing, placing
-from suanlian.services.placing import Decision, Turn, Waits
+from suanlian.services import passing, placing, usage
+from suanlian.services.placing import Decision, Placed, Turn, Waits
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
@@ -72,4 +72,8 @@ class Placer(Worker):
 
 
 def _apply(decision: Decision, unit: Unit) -> bool:
-    return placing.apply(unit, decision, passing.sources)
+    """In one unit with the new place, what was charged for an attempt that it takes the place of is taken back."""
+    done = placing.apply(unit, decision, passing.sources)
+    if done and isinstance(decision, Placed) and decision.fences:
+        usage.void(unit, decision.fences)
+    return done

@@ -7,7 +7,7 @@ from suanlian.store.tables.allowance import free_job
 from suanlian.store.tables.audit import audit_head, audit_leaf, audit_receipt, audit_witness
 from suanlian.store.tables.base import metadata
 from suanlian.store.tables.erasing import erasure
-from suanlian.store.tables.files import log_chunk, object_, output
+from suanlian.store.tables.files import checkpoint, checkpoint_piece, log_chunk, object_, output
 from suanlian.store.tables.identifiers import (
     descriptor,
     identifier_act,
@@ -20,7 +20,7 @@ from suanlian.store.tables.journal import event, idempotency, report_received, r
 from suanlian.store.tables.keys import connector_key, delegation_issued, hub_key
 from suanlian.store.tables.lending import lent_job
 from suanlian.store.tables.levels import site_check
-from suanlian.store.tables.node import delegation, lease, node, own_prefix, uplink
+from suanlian.store.tables.node import delegation, hearing, lease, node, own_prefix, uplink
 from suanlian.store.tables.onboarding import (
     capability,
     conformance_run,
@@ -52,6 +52,8 @@ __all__ = [
     "capability",
     "capacity",
     "charge",
+    "checkpoint",
+    "checkpoint_piece",
     "conformance_run",
     "connector",
     "connector_key",
@@ -64,6 +66,7 @@ __all__ = [
     "erasure",
     "event",
     "free_job",
+    "hearing",
     "hub_key",
     "idempotency",
     "identifier_act",

@@ -1,8 +1,8 @@
 """Bytes that the hub keeps: logs, uploaded objects, outputs."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table
 
-from suanlian.store.columns import Id, Label, Line, Moment
+from suanlian.store.columns import Document, Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
 
 log_chunk = Table(
@@ -39,4 +39,32 @@ output = Table(
     Column("sha256", String(64), nullable=False),
     Column("data", LargeBinary, nullable=False),
     PrimaryKeyConstraint("attempt_id", "path"),
+)
+
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("attempt_id", Id, nullable=False, index=True),
+    Column("job_id", Id, nullable=False),
+    Column("idx", Integer, nullable=False),
+    Column("account_id", Id, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    # what came so far counts against the account; a set counts as one only when it is whole
+    Column("size", BigInteger, nullable=False),
+    Column("whole_at", Moment),
+    # its files (a list of OutputFile), once it is whole
+    Column("manifest", Document),
+    Index("ix_checkpoint_task", "job_id", "idx"),
+)
+
+checkpoint_piece = Table(
+    "checkpoint_piece",
+    metadata,
+    Column("checkpoint_id", Id, nullable=False),
+    Column("path", Line, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("checkpoint_id", "path", "start"),
 )

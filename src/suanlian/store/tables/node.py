@@ -69,3 +69,13 @@ lease = Table(
     Column("token", BigInteger, nullable=False),
     Column("until", Moment, nullable=False),
 )
+
+# one row: since when the hub itself could hear without a gap, and since when most of its connectors were heard
+hearing = Table(
+    "hearing",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("sure_since", Moment, nullable=False),
+)

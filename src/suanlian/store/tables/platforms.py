@@ -31,6 +31,8 @@ platform = Table(
     Column("documents_at", Moment),
     Column("live_at", Moment),
     Column("state_since", Moment, nullable=False, server_default=text("0")),
+    # by whom, why and until when an operator drains it (model/platform.Drain)
+    Column("drain", Document),
 )
 
 connector = Table(
@@ -59,6 +61,13 @@ connector = Table(
     # since when its shares may be placed on, and from when a conformance run counts
     Column("admitted_at", Moment),
     Column("gate_from", Moment),
+    # since when it is not heard of, by the hub's own word; none while it is
+    Column("lost_since", Moment),
+    # what it understands beyond the first version (a JSON list of model/protocol.KNOWS)
+    Column("knows", Document, nullable=False, server_default=text("'[]'")),
+    # when its owner drains it, and its calendar (a JSON list of model/platform.Downtime)
+    Column("drain", Document),
+    Column("downtimes", Document, nullable=False, server_default=text("'[]'")),
     UniqueConstraint("platform_id", "name"),
 )
 

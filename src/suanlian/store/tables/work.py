@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from suanlian.store.columns import Document, Exact, Id, Label, Moment
+from suanlian.store.columns import Document, Exact, Id, Label, Line, Moment
 from suanlian.store.tables.base import BIG_SERIAL, metadata
 
 job = Table(
@@ -122,8 +122,16 @@ task = Table(
     Column("attempts", Integer, nullable=False),
     Column("attempt_id", Id),
     Column("queued_at", Moment, nullable=False),
+    # what becomes of it while its place is lost: empty, "yes" (it looks for another), "no" (it waits for its own)
+    Column("rerun", Label, nullable=False, server_default=text("''")),
+    # it is given no place before, after a try that failed
+    Column("not_before", Moment),
+    # where it is to go or not to go, by a move: {"platform": ..., "avoid": [...], "until": ...}
+    Column("aim", Document),
     PrimaryKeyConstraint("job_id", "idx"),
 )
+
+Index("ix_task_rerun", task.c.job_id, sqlite_where=task.c.rerun != "", postgresql_where=task.c.rerun != "")
 
 attempt = Table(
     "attempt",
@@ -155,6 +163,14 @@ attempt = Table(
     Column("relied", Document),
     # when the answer was about to leave that told its connector to run it, kept before it left; of probes alone
     Column("first_told_at", Moment),
+    # since when another attempt counts in its place, and since when its connector says that nothing of it is left
+    Column("fenced_at", Moment),
+    Column("gone_at", Moment),
+    # why it ended, one of model/job.EndCause; and why it was told to make room, in words
+    Column("cause", Label, nullable=False, server_default=text("''")),
+    Column("wish_why", Line, nullable=False, server_default=text("''")),
+    # whether a checkpoint is among what it is handed
+    Column("restored", Boolean, nullable=False, server_default=text("false")),
     # objects that it may read besides the inputs, frozen when it got its place (model/demand.Source)
     Column("passed", Document),
     # of a job with a budget: what it was to cost
@@ -162,6 +178,13 @@ attempt = Table(
     UniqueConstraint("job_id", "idx", "number"),
     Index("ix_attempt_connector", "connector_id", "revision"),
     Index("ix_attempt_created", "created_at"),
+)
+
+Index(
+    "ix_attempt_fenced",
+    attempt.c.connector_id,
+    sqlite_where=attempt.c.fenced_at.is_not(None) & attempt.c.gone_at.is_(None),
+    postgresql_where=attempt.c.fenced_at.is_not(None) & attempt.c.gone_at.is_(None),
 )
 
 Index(

@@ -1,0 +1,100 @@
+"""Is a task tried again after its attempt ended, and how soon? Each cause has a budget of its own.
+
+What a connector says of the cause is believed as far as its end can have it; one of an earlier release says none, and
+the word before ':' in its reason stands for it, as before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from suanlian.model.job import EndCause, JobSpec, JobState, Outcome
+from suanlian.rules.owner import is_refusal
+
+MAX_PREEMPTED: Final = 20
+"""So often a task makes room for others without its being counted; then its own demand is the likely cause."""
+REQUEST_WORDS: Final = frozenset(
+    {"checksum_mismatch", "input_host_unknown", "input_origin_refused", "no_such_secret", "path_escapes"}
+)
+"""Words before ':' of a reason that fail everywhere: no other place is tried."""
+IMAGE_WORD: Final = "image_unusable"
+_FREE_PREEMPTIONS: Final = 3
+_PREEMPTED_WAIT_S: Final = 10
+_LONGEST_WAIT_S: Final = 3600
+_MAY_SAY: Final = {
+    JobState.EXECUTOR_ERROR: frozenset({EndCause.PROGRAM, EndCause.LIMIT}),
+    JobState.SYSTEM_ERROR: frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.REQUEST}),
+    JobState.PREEMPTED: frozenset({EndCause.PREEMPTED, EndCause.REFUSED}),
+}
+"""Which causes a connector may give for an end. That a place is lost is never its own word."""
+
+
+def cause_of(state: JobState, outcome: Outcome) -> EndCause | None:
+    """Why an attempt ended so; None where it did not end, was COMPLETE or was cancelled."""
+    may = _MAY_SAY.get(state)
+    if may is None:
+        return None
+    return outcome.cause if outcome.cause in may else _by_words(state, outcome)
+
+
+def _by_words(state: JobState, outcome: Outcome) -> EndCause:
+    word = outcome.reason.partition(":")[0]
+    if state is JobState.EXECUTOR_ERROR:
+        return EndCause.LIMIT if outcome.limit else EndCause.PROGRAM
+    if state is JobState.PREEMPTED:
+        return EndCause.REFUSED if is_refusal(outcome.reason) else EndCause.PREEMPTED
+    return EndCause.REQUEST if word in REQUEST_WORDS else EndCause.IMAGE if word == IMAGE_WORD else EndCause.PLATFORM
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What becomes of the task: its state (QUEUED: it is placed again), and for how long it waits before."""
+
+    state: JobState
+    wait_s: int = 0
+
+
+def next_try(
+    state: JobState, outcome: Outcome, *, before: Sequence[EndCause], spec: JobSpec, canceling: bool = False
+) -> Next:
+    """What becomes of a task whose attempt came to ``state``; ``before``: why its earlier attempts ended."""
+    cause = cause_of(state, outcome)
+    if cause is None:
+        return Next(state)
+    if canceling:
+        return Next(state if state is JobState.EXECUTOR_ERROR else JobState.CANCELED)
+    if not _within(cause, outcome, before, spec):
+        return Next(JobState.SYSTEM_ERROR if state is JobState.PREEMPTED else state)
+    return Next(JobState.QUEUED, _wait_s(cause, before, spec))
+
+
+def _within(cause: EndCause, outcome: Outcome, before: Sequence[EndCause], spec: JobSpec) -> bool:
+    """Whether this end is one of those that are tried again, and its budget allows it."""
+    if cause in (EndCause.PLATFORM, EndCause.IMAGE):
+        return sum(c in (EndCause.PLATFORM, EndCause.IMAGE) for c in before) + 1 < spec.attempts
+    made = before.count(cause) + 1
+    if cause is EndCause.PROGRAM:
+        codes = spec.retries.exit_codes
+        return made <= spec.retries.program and (not codes or outcome.exit_code in codes)
+    if cause is EndCause.PREEMPTED:
+        return made <= MAX_PREEMPTED
+    return cause is EndCause.REFUSED
+
+
+def _wait_s(cause: EndCause, before: Sequence[EndCause], spec: JobSpec) -> int:
+    if cause is EndCause.REFUSED:
+        return 0  # the place rests, the task does not
+    made = before.count(cause)
+    if cause is EndCause.PREEMPTED:
+        return 0 if made < _FREE_PREEMPTIONS else _doubled(_PREEMPTED_WAIT_S, made - _FREE_PREEMPTIONS)
+    return _doubled(spec.retries.backoff_s, made)
+
+
+def _doubled(first_s: int, times: int) -> int:
+    doubled: int = first_s << min(times, 16)
+    return min(_LONGEST_WAIT_S, doubled)
+
+
+def may_rerun(before: Sequence[EndCause], spec: JobSpec) -> bool:
+    """Whether a task whose place is lost may run elsewhere; else it waits for its place."""
+    return before.count(EndCause.LOST) < spec.retries.lost
