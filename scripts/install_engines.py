@@ -1,8 +1,8 @@
 """Which engines do the tests in tests/engines run against? Installs those that are no Python package of ours.
 
 `python -m scripts.install_engines` puts them below .cache/engines, which git ignores; what is there stays as it is.
-Slurm comes from Debian's packages, and only where this runs as root beside apt-get. An engine whose tool is not on this
-machine is told and left out, and its tests then skip themselves.
+Slurm and podman come from Debian's packages, and only where this runs as root beside apt-get. An engine whose tool is
+not on this machine is told and left out, and its tests then skip themselves.
 """
 
 import os
@@ -30,6 +30,8 @@ SLURM_PACKAGES: Final = (
     "slurm-wlm-basic-plugins",
     "munge",
 )
+PODMAN_PROGRAMS: Final = ("podman", "runc", "conmon", "busybox")
+PODMAN_PACKAGES: Final = ("podman", "runc", "conmon", "containernetworking-plugins", "busybox-static")
 
 
 def install_oidc_provider() -> str:
@@ -87,6 +89,7 @@ def main() -> int:
     print(install_oidc_provider())
     print(install_ray())
     print(install_debian("slurm", SLURM_PROGRAMS, SLURM_PACKAGES))
+    print(install_debian("podman", PODMAN_PROGRAMS, PODMAN_PACKAGES))
     return 0
 
 
