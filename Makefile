@@ -3,6 +3,7 @@
 #   make up      the same, until Ctrl-C
 #   make test    all tests, on SQLite and on a real PostgreSQL
 #   make test-engines  the tests against real engines, which it installs below .cache/ where their tools are there
+#   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
 #   make check   linter, types, floors, sizes, docs, translations
 #   make bench   durable submissions through the API, as a ratio to a bare insert
 #   make bundle  the connector with all it needs, for a site without the internet, below dist/
@@ -19,7 +20,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up test test-engines check bench bundle locale clean distclean
+.PHONY: help demo up test test-engines test-kubernetes check bench bundle locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -62,6 +63,10 @@ test: $(VENV)/.installed-dev
 test-engines: $(VENV)/.installed-dev
 	@$(PY) -m scripts.install_engines
 	@$(PY) -m pytest -p scripts.engines tests/engines $(ARGS)
+
+test-kubernetes: $(VENV)/.installed-dev
+	@$(PY) -m scripts.build_kubernetes
+	@SUANLIAN_TEST_KUBERNETES=1 SUANLIAN_RECORD=1 $(PY) -m pytest -p scripts.engines tests/engines/test_kubernetes.py $(ARGS)
 
 # Every check runs, so that one run shows all there is to mend; the last line counts what failed.
 check: $(VENV)/.installed-dev
