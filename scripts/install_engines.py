@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ OIDC_PROVIDER: Final = "oidc-provider@9.13.3"
 RAY: Final = "ray[default]==2.60.0"
 RAY_BINARIES: Final = ENGINES / "ray-2.60.0" / "bin"
 OIDC_LIBRARY: Final = ENGINES / OIDC_PROVIDER / "node_modules" / "oidc-provider" / "lib" / "index.js"
+COMPILER: Final = "ziglang>=0.17,<0.18"
+EMULATORS: Final = ("qemu-aarch64-static", "qemu-riscv64-static")
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SLURM_PROGRAMS: Final = ("munged", "slurmctld", "slurmd", "slurmrestd", "sbatch")
 SLURM_PACKAGES: Final = (
@@ -66,6 +69,17 @@ def install_ray() -> str:
     return f"{RAY}: installed"
 
 
+def install_compiler() -> str:
+    """Install the wheel that cross-compiles C into this environment, if it is not there: 411 MB, extra `engines`."""
+    if find_spec("ziglang") is not None:
+        return f"{COMPILER}: there"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", COMPILER]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode:
+        return f"{COMPILER}: left out, pip failed: {done.stderr.strip()[-300:]}"
+    return f"{COMPILER}: installed"
+
+
 def install_debian(name: str, programs: Sequence[str], packages: Sequence[str]) -> str:
     """Install Debian's packages where one of the programs is lacking; what became of it, in a line.
 
@@ -90,6 +104,8 @@ def main() -> int:
     print(install_ray())
     print(install_debian("slurm", SLURM_PROGRAMS, SLURM_PACKAGES))
     print(install_debian("podman", PODMAN_PROGRAMS, PODMAN_PACKAGES))
+    print(install_compiler())
+    print(install_debian("emulators", EMULATORS, ("qemu-user-static",)))
     return 0
 
 

@@ -182,12 +182,14 @@ def _above(name: str, hub: HubProcess) -> Above:
     return Above(hub.url, token, hub.public_key)
 
 
-def make_platform(processes: Processes, hub: HubProcess, name: str, slots: Slots | None = None) -> AgentProcess:
-    """Let a platform in, start its agent and wait until it is live with its offer."""
+def make_platform(
+    processes: Processes, hub: HubProcess, name: str, slots: Slots | None = None, *, file: str = ""
+) -> AgentProcess:
+    """Let a platform in, start its agent and wait until it is live with its offer. ``file``: its whole agent.toml."""
     owner = hub.let_in(f"{name}-owner", Role.PROVIDER)
     token = hub.admit(NewPlatform(name=name), owner)
     home, config = processes.root / name, processes.root / f"{name}.toml"
-    config.write_text(agent_toml(hub.url, name, slots or Slots()), encoding="utf-8")
+    config.write_text(file or agent_toml(hub.url, name, slots or Slots()), encoding="utf-8")
     agent = program("suanlian-agent")
     entry: list[str | Path] = ["--token", token, "--hub-key", hub.public_key, "--config", config, "--home", home]
     entered = processes.run([*agent, "enrol", hub.url, *entry])

@@ -1,0 +1,1 @@
+"""What the demonstration on real engines is made of."""
