@@ -31,13 +31,27 @@ _PACKAGES: Final = (
     "busybox-static",
     "containernetworking-plugins",
 )
+PYTHON: Final = PLACE / "python"
+"""The root of a small image with Python."""
+_PYTHON_PACKAGES: Final = (
+    "python3.11-minimal",
+    "libpython3.11-minimal",
+    "libpython3.11-stdlib",
+    "libc6",
+    "zlib1g",
+    "libexpat1",
+)
 _VERSION: Final = ("1", "20", "v1.20.2")
 _OPENAPI: Final = "pkg/generated/openapi"
 
 
 def is_built() -> bool:
     """Whether every program is there."""
-    return all((PROGRAMS / name).is_file() for name in COMPONENTS) and (UNPACKED / "usr/bin/containerd").is_file()
+    return (
+        (PYTHON / "usr/bin/python3.11").is_file()
+        and all((PROGRAMS / name).is_file() for name in COMPONENTS)
+        and (UNPACKED / "usr/bin/containerd").is_file()
+    )
 
 
 def _run(command: Sequence[str], where: Path, env: dict[str, str] | None = None) -> None:
@@ -85,6 +99,13 @@ def fetch() -> None:
         _apt(["download", *_PACKAGES], packages)
         for package in sorted(packages.glob("*.deb")):
             _run(["dpkg", "-x", package.name, str(UNPACKED)], packages)
+    if not (PYTHON / "usr/bin/python3.11").is_file():
+        packages = PLACE / "packages-python"
+        packages.mkdir(parents=True, exist_ok=True)
+        _apt(["update"], packages)
+        _apt(["download", *_PYTHON_PACKAGES], packages)
+        for package in sorted(packages.glob("*.deb")):
+            _run(["dpkg", "-x", package.name, str(PYTHON)], packages)
     if not _SOURCE.is_dir():
         archive = PLACE / "source"
         archive.mkdir(parents=True, exist_ok=True)

@@ -92,6 +92,17 @@ def image_archive(reference: str, files: Mapping[str, bytes], entry: list[str], 
     return archive.getvalue()
 
 
+def files_below(root: Path) -> dict[str, bytes]:
+    """What an image holds of a directory: files, and links as they are written in ``image_archive``."""
+    found: dict[str, bytes] = {}
+    for file in sorted(root.rglob("*")):
+        if file.is_symlink():
+            found[str(file.relative_to(root))] = b"-> " + str(file.readlink()).encode()
+        elif file.is_file():
+            found[str(file.relative_to(root))] = file.read_bytes()
+    return found
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suanlian.drivers.contract import DriverError, Fault, Observation
-from suanlian.drivers.kubernetes import inventory, launcher, marks, names, parse, verdict
+from suanlian.drivers.kubernetes import inventory, launcher, marks, names, parse, probing, verdict
 from suanlian.drivers.kubernetes.inventory import Used
 from suanlian.drivers.kubernetes.marks import End
 from suanlian.drivers.kubernetes.options import FlavorSetup, KubernetesOptions, Staging
@@ -310,3 +312,13 @@ def test_options_that_cannot_be_meant_are_refused(tmp_path: Any) -> None:  # noq
     with pytest.raises(ValueError, match="no name"):
         KubernetesOptions(namespace="Not one")
     assert names.job_name(AttemptId(new_id())).startswith("sl-")
+
+
+def test_the_program_of_probes_travels_in_the_command(tmp_path: Any) -> None:  # noqa: ANN401
+    made = probing.environment("img")
+    assert all(len(word) < 128 * 1024 for word in made.launcher)  # what one word of a command may have
+    values = json.dumps({"lines": 2, "interval_ms": 1})
+    command = [sys.executable, *made.launcher[1:], "tick", values]
+    own = {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=own, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["tick 1", "tick 2"]

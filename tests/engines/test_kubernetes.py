@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.build_kubernetes import is_built
-from scripts.kubernetes_cluster import RealCluster, cluster, image_archive
+from scripts.build_kubernetes import PYTHON, UNPACKED, is_built
+from scripts.kubernetes_cluster import RealCluster, cluster, files_below, image_archive
+from suanlian.agent.selftest import selftest
 from suanlian.drivers.kubernetes.client import OfficialWire
 from tests.drivers.kubernetes_bench import (
     NAMESPACE,
@@ -25,6 +26,32 @@ from tests.drivers.kubernetes_scenarios import KubernetesScenarios
 from tests.drivers.kubernetes_wires import RecordingWire, save
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "attach-kubernetes.md"
+PYTHON_IMAGE = "localhost/suanlian/python:1"
+AGENT = """
+hub = "http://127.0.0.1:9"
+platform = "jiashan"
+connector = "jiashan-1"
+level = "trade"
+usage_segment_s = 1
+[policy]
+own_entity = "jiashan"
+[driver]
+name = "kubernetes"
+[driver.options]
+kubeconfig = "{kubeconfig}"
+image_pull_policy = "Never"
+probe_image = "{image}"
+grace_s = 2
+staging = {{ root = "{shared}", host_path = "{shared}" }}
+[[inventory.sites]]
+name = "main"
+region = "330421"
+[[inventory.shares]]
+name = "pods"
+site = "main"
+flavor = "amd64"
+capacity = {{ cpu = "2", memory = "4GiB", disk = "10GiB" }}
+"""
 _WANTED = os.environ.get("SUANLIAN_TEST_KUBERNETES") == "1"
 pytestmark = [
     pytest.mark.engine("kubernetes"),
@@ -51,8 +78,36 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
         # the head of a program for a processor that nothing here can run
         head = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") + (0x53).to_bytes(2, "little") + bytes(44)
         made.import_image(image_archive(OTHER_MACHINE, {"bin/sh": head}, ["/bin/sh"]))
+        made.import_image(image_archive(PYTHON_IMAGE, python_files(), ["/bin/sh"]))
         made.import_image(image_archive(NO_SHELL, {"bin/program": head}, ["/bin/program"]))
         yield made
+
+
+def open_to_pods(place: Path) -> None:
+    """Pods run as another user, and walk through here."""
+    for directory in (place, *place.parents):
+        if directory.is_relative_to("/tmp") and directory != Path("/tmp"):  # noqa: S108 - pytest's own
+            directory.chmod(0o755)
+
+
+def python_files() -> dict[str, bytes]:
+    """A small Python and a shell; no documentation, no character sets."""
+    files = {name: content for name, content in files_below(PYTHON).items() if "/share/" not in name}
+    files = {name: content for name, content in files.items() if "/gconv/" not in name}
+    files["bin/busybox"] = (UNPACKED / "bin/busybox").read_bytes()
+    return {**files, "bin/sh": b"-> /bin/busybox", "bin/python3": b"-> /usr/bin/python3.11"}
+
+
+def test_a_connector_on_it_passes_the_checks_of_a_hub(real: RealCluster, tmp_path: Path) -> None:
+    open_to_pods(tmp_path)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    kubeconfig = real.kubeconfig(real.account, "account")
+    file = tmp_path / "agent.toml"
+    file.write_text(AGENT.format(kubeconfig=kubeconfig, image=PYTHON_IMAGE, shared=shared))
+    made = selftest(file)
+    said = [(finding.check.value, finding.result.value, finding.why) for finding in made.report.findings]
+    assert made.passed, said
 
 
 class TestKubernetes(KubernetesScenarios):
@@ -68,9 +123,7 @@ class TestKubernetes(KubernetesScenarios):
     def _recorded(
         request: pytest.FixtureRequest, real: RealCluster, place: Path, **changes: object
     ) -> Iterator[KubernetesBench]:
-        for directory in (place, *place.parents):  # pods run as another user
-            if directory.is_relative_to("/tmp") and directory != Path("/tmp"):  # noqa: S108 - pytest's own
-                directory.chmod(0o755)
+        open_to_pods(place)
         (place / "shared").mkdir()
         official = OfficialWire(real.kubeconfig(real.account, "account"), None)
         wire = RecordingWire(official, place / "shared")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from suanlian.drivers.contract import DriverError, DriverStatus, EngineLoad, NativeId, Observation, Work
-from suanlian.drivers.kubernetes import inventory, launcher, manifest, marks, names, parse, paths, verdict
+from suanlian.drivers.kubernetes import inventory, launcher, manifest, marks, names, parse, paths, probing, verdict
 from suanlian.drivers.kubernetes.client import Cluster, Json, OfficialWire, Wire
 from suanlian.drivers.kubernetes.marks import End
 from suanlian.drivers.kubernetes.names import Place
@@ -20,6 +20,7 @@ from suanlian.drivers.kubernetes.shared import STREAMS, SharedFiles
 from suanlian.drivers.kubernetes.verdict import Patience
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import ENDED, JobState
+from suanlian.model.performance import Architecture
 from suanlian.model.platform import Feature, Flavor, Share
 
 _ASK_BY_NAME = 20
@@ -32,7 +33,7 @@ def utc_now() -> datetime:
 
 
 class KubernetesDriver:
-    """One cluster, through one account. Capabilities: Streams, Stages, Lists, Loads, Signals, Suspends."""
+    """One cluster, through one account. Capabilities: Streams, Stages, Lists, Loads, Probes, Signals, Suspends."""
 
     def __init__(
         self, options: KubernetesOptions, *, wire: Wire | None = None, clock: Callable[[], datetime] = utc_now
@@ -316,6 +317,11 @@ class KubernetesDriver:
         self._run_beside(place, launcher.stand(still=paused))
         mark = self._clock().isoformat() if paused else None
         self._cluster.patch(paths.job(place), {"metadata": {"annotations": {names.PAUSED: mark}}})
+
+    def probe_architecture(self) -> Architecture | None:
+        """As the owner says of the image for probes; None where there is none."""
+        options = self._options
+        return options.probe_architecture if options.probe_image is not None and probing.is_here() else None
 
     def _pods_of(self, place: Place) -> list[Json]:
         found = self._cluster.listed(paths.pods(place.namespace), f"labelSelector={names.NAME}={place.name}")

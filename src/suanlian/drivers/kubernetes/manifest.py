@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from suanlian.drivers.contract import DriverError, Work
-from suanlian.drivers.kubernetes import launcher, names
+from suanlian.drivers.kubernetes import launcher, names, probing
 from suanlian.drivers.kubernetes.options import FlavorSetup, ImageEnvironment, KubernetesOptions, ShareSetup
 from suanlian.drivers.kubernetes.parse import Version
 from suanlian.model.ids import AttemptId
+from suanlian.model.probe import PROBE_ENVIRONMENT
 
 Json = dict[str, Any]
 _FALLBACK_USER: Final = 65532
@@ -145,6 +146,10 @@ def image_of(work: Work, options: KubernetesOptions) -> ImageEnvironment:
     """The image that the work runs in. Raises DriverError when there is none."""
     if work.nodes > 1:
         raise DriverError(f"this driver starts no gangs (wanted {work.nodes} nodes): it does not offer that feature")
+    if work.environment == PROBE_ENVIRONMENT:  # ours alone: what the owner wrote under this name counts for nothing
+        if options.probe_image is None:
+            raise DriverError("probes need the option probe_image here")
+        return probing.environment(options.probe_image)
     if work.image is not None:
         return ImageEnvironment(work.image)
     if (setup := options.environments.get(work.environment or "")) is None:

@@ -82,6 +82,11 @@ class KubernetesOptions:
     flavors: Mapping[str, FlavorSetup] = field(default_factory=dict)
     """By name; what is left out is found: one flavor for each kind of node."""
     environments: Mapping[str, ImageEnvironment] = field(default_factory=dict)
+    probe_image: str | None = None
+    """An image with Python 3.9 or newer, better with numpy, for the hub's own small jobs; None: they do not run here,
+    and a hub that asks for them lets nothing be traded."""
+    probe_architecture: Architecture = Architecture.X86_64
+    """For which that image is."""
     staging: Staging | None = None
     """None: jobs have no inputs and bring nothing back but their log."""
     run_as_user: int | None = None
