@@ -88,11 +88,12 @@ class CrashingLedger(Ledger):
     @contextmanager
     def _unit(self) -> Iterator[Connection]:
         self._left -= 1
+        falls = self._left == 0  # a change may hold others, which are counted too
         with super()._unit() as db:
             yield db
-            if self._left == 0 and not self._after:
+            if falls and not self._after:
                 raise Crash
-        if self._left == 0 and self._after:
+        if falls and self._after:
             raise Crash
 
 

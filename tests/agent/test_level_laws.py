@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suanlian.agent.policy import Halt, House, Present, admit
+from suanlian.agent.policy import Halt, Held, House, Present, admit
 from suanlian.agent.reconcile import LOWERED, PAUSED, Move, decide, given_up, staged
 from suanlian.agent.row import UNSTARTED, Row, Step, first_row
 from suanlian.drivers.contract import DriverStatus
@@ -76,7 +76,7 @@ class Platform:
 
     def _admitted(self, row: Row) -> Row:
         others = tuple(other for other in self.rows.values() if other.attempt_id != row.attempt_id)
-        refusal = admit(self.said[row.attempt_id], HOUSE, Present(self.halt.level, START, others))
+        refusal = admit(self.said[row.attempt_id], HOUSE, Present(self.halt.level, START, Held.of(others)))
         if refusal is None:
             return row.with_(step=Step.STAGING)
         return row.closed(refusal.state, row.outcome.model_copy(update={"reason": refusal.reason}), START)

@@ -219,14 +219,17 @@ def test_what_was_seen_is_kept_as_it_was() -> None:
 
 
 def test_a_waiting_record_holds_its_tasks_and_no_others() -> None:
-    waiting = JobRecord(9, "PENDING", array_id=9, waiting="2-4")
-    cut = JobRecord(9, "PENDING", array_id=9, waiting="2-4,...")
-    done = JobRecord(12, "COMPLETED", array_id=9, task=1)
-    assert looks.of_task([waiting, done], 1, began=True) is done
-    assert looks.of_task([waiting, done], 3, began=False) is waiting
-    assert looks.of_task([waiting, done], 7, began=False) is None
-    assert looks.of_task([cut], 7, began=False) is cut
-    assert looks.of_task([cut], 7, began=True) is None
+    waiting = JobRecord(9, "PENDING", "n", array_id=9, waiting="2-4")
+    cut = JobRecord(9, "PENDING", "n", array_id=9, waiting="2-4,...")
+    done = JobRecord(12, "COMPLETED", "n", array_id=9, task=1)
+    other = JobRecord(13, "RUNNING", "another", array_id=9, task=3)
+    told = looks.told([waiting, done, other], "n")
+    assert told.of_task(1, lambda: True) is done
+    assert told.of_task(3, lambda: False) is waiting
+    assert told.of_task(7, lambda: False) is None
+    assert looks.told([cut], "n").of_task(7, lambda: False) is cut
+    assert looks.told([cut], "n").of_task(7, lambda: True) is None
+    assert looks.told([JobRecord(5, "RUNNING", "n")], "n").of_task(None, lambda: True) is not None
 
 
 # ------------------------------------------------------------------ images

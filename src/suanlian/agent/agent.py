@@ -1,10 +1,11 @@
 """One round of each thing that the agent does for ever: ask, look, act, stream, tell. Threads are elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from threading import Lock
+from time import monotonic
 from typing import Final
 
 from suanlian.agent.describe import Describer
@@ -12,6 +13,7 @@ from suanlian.agent.desk import STALE, Desk, coded, log, note_inventory
 from suanlian.agent.host import host_of
 from suanlian.agent.inventory import Told, published
 from suanlian.agent.keys import Keykeeper
+from suanlian.agent.ledger import Accounted
 from suanlian.agent.load import loads_of
 from suanlian.agent.logs import STREAMS, send_piece
 from suanlian.agent.moves import SLOW, make
@@ -20,6 +22,7 @@ from suanlian.agent.policy import House
 from suanlian.agent.probes import architecture_of, offered, written
 from suanlian.agent.reconcile import Move, decide, observed
 from suanlian.agent.row import Row, Step
+from suanlian.agent.together import groups, make_all
 from suanlian.drivers.contract import DriverError, Lists, NativeId
 from suanlian.model.errors import InvalidError, SuanlianError, UnavailableError
 from suanlian.model.ids import AttemptId
@@ -29,6 +32,9 @@ Apart = Callable[[Callable[[], None]], bool]
 """Takes a slow piece of work, to be done apart or at once; False when there is no room for it now."""
 
 _MAX_PIECES_A_ROUND: Final = 8
+_MANY: Final = 50
+_PAUSE: Final = 5
+"""A look at many jobs is followed by a pause of so many times its own length: the engine has work of its own."""
 
 
 def at_once(work: Callable[[], None]) -> bool:
@@ -49,6 +55,7 @@ class Agent:
         self._published: InventoryCall | None = None
         self._polled = False
         self._busy: set[str] = set()
+        self._look_again_at = 0.0
         self._lock = Lock()
 
     def look(self) -> None:
@@ -162,11 +169,14 @@ class Agent:
         if not self.desk.house:
             return False  # nothing can be judged before the first look
         self._watch()
-        moved, halt = False, self.desk.halt
+        due, halt = list[tuple[Move, Row]](), self.desk.halt
         for row in self.desk.ledger.rows():
             move = decide(row, paused=bool(halt.why(row)), now=self.desk.clock())
             if move is not Move.WAIT and self._claim(row):
-                moved = self._start(move, row, apart) or moved
+                due.append((move, row))
+        moved = False
+        for move, rows in groups(due):
+            moved = self._start(move, rows, apart) or moved
         return moved
 
     def end_evicted(self, attempt_id: AttemptId) -> None:
@@ -182,44 +192,52 @@ class Agent:
     def stream(self) -> bool:
         """Send the next pieces of all that runs; False when there were none."""
         sent = False
-        for row in self.desk.ledger.rows():
-            if row.step is Step.STARTED and not row.abandoned and self._claim(row):
+        rows = [row for row in self.desk.ledger.rows() if row.step is Step.STARTED and not row.abandoned]
+        for row in rows:
+            # of many only those are looked at that are known to have begun: the others have no log
+            if (row.started_at or len(rows) < _MANY) and self._claim(row):
                 try:
                     sent = self._pieces(row) or sent
                 finally:
                     self._release(row)
         return sent
 
-    def _start(self, move: Move, row: Row, apart: Apart) -> bool:
+    def _start(self, move: Move, rows: Sequence[Row], apart: Apart) -> bool:
         def work() -> None:
             try:
-                make(move, self.desk, row)
+                make_all(move, self.desk, rows)
             finally:
-                self._release(row)
+                self._release(*rows)
 
         taken = apart(work) if move in SLOW else at_once(work)
         if not taken:
-            self._release(row)
+            self._release(*rows)
         return taken
 
     def _watch(self) -> None:
         desk = self.desk
         rows = {row.native_id: row for row in desk.ledger.rows() if row.step is Step.STARTED and row.native_id}
-        if not rows:
+        if not rows or (len(rows) >= _MANY and monotonic() < self._look_again_at):
             return
-        asked_at = desk.clock()
+        asked_at, began = desk.clock(), monotonic()
         try:
             seen = desk.driver.observe([NativeId(native) for native in rows])
         except DriverError as error:
             log.warning("the engine cannot be asked: %s", error)
             return
+        self._look_again_at = monotonic() + _PAUSE * (monotonic() - began)
         segment_s = desk.config.usage_segment_s
+        changed: list[tuple[AttemptId, Accounted]] = []
         for native, found in seen.items():
             row = rows[native]
             observation = replace(found, reason=desk.masked(row, found.reason))
             what = partial(observed, seen=observation, asked_at=asked_at, segment_s=segment_s)
             if what(row)[0] != row:  # most rounds change nothing, and cost no transaction
-                desk.ledger.account(row.attempt_id, what, asked_at)
+                changed.append((row.attempt_id, what))
+        if changed:
+            with desk.ledger.together():
+                for attempt_id, change in changed:
+                    desk.ledger.account(attempt_id, change, asked_at)
 
     def _pieces(self, row: Row) -> bool:
         sent = False
@@ -246,6 +264,6 @@ class Agent:
             self._busy.add(row.attempt_id)
             return True
 
-    def _release(self, row: Row) -> None:
+    def _release(self, *rows: Row) -> None:
         with self._lock:
-            self._busy.discard(row.attempt_id)
+            self._busy.difference_update(row.attempt_id for row in rows)

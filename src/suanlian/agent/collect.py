@@ -11,14 +11,14 @@ from suanlian.agent.row import Row
 from suanlian.agent.secrecy import paths
 from suanlian.drivers.contract import DriverError, NativeId, Stages
 from suanlian.model.errors import SuanlianError, UnavailableError
-from suanlian.model.job import EndCause, JobState, OutputFile
+from suanlian.model.job import EndCause, JobState, Outcome, OutputFile
 from suanlian.model.protocol import Instruction, OutputCall
 
 _WITH_OUTPUTS: Final = frozenset({JobState.COMPLETE, JobState.EXECUTOR_ERROR})
 
 
-def collect_and_close(desk: Desk, row: Row, said: Instruction | None) -> None:
-    """Send logs and outputs, then close the attempt. A job that lacks a declared output did not complete.
+def gathered(desk: Desk, row: Row, said: Instruction | None) -> tuple[JobState, Outcome]:
+    """Send logs and outputs; how the attempt is to be closed. A job that lacks a declared output did not complete.
 
     Raises UnavailableError (to be tried again), DriverError, and the error of a refusal.
     """
@@ -31,8 +31,7 @@ def collect_and_close(desk: Desk, row: Row, said: Instruction | None) -> None:
         end = JobState.EXECUTOR_ERROR
         changes["cause"] = EndCause.PROGRAM
         changes["reason"] = plain(desk.masked(row, f"{row.outcome.reason} {faults[0]}"))
-    outcome, now = row.outcome.model_copy(update=changes), desk.clock()
-    desk.change(row, lambda was: was.closed(end, outcome, now))
+    return end, row.outcome.model_copy(update=changes)
 
 
 def _send_logs(desk: Desk, row: Row) -> None:

@@ -37,6 +37,9 @@ CREATE TABLE IF NOT EXISTS probes (attempt_id TEXT PRIMARY KEY, at TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS flags (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 """
 
+_WHOLE: Final = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+_PART: Final = ("SAVEPOINT part", "RELEASE part", ("ROLLBACK TO part", "RELEASE part"))
+
 Accounted = Callable[[Row], tuple[Row, UsageSegment | None]]
 """A change of a row, and the usage segment that it cuts."""
 
@@ -47,6 +50,8 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open or make the file. Raises sqlite3.Error where it is damaged or not ours."""
         self._lock = RLock()
+        self._within = 0
+        self._read: dict[str, tuple[str, Row]] = {}
         path.touch(mode=0o600)  # what SQLite makes beside it takes the same mode
         self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -59,15 +64,30 @@ class Ledger:
             self._db.close()
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """All changes that are made within are one: on the disk when it ends, or none of them.
+
+        Nobody else reads or writes meanwhile: nothing may be waited for within.
+        """
+        with self._unit():
+            self._within += 1
+            try:
+                yield
+            finally:
+                self._within -= 1
+
+    @contextmanager
     def _unit(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+            begin, end, undo = _PART if self._within else _WHOLE
+            self._db.execute(begin)
             try:
                 yield self._db
             except BaseException:
-                self._db.execute("ROLLBACK")
+                for statement in undo:
+                    self._db.execute(statement)
                 raise
-            self._db.execute("COMMIT")
+            self._db.execute(end)
 
     def unit(self) -> AbstractContextManager[sqlite3.Connection]:
         """One transaction, on the disk when it is left; for tables that other parts of the agent keep in this file."""
@@ -76,8 +96,16 @@ class Ledger:
     def rows(self) -> list[Row]:
         """Every attempt but the forgotten ones, in the order in which they came."""
         with self._lock:
-            found = self._db.execute("SELECT body FROM attempts WHERE step != ? ORDER BY rowid", (Step.FORGOTTEN,))
-            return [Row.model_validate_json(body) for (body,) in found]
+            found = self._db.execute(
+                "SELECT attempt_id, body FROM attempts WHERE step != ? ORDER BY rowid", (Step.FORGOTTEN,)
+            )
+            self._read = {attempt_id: self._parsed(attempt_id, body) for attempt_id, body in found}
+            return [row for _body, row in self._read.values()]
+
+    def _parsed(self, attempt_id: str, body: str) -> tuple[str, Row]:
+        """A row is made anew only where its text has changed."""
+        before = self._read.get(attempt_id)
+        return before if before is not None and before[0] == body else (body, Row.model_validate_json(body))
 
     def row(self, attempt_id: AttemptId) -> Row | None:
         """One attempt, forgotten or not."""

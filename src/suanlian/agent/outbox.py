@@ -45,8 +45,9 @@ class Outbox:
             gone=tuple(gone),
         )
         answer = desk.hub.report(call)
-        for row, verdict in zip(due, answer.attempts, strict=True):
-            _answered(desk, row, verdict)
+        with desk.ledger.together():
+            for row, verdict in zip(due, answer.attempts, strict=True):
+                _answered(desk, row, verdict)
         if gone:
             desk.ledger.told_gone(gone)
         self._said, self._loads, self._at = said, loads, now

@@ -4,7 +4,7 @@ What another platform may take is PREEMPTED, so that the hub places it elsewhere
 Of a refusal by the owner's policy the hub is told the clause, never what the policy says.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -38,13 +38,56 @@ class House:
     status: DriverStatus
 
 
+class Held:
+    """What attempts hold that were admitted: added up by entity, share and whether they are probes of the hub."""
+
+    def __init__(self) -> None:
+        """Nothing is held."""
+        self._sums: dict[tuple[str, str, bool], tuple[Resources, int]] = {}
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Held":
+        """What these attempts hold."""
+        held = cls()
+        for row in rows:
+            held.add(row)
+        return held
+
+    def add(self, row: Row) -> None:
+        """One attempt more."""
+        if row.step in HOLDING:
+            granted, count = self._sums.get(_kind(row), (Resources(), 0))
+            self._sums[_kind(row)] = granted.plus(row.granted), count + 1
+
+    def remove(self, row: Row) -> None:
+        """One attempt less."""
+        if row.step in HOLDING and _kind(row) in self._sums:
+            granted, count = self._sums[_kind(row)]
+            self._sums[_kind(row)] = granted.minus(row.granted), count - 1
+
+    def taken(self) -> tuple[Taken, ...]:
+        """As the owner's policy counts it."""
+        return tuple(
+            Taken(entity, granted, probe=probe, count=count)
+            for (entity, _share, probe), (granted, count) in self._sums.items()
+        )
+
+    def of_share(self, share: str) -> Resources:
+        """All that is held of a share."""
+        return total(granted for (_entity, name, _probe), (granted, _count) in self._sums.items() if name == share)
+
+
+def _kind(row: Row) -> tuple[str, str, bool]:
+    return row.entity, row.share, row.probe is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What is true just now: the level, the time, the other attempts, and how many probes the last day had."""
+    """What is true just now: the level, the time, what others hold, and how many probes the last day had."""
 
     level: JoinLevel
     now: datetime
-    others: Sequence[Row] = field(default=())
+    held: Held = field(default_factory=Held)
     probes: int = 0
 
 
@@ -84,7 +127,7 @@ def admit(said: Instruction, house: House, present: Present) -> Refusal | None:
         or _reserved(said, variant)
         or _unwelcome(_asked(said, said.spec, variant), house, present)
         or _senseless(variant, flavor)
-        or _too_large(said.granted, flavor, share, present.others)
+        or _too_large(said.granted, flavor, share, present.held)
     )
 
 
@@ -114,9 +157,7 @@ def _unwelcome(asked: Asked, house: House, present: Present) -> Refusal | None:
         policy=house.policy,
         isolated=house.status.isolated,
         now=present.now,
-        taken=tuple(
-            Taken(row.entity, row.granted, probe=row.probe is not None) for row in present.others if row.step in HOLDING
-        ),
+        taken=present.held.taken(),
         probes=present.probes,
     )
     clauses = refusals(asked, standing)
@@ -145,11 +186,11 @@ def _runs(variant: Variant, flavor: Flavor) -> bool:
     )
 
 
-def _too_large(granted: Resources, flavor: Flavor, share: Share, others: Iterable[Row]) -> Refusal | None:
+def _too_large(granted: Resources, flavor: Flavor, share: Share, others: Held) -> Refusal | None:
     if short := granted.short_of(flavor.node):
         kind = short[0]
         return _never(f"{shown(kind, granted.base()[kind])} is more than a node of flavor {flavor.name!r} has")
-    held = total(row.granted for row in others if row.share == share.name and row.step in HOLDING)
+    held = others.of_share(share.name)
     if short := granted.plus(held).short_of(share.capacity):
         kind = short[0]
         free = share.capacity.minus(held).base()[kind]

@@ -65,11 +65,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one job holds that was admitted before."""
+    """What a job holds that was admitted before, or what ``count`` jobs of one entity hold together."""
 
     entity: str
     granted: Resources
     probe: bool = False
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +191,10 @@ def _caps(asked: Asked, standing: Standing) -> bool:
             (together.cpu, caps.cpu),
             (together.memory, caps.memory),
             (together.accelerator, caps.accelerator),
-            (len(every), caps.attempts),
+            (sum(taken.count for taken in every), caps.attempts),
             (of_entity.cpu, caps.entity_cpu),
             (of_entity.memory, caps.entity_memory),
-            (len(mine), caps.entity_attempts),
+            (sum(taken.count for taken in mine), caps.entity_attempts),
             (asked.wall_time_s, caps.wall_time_s),
         )
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, func, insert, literal, or_, select, update
 
 from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.store import tables as t
@@ -38,7 +38,9 @@ class Releasing:
 
 
 def change(unit: Unit, wish: Taking | Releasing, admit: Callable[[Sequence[Row]], Sequence[ResourceKind]]) -> bool:
-    """Write the book, under the share's lock. ``admit`` gets the overlapping rows and names what would be too much.
+    """Write the book, under the share's lock. ``admit`` gets what overlaps and names what would be too much.
+
+    What is held from before on and has no end is one row a kind there: thousands of attempts are added up by the store.
 
     Returns False, with nothing written, when anything would be. A holder that holds already holds once.
     """
@@ -46,10 +48,9 @@ def change(unit: Unit, wish: Taking | Releasing, admit: Callable[[Sequence[Row]]
         _release(unit, wish)
         return True
     lock_name(unit.connection, f"share:{wish.share_id}")
-    overlapping = overlaps(unit, wish.share_id, wish.start, wish.end)
-    if any(row["holder_id"] == wish.holder_id and row["token"] == wish.token for row in overlapping):
+    if _holds(unit, wish):
         return True
-    if admit(overlapping):
+    if admit([*_steady(unit, wish), *_passing(unit, wish)]):
         return False
     _take(unit, wish)
     return True
@@ -79,13 +80,38 @@ def _release(unit: Unit, wish: Releasing) -> None:
     unit.connection.execute(update(t.capacity).where(mine & still).values(end_at=ended))
 
 
-def overlaps(unit: Unit, share_id: str, start: datetime, end: datetime | None) -> Sequence[Row]:
-    """Every row of the share that holds at some moment of [start, end)."""
-    reaches = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > start)
-    query = select(t.capacity).where(t.capacity.c.share_id == share_id, reaches)
-    if end is not None:
-        query = query.where(t.capacity.c.start_at < end)
-    return unit.connection.execute(query).mappings().all()
+def _overlapping(wish: Taking) -> ColumnElement[bool]:
+    """What holds at some moment of the time that is wished for."""
+    reaches = (t.capacity.c.share_id == wish.share_id) & or_(
+        t.capacity.c.end_at.is_(None), t.capacity.c.end_at > wish.start
+    )
+    return reaches if wish.end is None else reaches & (t.capacity.c.start_at < wish.end)
+
+
+def _holds(unit: Unit, wish: Taking) -> bool:
+    mine = (t.capacity.c.holder_id == wish.holder_id) & (t.capacity.c.token == wish.token)
+    query = select(t.capacity.c.id).where(_overlapping(wish) & mine).limit(1)
+    return unit.connection.execute(query).first() is not None
+
+
+def _steady(unit: Unit, wish: Taking) -> Sequence[Row]:
+    """What is held before the wish begins and has no end, added up by kind."""
+    held = t.capacity.c.end_at.is_(None) & (t.capacity.c.start_at <= wish.start)
+    query = (
+        select(t.capacity.c.kind, func.sum(t.capacity.c.quantity))
+        .where((t.capacity.c.share_id == wish.share_id) & held)
+        .group_by(t.capacity.c.kind)
+    )
+    return [
+        {"kind": kind, "quantity": int(quantity), "start_at": wish.start, "end_at": None}
+        for kind, quantity in unit.connection.execute(query)
+    ]
+
+
+def _passing(unit: Unit, wish: Taking) -> Sequence[Row]:
+    """What else overlaps: it ends or begins at some moment of the wish."""
+    passes = t.capacity.c.end_at.is_not(None) | (t.capacity.c.start_at > wish.start)
+    return unit.connection.execute(select(t.capacity).where(_overlapping(wish) & passes)).mappings().all()
 
 
 def held_now(unit: Unit) -> dict[str, Resources]:

@@ -64,6 +64,8 @@ class Book:
             directory.chmod(0o711)  # the users of jobs walk through to their own, and list nothing
         self._kept: dict[str, Batch] = {}
         self._places: dict[str, tuple[str, int]] = {}
+        self._seen: dict[str, Mapping[str, Any]] = {}
+        self._numbers: dict[str, int] = {}
 
     # ------------------------------------------------------------------ batches
 
@@ -97,13 +99,15 @@ class Book:
         return (self.here(name) / "script.sh").read_text()
 
     def number(self, batch: str) -> int | None:
-        """Slurm's number of a batch, where it is known."""
-        said = _read(self.here(batch) / "job")
-        return int(said) if said.strip().isdecimal() else None
+        """Slurm's number of a batch, where it is known. It never changes."""
+        if batch not in self._numbers and (said := _read(self.here(batch) / "job").strip()).isdecimal():
+            self._numbers[batch] = int(said)
+        return self._numbers.get(batch)
 
     def keep_number(self, batch: str, job_id: int) -> None:
         """Keep Slurm's number."""
         _write(self.here(batch) / "job", f"{job_id}\n")
+        self._numbers[batch] = job_id
 
     def drop_batch(self, name: str) -> None:
         """Remove a batch with all its attempts."""
@@ -160,11 +164,14 @@ class Book:
 
     def seen(self, attempt: str) -> Mapping[str, Any] | None:
         """How it ended, where that was kept."""
-        return _json(self._attempts / attempt / "seen.json")
+        if attempt not in self._seen and (said := _json(self._attempts / attempt / "seen.json")) is not None:
+            self._seen[attempt] = said
+        return self._seen.get(attempt)
 
     def keep_seen(self, attempt: str, said: Mapping[str, Any]) -> None:
         """Keep how it ended."""
         _write(self._attempts / attempt / "seen.json", json.dumps(said), durable=False)
+        self._seen[attempt] = said
 
     def flag(self, attempt: str, name: str, text: str | None = None) -> str | None:
         """What stands under a flag of ours (``over``, ``paused``); with ``text`` it is set, and removed with ``""``."""
@@ -180,16 +187,18 @@ class Book:
         found = self.place(attempt)
         home = self._attempts / attempt
         gone = self._fresh / f"{attempt}.gone.{secrets.token_hex(4)}"
-        if home.exists():
+        with contextlib.suppress(FileNotFoundError):
             home.rename(gone)
             remove(gone)
         self._places.pop(attempt, None)
+        self._seen.pop(attempt, None)
         if found is None:
             return
         batch, place = found
         (self.here(batch) / str(place)).unlink(missing_ok=True)
-        if not any(entry.is_symlink() for entry in _entries(self.here(batch))):
+        if not _has_links(self.here(batch)):
             self._kept.pop(batch, None)
+            self._numbers.pop(batch, None)
             remove(self.here(batch))
 
     # ------------------------------------------------------------------ what a job left
@@ -304,8 +313,12 @@ def _json(path: Path) -> dict[str, Any] | None:
     return json.loads(text) if text else None
 
 
-def _entries(directory: Path) -> list[Path]:
-    return list(directory.iterdir()) if directory.is_dir() else []
+def _has_links(directory: Path) -> bool:
+    try:
+        with os.scandir(directory) as entries:
+            return any(entry.is_symlink() for entry in entries)
+    except FileNotFoundError:
+        return False
 
 
 def remove(top: Path) -> None:

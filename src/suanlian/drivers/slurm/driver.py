@@ -159,25 +159,38 @@ class SlurmDriver:
         wanted = sorted({number for number in numbers.values() if number is not None})
         records = looks.by_job(_told(lambda: self._engine.jobs(wanted))) if wanted else {}
         found, gone = dict[NativeId, Observation](), list[NativeId]()
+        told = self._by_batch(records)
         for native, number in numbers.items():
-            record = None if number is None else self._record(native, records.get(number, ()))
+            record = None if number is None else self._record(native, told)
             if record is None:
                 gone.append(native)
             else:
                 found[native] = self._judged(native, record)
         return found | self._forgotten({native: numbers[native] for native in gone})
 
+    def _by_batch(self, records: Mapping[int, Sequence[JobRecord]]) -> Callable[[str], looks.Told]:
+        """The records of a batch, put in order once."""
+        known: dict[str, looks.Told] = {}
+
+        def of(batch: str) -> looks.Told:
+            if batch not in known:
+                known[batch] = looks.told(records.get(self._book.number(batch) or 0, ()), _job_name(batch))
+            return known[batch]
+
+        return of
+
     def _number(self, native: NativeId) -> int | None:
         place = self._book.place(native)
         return None if place is None else self._book.number(place[0])
 
-    def _record(self, native: NativeId, records: Sequence[JobRecord]) -> JobRecord | None:
-        """The record of this attempt among those of its job; none where the number belongs to another job by now."""
+    def _record(self, native: NativeId, told: Callable[[str], looks.Told]) -> JobRecord | None:
+        """The record of this attempt among those of its batch."""
         batch, place = self._whole(native)
-        ours = [record for record in records if record.name == _job_name(batch.name)]
-        return looks.of_task(ours, place if batch.is_array else None, began=self._has_begun(native))
+        return told(batch.name).of_task(place if batch.is_array else None, lambda: self._has_begun(native))
 
     def _judged(self, native: NativeId, record: JobRecord) -> Observation:
+        if meaning.is_idle(record):
+            return meaning.observation(record, meaning.Own())  # nothing of it lies anywhere
         own = looks.own(self._book, native, self._whole(native)[0])
         unwanted = meaning.is_requeued(record, own) or meaning.is_hopeless(record)
         if unwanted:
@@ -191,8 +204,9 @@ class SlurmDriver:
 
     def _forgotten(self, gone: Mapping[NativeId, int | None]) -> dict[NativeId, Observation]:
         """Jobs that the controller does not know: by accounting, else by their own record, else lost."""
-        told = self._accounted({number for number in gone.values() if number is not None}, gone)
-        return {native: self._by_account(native, told.get(number or 0, ())) for native, number in gone.items()}
+        numbers = {number for number in gone.values() if number is not None}
+        told = self._by_batch(self._accounted(numbers, gone))
+        return {native: self._by_account(native, told) for native in gone}
 
     def _accounted(self, numbers: Collection[int], gone: Collection[NativeId]) -> Mapping[int, Sequence[JobRecord]]:
         if not numbers:
@@ -205,9 +219,9 @@ class SlurmDriver:
             records += looks.completed(self._options.jobcomp, numbers)
         return looks.by_job(records)
 
-    def _by_account(self, native: NativeId, records: Sequence[JobRecord]) -> Observation:
+    def _by_account(self, native: NativeId, told: Callable[[str], looks.Told]) -> Observation:
         batch, _place = self._whole(native)
-        record = self._record(native, records)
+        record = self._record(native, told)
         if record is not None and meaning.is_over(record):
             return self._judged(native, record)
         own = looks.own(self._book, native, batch)

@@ -1,6 +1,7 @@
 """What is looked at to judge a job: its record among others, what it left, what Slurm wrote of ended jobs."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -24,22 +25,33 @@ def by_job(records: Sequence[JobRecord]) -> Mapping[int, Sequence[JobRecord]]:
     return found
 
 
-def of_task(records: Sequence[JobRecord], place: int | None, *, began: bool) -> JobRecord | None:
-    """The record of one task, or of a plain job (``place`` None).
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The records of one job: a plain one, or those of its tasks, and those in which tasks wait together."""
 
-    Tasks that wait share a record, whose list Slurm may have cut short: then one that has begun is not among them.
-    """
-    if place is None:
-        return records[0] if records else None
-    for record in records:
-        if record.task == place:
-            return record
-    for record in records:
-        if record.task is None and record.waiting:
-            waiting = parse.tasks(record.waiting)
-            if (waiting is None and not began) or (waiting is not None and place in waiting):
+    tasks: Mapping[int | None, JobRecord]
+    waiting: Sequence[tuple[frozenset[int] | None, JobRecord]]
+
+    def of_task(self, place: int | None, began: Callable[[], bool]) -> JobRecord | None:
+        """The record of one task, or of a plain job (``place`` None).
+
+        A list of tasks that wait may be cut short by Slurm: then one that has begun is not among them.
+        """
+        if place in self.tasks:
+            return self.tasks[place]
+        for waiting, record in self.waiting if place is not None else ():
+            if (waiting is None and not began()) or (waiting is not None and place in waiting):
                 return record
-    return None
+        return None
+
+
+def told(records: Sequence[JobRecord], name: str) -> Told:
+    """The records of the job of this name: where its number belongs to another by now there are none."""
+    ours = [record for record in records if record.name == name]
+    return Told(
+        tasks={record.task: record for record in ours if record.task is not None or not record.waiting},
+        waiting=[(parse.tasks(record.waiting), record) for record in ours if record.waiting and record.task is None],
+    )
 
 
 def own(book: Book, native: str, batch: Batch) -> meaning.Own:

@@ -83,6 +83,11 @@ def is_requeued(record: JobRecord, own: Own) -> bool:
     return waits or bool(record.flags & _REQUEUED)
 
 
+def is_idle(record: JobRecord) -> bool:
+    """Whether it is a task that waits with others, and so has never begun."""
+    return record.state == "PENDING" and record.task is None and bool(record.waiting) and not is_hopeless(record)
+
+
 def is_hopeless(record: JobRecord) -> bool:
     """Whether Slurm took what it says that it can never start."""
     return record.state == "PENDING" and record.reason in _NEVER
