@@ -1,55 +1,38 @@
 """Does the container driver keep its word over a real engine: podman with runc, on images that are made here?"""
 
+import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from suanlian.drivers.container.driver import ContainerDriver
-from suanlian.drivers.container.options import ContainerEnvironment, ContainerOptions
+from suanlian.drivers.container.options import ContainerEnvironment
 from suanlian.drivers.container.starting import secrets_path
-from suanlian.drivers.contract import DriverError, Fault, Limits, NativeId, Observation
+from suanlian.drivers.contract import DriverError, Fault, Limits, Observation
 from suanlian.model.job import ENDED, JobState
 from suanlian.model.performance import Architecture
 from suanlian.model.platform import Feature
-from suanlian.testing.drivers import POSIX, DriverBench, DriverContract, ended_well, running
+from suanlian.model.probe import Tick, probe_spec
+from suanlian.model.quantity import Resources
+from suanlian.testing.drivers import DriverBench, DriverContract, ended_well, running
 from suanlian.testing.podman import Podman, missing
 from suanlian.testing.processes import until
 from tests.drivers.benches import processes_with
+from tests.engines.containers import container_bench, driver_of, engine, said
 
 pytestmark = [
     pytest.mark.engine("podman"),
-    pytest.mark.skipif(bool(missing()), reason=missing()),
+    pytest.mark.skipif(bool(missing()), reason=missing() or "is there"),
     pytest.mark.timeout(300),
 ]
 
 
 @pytest.fixture(scope="module")
 def podman() -> Iterator[Podman]:
-    with Podman() as engine:
-        yield engine
-
-
-def container_bench(podman: Podman, place: Path, **changes: object) -> DriverBench:
-    """A driver with a directory of its own over the engine."""
-    values = {"root": place / "root", "url": podman.url, "grace_s": 0.3, "max_processes": 64, **changes}
-    chosen = ContainerOptions(**values)  # type: ignore[arg-type]
-    make: Callable[[], ContainerDriver] = lambda: ContainerDriver(chosen)  # noqa: E731 - a typed factory
-    return DriverBench(
-        make=make,
-        staging=chosen.root / "staging",
-        commands=POSIX,
-        image=podman.busybox(),
-        image_runtime="podman",
-        bad_images={
-            "not found": "localhost/nothing@sha256:" + "0" * 64,
-            "aarch64": podman.busybox("foreign", "arm64"),
-        },
-        many=5,
-        patience_s=60.0,
-    )
+    with engine() as started:
+        yield started
 
 
 @pytest.fixture
@@ -59,15 +42,6 @@ def bench(podman: Podman, tmp_path: Path) -> DriverBench:
 
 class TestContainerDriver(DriverContract):
     """The contract; its fixture is the one above."""
-
-
-def driver_of(bench: DriverBench) -> ContainerDriver:
-    assert isinstance(bench.driver, ContainerDriver)
-    return bench.driver
-
-
-def said(bench: DriverBench, native_id: NativeId, stream: str = "stdout") -> bytes:
-    return driver_of(bench).read_log(native_id, stream, 0, 10_000_000)
 
 
 def out(bench: DriverBench, script: str, **changes: object) -> str:
@@ -178,10 +152,9 @@ def test_a_network_is_there_only_when_asked_for(podman: Podman, tmp_path: Path) 
 
 def test_secrets_reach_the_job_and_stand_nowhere(podman: Podman, bench: DriverBench) -> None:
     value = 's3cr\'et\n$(id) "line"'
-    native_id = bench.start(("sh", "-c", 'printf %s "$TOKEN" | md5sum; sleep 60'), secret_env={"TOKEN": value})
+    native_id = bench.start(("sh", "-c", 'printf %s "$TOKEN" | sha256sum; sleep 60'), secret_env={"TOKEN": value})
     bench.wait(native_id, lambda _: said(bench, native_id) != b"")
-    import_md5 = __import__("hashlib").md5(value.encode(), usedforsecurity=False).hexdigest()
-    assert said(bench, native_id).decode().split()[0] == import_md5
+    assert said(bench, native_id).decode().split()[0] == hashlib.sha256(value.encode()).hexdigest()
     assert "s3cr" not in podman.run("inspect", f"suanlian-{native_id}")
     assert secrets_path(native_id).read_bytes() == b""
     for top in (bench.staging.parent, podman.home):
@@ -257,3 +230,38 @@ def test_it_describes_the_engine(podman: Podman, bench: DriverBench, tmp_path: P
     named = flavor.model_copy(update={"name": "mine", "image_runtime": None})
     again = container_bench(podman, tmp_path / "again", flavors=(named,))
     assert [(each.name, each.image_runtime) for each in again.driver.describe()] == [("mine", "podman")]
+
+
+def test_the_hubs_probes_run_in_any_image_on_this_machines_python(podman: Podman, tmp_path: Path) -> None:
+    bench = container_bench(podman, tmp_path, probe_image=podman.busybox())
+    assert driver_of(bench).probe_architecture() is Architecture.X86_64
+    spec = probe_spec(Tick(lines=3, interval_ms=20), Resources.of({"cpu": 500, "memory": 128}), Architecture.X86_64, 10)
+    command, environment = spec.variants[0].command, spec.variants[0].environment
+    native_id, seen = bench.run(command, image=None, environment=environment)
+    assert seen.state is JobState.COMPLETE, (seen, said(bench, native_id, "stderr"))
+    assert said(bench, native_id).endswith(b"tick 1\ntick 2\ntick 3\n")
+    plain = container_bench(podman, tmp_path / "plain")
+    assert driver_of(plain).probe_architecture() is None
+    with pytest.raises(DriverError, match="probe_image"):
+        plain.start(command, image=None, environment=environment)
+
+
+def test_what_an_earlier_agent_started_is_held_to_its_wall_time(bench: DriverBench) -> None:
+    native_id = bench.start(("sleep", "60"), limits=Limits(wall_time_s=1))
+    later = bench.make()
+    bench.driver = later
+    seen = bench.wait(native_id)
+    assert ended_by(seen) == (JobState.EXECUTOR_ERROR, "wall-time")
+
+
+def test_the_wall_time_stands_still_while_it_is_paused(bench: DriverBench) -> None:
+    native_id = bench.start(("sh", "-c", "sleep 0.5; echo done"), limits=Limits(wall_time_s=4))
+    bench.wait(native_id, running)
+    driver = driver_of(bench)
+    driver.suspend(native_id)
+    bench.wait(native_id, lambda seen: seen.state is JobState.PAUSED)
+    time.sleep(5)
+    driver.observe([native_id])
+    driver.resume(native_id)
+    seen = bench.wait(native_id)
+    assert (seen.state, seen.limit) == (JobState.COMPLETE, None)

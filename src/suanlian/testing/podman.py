@@ -43,8 +43,12 @@ def missing() -> str:
 class Podman:
     """An engine with a private socket. A context manager: at its end all containers and files are gone."""
 
-    def __init__(self, home: Path | None = None) -> None:
-        """Its state lies in ``home``, a directory with a short path (a socket has 107 characters); else a new one."""
+    def __init__(self, home: Path | None = None, registry: str = "") -> None:
+        """Its state lies in ``home``, a directory with a short path (a socket has 107 characters); else a new one.
+
+        ``registry``: host and port of one that is asked without TLS.
+        """
+        self._registry = registry
         self.home = Path(tempfile.mkdtemp(prefix="suanlian-podman-")) if home is None else home
         self.socket = self.home / "api.sock"
         self.url = f"unix://{self.socket}"
@@ -67,6 +71,8 @@ class Podman:
         self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
         self.home.chmod(0o711)
         (self.home / "containers.conf").write_text(_CONFIGURATION, encoding="utf-8")
+        known = f'[[registry]]\nlocation = "{self._registry}"\ninsecure = true\n' if self._registry else ""
+        (self.home / "registries.conf").write_text(known, encoding="utf-8")
         self.socket.unlink(missing_ok=True)
         with (self.home / "service.log").open("ab") as log:
             self._service = subprocess.Popen(
@@ -121,7 +127,13 @@ class Podman:
         return ["podman", *private, "--storage-driver=vfs"]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "CONTAINERS_CONF": str(self.home / "containers.conf"), "TMPDIR": str(self.home)}
+        own = {
+            "CONTAINERS_CONF": self.home / "containers.conf",
+            "CONTAINERS_REGISTRIES_CONF": self.home / "registries.conf",
+            "REGISTRY_AUTH_FILE": self.home / "auth.json",
+            "TMPDIR": self.home,
+        }
+        return {**os.environ, **{name: str(path) for name, path in own.items()}}
 
 
 def busybox_layer(*, shell: bool = True) -> bytes:

@@ -7,7 +7,7 @@ import json
 import ssl
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -132,10 +132,11 @@ class EngineClient:
             self._send("DELETE", f"/containers/{_part(name)}", params={"force": "true", "v": "true"})
 
     def usage(self, name: str) -> Mapping[str, Any]:
-        """What it uses now; empty when it does not run."""
-        with _let(improper=True, absent=True):
-            return self._object("GET", f"/containers/{_part(name)}/stats", {"stream": "false", "one-shot": "true"})
-        return {}
+        """What it uses now; empty when it does not run: engines say that in many ways."""
+        params, found = {"stream": "false", "one-shot": "true"}, None
+        with suppress(RefusedError):
+            found = _json(self._send("GET", f"/containers/{_part(name)}/stats", params=params).text)
+        return found if isinstance(found, dict) else {}
 
     def run_inside(self, name: str, command: list[str]) -> int | None:
         """Run a short command in it, and its exit code; None where that cannot be done."""

@@ -128,6 +128,8 @@ class ContainerDriver:
     def cancel(self, native_id: NativeId) -> None:
         """Leave word and send SIGTERM; who looks after the grace ends it. Never begun: it never will."""
         here = self._known(native_id)
+        if here is None and _NAME.match(native_id):
+            self._client.kill(starting.name_of(native_id))  # whose directory is gone, so that it can be forgotten
         if here is None or here.has(place.EXIT):
             return
         container = self._client.container(starting.name_of(native_id))

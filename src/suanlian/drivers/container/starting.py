@@ -16,6 +16,8 @@ from suanlian.drivers.contract import DriverError, Fault, Observation, Work
 from suanlian.model.job import JobState
 from suanlian.model.probe import PROBE_ENVIRONMENT
 
+_DENIED = ("unauthorized", "denied", "authentication required")
+"""Words of registries for who may not read."""
 _TRIES = 5
 """So often an engine may fail to start a container before the place is told to have failed."""
 
@@ -124,7 +126,9 @@ class Starter:
             try:
                 self._client.pull(reference)
             except RefusedError as error:
-                raise _image(f"not found: {reference} cannot be fetched: {error.words}") from error
+                denied = any(word in error.words.lower() for word in _DENIED)
+                what = "not allowed" if denied else "not found"
+                raise _image(f"{what}: {reference} cannot be fetched: {error.words}") from error
             found = self._client.image(reference)
         if found is None:
             raise _image(f"not found: the engine has no image {reference}, and fetches none")

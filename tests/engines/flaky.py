@@ -1,0 +1,89 @@
+"""An engine's socket that fails as told: relays bytes to the real one, or answers 500, or not at all, or too late."""
+
+import contextlib
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+FAILED = b'{"cause":"disk full","message":"the engine has a bad day","response":500}'
+
+
+class _Relay(socketserver.StreamRequestHandler):
+    server: "FlakyEngine"
+
+    def handle(self) -> None:
+        head = self.rfile.readline()
+        if not head:
+            return
+        # one request a connection, so that each is judged
+        lines = [head]
+        while (line := self.rfile.readline()) not in (b"\r\n", b""):
+            if not line.lower().startswith(b"connection:"):
+                lines.append(line)
+        length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
+        request = b"".join(lines) + b"Connection: close\r\n\r\n" + self.rfile.read(length)
+        way = self.server.way if self.server.only in head.decode() else "well"
+        if way == "500":
+            size = str(len(FAILED)).encode()
+            self.wfile.write(b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: " + size + b"\r\n\r\n" + FAILED)
+        elif way == "rubbish":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n<?>")
+        elif way == "slow":
+            self.server.closing.wait(30)
+        else:
+            answer = self._asked(request)
+            if way == "well":
+                self.wfile.write(answer)
+
+    def _asked(self, request: bytes) -> bytes:
+        answer = b""
+        with socket.socket(socket.AF_UNIX) as engine:
+            engine.connect(str(self.server.real))
+            engine.sendall(request)
+            while piece := engine.recv(65536):
+                answer += piece
+        return answer
+
+
+class FlakyEngine(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Listens on loopback, with TLS where it has a certificate. ``way``: well, 500, rubbish, slow, or mute."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, real: Path, certificate: Path | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), _Relay)
+        self.real, self.way, self.only = real, "well", ""
+        self.closing = threading.Event()
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    @property
+    def url(self) -> str:
+        return f"tcp://127.0.0.1:{self.server_address[1]}"
+
+    def fail(self, way: str, only: str = "") -> None:
+        """From now on requests whose first line has ``only`` in it fail this way; ``mute``: done, but not answered."""
+        self.way, self.only = way, only
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Who hung up has hung up."""
+
+
+@contextlib.contextmanager
+def flaky(real: Path, certificate: Path | None = None) -> Iterator[FlakyEngine]:
+    server = FlakyEngine(real, certificate)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.closing.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
