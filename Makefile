@@ -51,13 +51,19 @@ $(VENV)/.installed-demo: pyproject.toml | $(PY)
 	$(call install,demo)
 	@touch $@
 
+# py-tes 1.1 beside the 0.4 that Snakemake's executor wants: a directory of its own
+TES_CLIENT := .cache/py-tes-1.1
+$(TES_CLIENT)/.installed: | $(VENV)/.installed-dev
+	@$(PIP) --no-deps --upgrade --target $(TES_CLIENT) "py-tes==1.1.4"
+	@touch $@
+
 demo: $(VENV)/.installed-demo
 	@$(BIN)/suanlian demo $(ARGS)
 
 up: $(VENV)/.installed-demo
 	@$(BIN)/suanlian up $(ARGS)
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(TES_CLIENT)/.installed
 	@$(PY) -m pytest -p scripts.engines $(ARGS)
 
 test-engines: $(VENV)/.installed-dev

@@ -106,6 +106,7 @@ def main() -> int:
     print(install_debian("podman", PODMAN_PROGRAMS, PODMAN_PACKAGES))
     print(install_compiler())
     print(install_debian("emulators", EMULATORS, ("qemu-user-static",)))
+    print(install_debian("rsync (Snakemake's storage)", ("rsync",), ("rsync",)))
     return 0
 
 

@@ -38,6 +38,7 @@ from suanlian.api import (
     sites,
     supervision,
     supply,
+    tes,
 )
 from suanlian.api import secrets as secrets_api
 from suanlian.api.deps import Bounds
@@ -60,18 +61,19 @@ from suanlian.model.lineage import KeyPin, SignedKeyChange
 from suanlian.model.node import Resolution, Resolved
 from suanlian.model.rekey import REKEY_TYPE, DelegationCall, NewKey, RekeyCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
-from suanlian.rules.addresses import refused_address
+from suanlian.rules.addresses import refused_address, refused_ip
 from suanlian.sdk.client import Client
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.sdk.follow import Hop
 from suanlian.sdk.kept_provider import KeptProvider, WebClient
 from suanlian.sdk.oidc import OidcProvider, secure_address, unavailable
+from suanlian.sdk.outside import Elsewhere
 from suanlian.sdk.transport import HttpClient, open_client
 from suanlian.services import lineage, nodes
 from suanlian.services.allowance import Granted
 from suanlian.services.jobs import Terms
 from suanlian.services.losing import LostTerms
-from suanlian.services.ports import Clock, Followed, Node, Relying, Secrets
+from suanlian.services.ports import Clock, Doors, Followed, Node, Relying, Secrets
 from suanlian.services.refusals import Refusals
 from suanlian.settings import HubSettings
 from suanlian.store import nodes as node_rows
@@ -95,6 +97,7 @@ from suanlian.workers.refused import Refused
 from suanlian.workers.release import Releaser
 from suanlian.workers.supply import Supply
 from suanlian.workers.sweep import Sweeper
+from suanlian.workers.tes import TesFiles
 from suanlian.workers.uplink import Uplink
 from suanlian.workers.verify import Verifier
 from suanlian.workers.witness import Witness
@@ -371,6 +374,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         (settings.supply_period, settings.supply_hold),
         Granted(settings.free_core_hours, settings.free_core_hours_together),
         LostTerms.of(settings.lost_after_s, settings.lost_for_s),
+        Doors(frozenset(settings.input_origins), frozenset(settings.output_origins), settings.file_roots),
     )
     tools = Tools(store, wakeups, clock)
     known = Known(tools.reading, clock, tokens, Terms(bounds.input_origins, bounds.data))
@@ -414,7 +418,7 @@ def _key_in_use(settings: HubSettings, store: Store, clock: Clock) -> KeyPair:
 
 def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     """What follows from events, and from time; the audit log last, so that it sees what the others did."""
-    writer = hub.writer
+    writer, doors = hub.writer, hub.bounds.doors
 
     def above(row: Row) -> HubAbove:
         return HubAbove(row, hub.node.keypair, hub.clock, keys.before())
@@ -437,6 +441,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Supply(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.supply),
         Eraser(tools, writer),
         Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
+        TesFiles(tools, writer, node_now, (Elsewhere.open(doors, refused_ip), doors, hub.bounds.account_bytes)),
         Refused(tools, writer, hub.refusals),
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),
@@ -481,6 +486,7 @@ def make_app(running: Running) -> FastAPI:
         supply,
         jobs,
         files,
+        tes,
         supervision,
         audit,
         connector,

@@ -81,6 +81,12 @@ class HubSettings(_Settings):
     input_origins: tuple[str, ...] = ()
     """``SUANLIAN_INPUT_ORIGINS``: a JSON list of origins (``https://host:port``) that job inputs may come from although
     their address is not public."""
+    output_origins: tuple[str, ...] = ()
+    """``SUANLIAN_OUTPUT_ORIGINS``: a JSON list of origins that outputs of TES tasks may be brought to although their
+    address is not public."""
+    file_roots: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    """``SUANLIAN_FILE_ROOTS``: a JSON object from the name of an entity to a list of directories of the hub's machine,
+    such as ``{"lab": ["/srv/lab"]}``: ``file:`` addresses of its TES tasks may lead there, and nowhere else."""
     probe_seconds: float = Field(default=5.0, ge=0.05, le=600)
     """``SUANLIAN_PROBE_SECONDS``: how long a probe of a verification is to take if the claim is true."""
     supply_period: int = Field(default=3600, ge=0, le=86400)

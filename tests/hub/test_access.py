@@ -135,6 +135,14 @@ TABLE = {
     "GET /v1/audit/proofs/{number}": WATCHERS,
     "POST /v1/platforms/{ref}/withdraw": PLATFORM_ACT,
     "POST /v1/entities/{ref}/refuse": OPERATOR,
+    "GET /ga4gh/tes/v1/service-info": OPEN,
+    "GET /ga4gh/tes/v1/images": ALL,
+    # no platform's software stands for any image
+    "POST /ga4gh/tes/v1/tasks": "403 403 403 403 400 400 401",
+    "GET /ga4gh/tes/v1/tasks": BUYERS,
+    # the job is no task
+    "GET /ga4gh/tes/v1/tasks/{ref}": "403 403 403 403 404 404 401",
+    "POST /ga4gh/tes/v1/tasks/{ref}:cancel": "403 403 403 403 404 404 401",
     **{
         f"POST /connector/v1/{name}": SIGNED
         for name in (
@@ -257,6 +265,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/identifiers/{identifier}/revoke": {"why": "test"},
         "/v1/identifiers/{identifier}/move": {"why": "test", "to": done["public_id"]},
         "/v1/jobs": job(),
+        "/ga4gh/tes/v1/tasks": {"executors": [{"image": "alpine", "command": ["true"]}]},
         "/v1/jobs:batch": {"jobs": [job()]},
         "/v1/jobs:estimate": job(),
         "/v1/jobs/{ref}/corrections": {

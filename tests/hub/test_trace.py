@@ -56,6 +56,8 @@ ELSEWHERE = {
     "POST /connector/v1/lend": "tests/hub/test_lending.py: lend.offered",
     "POST /connector/v1/lend-confirm": "tests/hub/test_lending.py: job.submitted",
     "POST /connector/v1/lent-cancel": "tests/hub/test_lending.py: lend.withdrawn, job.canceling",
+    "POST /ga4gh/tes/v1/tasks": "tests/hub/test_tes.py: tes.created, job.submitted",
+    "POST /ga4gh/tes/v1/tasks/{ref}:cancel": "tests/hub/test_tes.py: job.canceling",
     "DELETE /v1/secrets/{name}": "tests/hub/test_secrets.py: secret.removed",
     "POST /connector/v1/secrets": "tests/hub/test_secrets.py: secret.sent",
     "POST /connector/v1/descriptor": "tests/hub/test_identifiers.py: identifier.registered, identifier.changed",

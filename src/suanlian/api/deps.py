@@ -1,9 +1,10 @@
 """What every route stands on: the hub, who calls and what they may, units of work, the raw body."""
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
 
@@ -22,7 +23,7 @@ from suanlian.rules.scopes import needed, opens
 from suanlian.services.allowance import Granted
 from suanlian.services.losing import LostTerms
 from suanlian.services.once import kept_answer, once
-from suanlian.services.ports import Clock, Directory, HubKeyring, IdentityProvider, Node, Secrets
+from suanlian.services.ports import Clock, Directory, Doors, HubKeyring, IdentityProvider, Node, Secrets
 from suanlian.services.refusals import Refusals
 from suanlian.store.engine import Store
 from suanlian.store.unit import Unit
@@ -34,6 +35,8 @@ T = TypeVar("T")
 
 MAX_LIMIT: Final = 200
 _BEARER: Final = "bearer "
+_BASIC: Final = "basic "
+_BASIC_TOO: Final = "/ga4gh/"
 _MAX_KEY: Final = 100
 
 
@@ -48,6 +51,7 @@ class Bounds:
     supply: tuple[int, float]
     free: Granted
     lost: LostTerms
+    doors: Doors = field(default_factory=Doors)
 
 
 @dataclass(slots=True)
@@ -119,13 +123,23 @@ async def _caller(request: Request) -> Caller | None:
     header = request.headers.get("authorization", "")
     if not header:
         return None
-    key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else ""
+    key = header[len(_BEARER) :].strip() if header.lower().startswith(_BEARER) else _password(request, header)
     known: Known = request.app.state.hub.known
     # only the first call with a key asks the store, and that off the event loop
     caller = known.caller_at_once(key)
     if caller is None:
         caller = await run_in_threadpool(known.caller, key)
     return caller.model_copy(update={"request_id": request_id(request), "source": source_of(request)})
+
+
+def _password(request: Request, header: str) -> str:
+    """The password of HTTP Basic, which is the key for clients that know only that; any name. At their doors alone."""
+    if not request.url.path.startswith(_BASIC_TOO) or not header.lower().startswith(_BASIC):
+        return ""
+    try:
+        return base64.b64decode(header[len(_BASIC) :].strip(), validate=True).decode("ascii").partition(":")[2]
+    except ValueError:  # of which wrong base64 and wrong text are kinds
+        return ""
 
 
 def source_of(request: Request) -> str:
@@ -142,6 +156,11 @@ def request_id(request: Request) -> str:
 def may(action: str) -> Callable[[Request], Caller]:
     """The dependency of a route that needs a key; see ``May``."""
     return May(action)  # type: ignore[return-value]  # with a door that needs a key the caller is never None
+
+
+def open_to(action: str) -> Callable[[Request], Caller | None]:
+    """The dependency of a route that is open to everybody, and learns who calls where a key is shown; see ``May``."""
+    return May(action)  # type: ignore[return-value]  # it is awaited by the framework
 
 
 def who_may(caller: Caller | None, action: str) -> Caller | None:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from suanlian.api.faults import from_findings
 from suanlian.model.errors import (
     CODES,
+    BadTaskError,
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -27,6 +28,7 @@ _LOG: Final = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 STATUS: Final[Mapping[type[SuanlianError], int]] = {
     TooLargeError: 413,
+    BadTaskError: 400,
     InvalidError: 422,
     UnauthenticatedError: 401,
     ForbiddenError: 403,

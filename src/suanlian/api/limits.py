@@ -17,6 +17,7 @@ DEFAULT_BYTES: Final = 2 * _MIB
 BYTES: Final[Mapping[str, int]] = {
     "/v1/jobs:batch": 32 * _MIB,
     "/v1/objects": 16 * _MIB,
+    "/ga4gh/tes/v1/tasks": 4 * _MIB,
     "/connector/v1/outputs": 23 * _MIB,
     "/connector/v1/inventory": 16 * _MIB,
     "/connector/v1/usage": 4 * _MIB,

@@ -23,6 +23,7 @@ _QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`""")
 _CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
 
 MEANINGS: Final[Mapping[str, str]] = {
+    "address_unsupported": N_("The address is of a kind that is not reached from here."),
     "allowance_exceeded": N_("More was asked for than is left of what is free."),
     "already_done": N_("The act was done before and cannot be done again."),
     "answer_untrusted": N_("The answer is not signed by the hub that was named."),
@@ -58,6 +59,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "identifier_invalid": N_("The identifier is malformed or its check character is wrong."),
     "identifier_revoked": N_("The identifier was revoked or has moved."),
     "identity_taken": N_("This account of the identity provider belongs to a principal already."),
+    "image_unknown": N_("No platform's software stands for the image."),
+    "images_differ": N_("No software of any platform stands for all the images of the task."),
     "input_host_unknown": N_("The host of an input's address does not exist."),
     "input_origin_refused": N_("The input's address is not one that a job may read from."),
     "internal_error": N_("The hub failed; the request id finds the cause in its log."),
@@ -88,6 +91,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "own_platform": N_("Nobody decides on a platform of the entity that they belong to."),
     "owner_refuses": N_("The platform's owner does not admit the job."),
     "path_escapes": N_("A file name leads out of its directory."),
+    "parameter_unknown": N_("The backend parameter is not known here."),
+    "paths_collide": N_("Two paths of the task collide, or one belongs to the system."),
     "policy_twice": N_("The owner's policy stands in two files."),
     "prefix_conflict": N_("The prefix is delegated to another hub."),
     "protection_excludes_hub": N_("The hub, where the job's data would lie, is not protected well enough for it."),
@@ -134,6 +139,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "usage_conflict": N_("A usage segment contradicts one that was recorded before."),
     "variant_contradicts": N_("A variant's chips, software and instruction set go together nowhere."),
     "verification_limit": N_("The claim had all its runs for now."),
+    "wildcard_misused": N_("The pattern of an output cannot be meant, or lacks its prefix."),
 }
 """`suanlian.model.errors.CODES`, marked for translation: a hub's own words are English only."""
 

@@ -138,6 +138,8 @@ class EnvironmentSetup:
     path: tuple[Path, ...] = ()
     binds: tuple[Path, ...] = ()
     """Directories or files that jobs may read besides the system's; seen inside under the same path."""
+    shared: tuple[Path, ...] = ()
+    """Directories that jobs may write, too, such as a scratch file system that all machines see: all jobs the same."""
     env: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -2,7 +2,8 @@
 
     SuanlianError
     ├── InvalidError          the caller sent something that cannot be meant      (HTTP 422)
-    │   └── TooLargeError     more bytes or rows than one call may carry          (HTTP 413)
+    │   ├── TooLargeError     more bytes or rows than one call may carry          (HTTP 413)
+    │   └── BadTaskError      a task of GA4GH TES that cannot be meant, or not run (HTTP 400)
     ├── UnauthenticatedError  who calls is not known                              (HTTP 401)
     ├── ForbiddenError        known, but may not do this                          (HTTP 403)
     ├── NotFoundError         nothing here that this caller may see               (HTTP 404)
@@ -18,6 +19,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 CODES: Final[Mapping[str, str]] = {
+    "address_unsupported": "The address is of a kind that is not reached from here.",
     "allowance_exceeded": "More was asked for than is left of what is free.",
     "already_done": "The act was done before and cannot be done again.",
     "answer_untrusted": "The answer is not signed by the hub that was named.",
@@ -53,6 +55,8 @@ CODES: Final[Mapping[str, str]] = {
     "identifier_invalid": "The identifier is malformed or its check character is wrong.",
     "identifier_revoked": "The identifier was revoked or has moved.",
     "identity_taken": "This account of the identity provider belongs to a principal already.",
+    "image_unknown": "No platform's software stands for the image.",
+    "images_differ": "No software of any platform stands for all the images of the task.",
     "input_host_unknown": "The host of an input's address does not exist.",
     "input_origin_refused": "The input's address is not one that a job may read from.",
     "internal_error": "The hub failed; the request id finds the cause in its log.",
@@ -83,6 +87,8 @@ CODES: Final[Mapping[str, str]] = {
     "own_platform": "Nobody decides on a platform of the entity that they belong to.",
     "owner_refuses": "The platform's owner does not admit the job.",
     "path_escapes": "A file name leads out of its directory.",
+    "parameter_unknown": "The backend parameter is not known here.",
+    "paths_collide": "Two paths of the task collide, or one belongs to the system.",
     "policy_twice": "The owner's policy stands in two files.",
     "prefix_conflict": "The prefix is delegated to another hub.",
     "protection_excludes_hub": "The hub, where the job's data would lie, is not protected well enough for it.",
@@ -129,6 +135,7 @@ CODES: Final[Mapping[str, str]] = {
     "usage_conflict": "A usage segment contradicts one that was recorded before.",
     "variant_contradicts": "A variant's chips, software and instruction set go together nowhere.",
     "verification_limit": "The claim had all its runs for now.",
+    "wildcard_misused": "The pattern of an output cannot be meant, or lacks its prefix.",
 }
 """Every stable code, with its meaning in a sentence (reference: docs/reference/errors.md)."""
 
@@ -166,6 +173,10 @@ class InvalidError(SuanlianError):
 
 class TooLargeError(InvalidError):
     """More bytes or rows than one call may carry."""
+
+
+class BadTaskError(InvalidError):
+    """A task of GA4GH TES cannot be meant, or cannot be run here; clients of that standard know status 400."""
 
 
 class UnauthenticatedError(SuanlianError):

@@ -52,6 +52,8 @@ class EventType(StrEnum):
     JOB_CANCELING = "job.canceling"
     JOB_ENDED = "job.ended"
     JOB_RELEASED = "job.released"
+    TES_CREATED = "tes.created"
+    TES_BROUGHT = "tes.brought"
     TASK_REQUEUED = "task.requeued"
     ATTEMPT_PLACED = "attempt.placed"
     ATTEMPT_STARTED = "attempt.started"

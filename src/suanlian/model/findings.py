@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from suanlian.model.base import NAME_PATTERN
 from suanlian.model.errors import FieldFault
@@ -79,3 +79,12 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
         return
     for part in get_args(annotation):
         yield from _models(part)
+
+
+def first_finding(error: ValueError) -> tuple[str, str]:
+    """The innermost field of the place and the words of the first thing that pydantic found wrong with a value."""
+    if not isinstance(error, ValidationError):
+        return "", str(error)
+    found = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    named = [part for part in found["loc"] if isinstance(part, str)]
+    return named[-1] if named else "", found["msg"].removeprefix("Value error, ")

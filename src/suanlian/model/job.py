@@ -32,7 +32,7 @@ from suanlian.model.paths import Path as Path  # noqa: PLC0414 - a job is writte
 from suanlian.model.paths import Url as Url  # noqa: PLC0414
 from suanlian.model.paths import safe_path as safe_path  # noqa: PLC0414
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Feature, Fraction
+from suanlian.model.platform import Feature, Fraction, ImageReference
 from suanlian.model.quantity import Resources
 from suanlian.model.secret import MAX_PER_JOB
 from suanlian.model.stack import StackNeed
@@ -131,6 +131,9 @@ class Variant(Value):
     architecture: Architecture
     environment: Name | None = Field(default=None, description="a named environment that the platform declares")
     image: ImageDigest | None = None
+    stands_for: tuple[ImageReference, ...] = Field(
+        default=(), max_length=64, description="only where the environment stands for these images"
+    )
     command: tuple[Argument, ...] = Field(min_length=1, max_length=256)
     chip_family: Name | None = None
     stack: StackNeed | None = Field(default=None, description="the accelerators' software that it was built against")
@@ -142,6 +145,9 @@ class Variant(Value):
     def _one_software(self) -> Self:
         if (self.environment is None) == (self.image is None):
             msg = "give exactly one of environment and image"
+            raise ValueError(msg)
+        if self.stands_for and self.environment is None:
+            msg = "only an environment stands for images"
             raise ValueError(msg)
         return self
 

@@ -16,10 +16,11 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import FailedFilter, Filter
-from suanlian.model.platform import Latency, Site
+from suanlian.model.platform import Latency, NamedEnvironment, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
 from suanlian.model.stack import Stack
 from suanlian.model.throughput import Expected
+from suanlian.rules.images import Reference
 from suanlian.rules.levels import footing, level_grade, lies_within
 from suanlian.rules.owner import level_admits
 from suanlian.rules.pricing import expected_rent, plain, unpriced
@@ -196,10 +197,19 @@ def _chip(q: Question) -> Miss:
 
 def _environment(q: Question) -> Miss:
     wanted = q.variant.environment or IMAGE_ENVIRONMENT
-    declared = [e.name for e in q.place.flavor.environments if e.architecture is q.variant.architecture]
+    every = [e for e in q.place.flavor.environments if e.architecture is q.variant.architecture]
+    declared = [e.name for e in every]
     if q.variant.image is not None and IMAGE_ENVIRONMENT not in declared:
         return None if q.place.flavor.image_runtime is not None else (wanted, "no image runtime")
+    if q.variant.stands_for and not any(e.name == wanted and _stands(e, q.variant.stands_for) for e in every):
+        return f"{wanted} ({', '.join(q.variant.stands_for)})", ", ".join(declared) or "none"
     return None if wanted in declared else (wanted, ", ".join(declared) or "none")
+
+
+def _stands(environment: NamedEnvironment, asked: Sequence[str]) -> bool:
+    """Whether an environment stands for all of these images where it is declared."""
+    listed = [Reference.read(image) for image in environment.images]
+    return all(any(known.covers(Reference.read(image)) for known in listed) for image in asked)
 
 
 def _stack(q: Question) -> Miss:

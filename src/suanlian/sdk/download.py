@@ -37,15 +37,7 @@ class Download:
 @contextmanager
 def open_download(client: httpx2.Client, url: str, address: str) -> Iterator[Download]:
     """GET ``url`` from the host address ``address`` (IPv4 or IPv6, in numbers). Raises UnavailableError."""
-    given = httpx2.URL(url)
-    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=READ_TIMEOUT_S / 3)
-    request = client.build_request(
-        "GET",
-        given.copy_with(host=address),
-        headers={"Host": given.netloc.decode("ascii"), "Accept-Encoding": "identity", "Connection": "close"},
-        extensions={"sni_hostname": given.raw_host.decode("ascii")},
-        timeout=timeout,
-    )
+    request = _request(client, "GET", url, address, None)
     try:
         response = client.send(request, stream=True, follow_redirects=False)
     except httpx2.TransportError as error:
@@ -54,6 +46,32 @@ def open_download(client: httpx2.Client, url: str, address: str) -> Iterator[Dow
         yield Download(response.status_code, response.headers.get("Location"), response)
     finally:
         response.close()
+
+
+def put(client: httpx2.Client, url: str, address: str, data: bytes) -> int:
+    """PUT ``data`` to ``url`` at the host address ``address``; the status. The answer's body is not read.
+
+    Raises UnavailableError.
+    """
+    request = _request(client, "PUT", url, address, data)
+    try:
+        response = client.send(request, stream=True, follow_redirects=False)
+    except httpx2.TransportError as error:
+        raise _broken(request, error) from error
+    response.close()
+    return int(response.status_code)
+
+
+def _request(client: httpx2.Client, method: str, url: str, address: str, data: bytes | None) -> httpx2.Request:
+    given = httpx2.URL(url)
+    return client.build_request(
+        method,
+        given.copy_with(host=address),
+        content=data,
+        headers={"Host": given.netloc.decode("ascii"), "Accept-Encoding": "identity", "Connection": "close"},
+        extensions={"sni_hostname": given.raw_host.decode("ascii")},
+        timeout=httpx2.Timeout(READ_TIMEOUT_S, connect=READ_TIMEOUT_S / 3),
+    )
 
 
 def _broken(request: httpx2.Request, error: Exception) -> UnavailableError:

@@ -170,12 +170,12 @@ class Prepared:
         return [{name: row[name] for name in ("id", "public_id", "name")} for row in self.jobs]
 
 
-def prepare(node: Node, caller: Caller, specs: Sequence[JobSpec], now: datetime) -> Prepared:
-    """Make the rows of jobs and tasks."""
+def prepare(node: Node, caller: Caller, specs: Sequence[JobSpec], now: datetime, *, held: bool = False) -> Prepared:
+    """Make the rows of jobs and tasks. ``held``: they get no place before somebody lets them."""
     job_rows, task_rows = [], []
     for spec in specs:
         row = _job_row(node, caller, spec, now)
-        job_rows.append(row)
+        job_rows.append({**row, "blocked": True} if held else row)
         task_rows += [jobs.task_row(row["id"], index, row) for index in range(row["made"])]
     digests = frozenset(item.sha256 or "" for spec in specs for item in spec.inputs if item.object)
     named = frozenset(use.name for spec in specs for use in spec.secrets)
@@ -297,6 +297,8 @@ def get(unit: Unit, caller: Caller, ref: str) -> Job:
 def _waits_for(unit: Unit, job_id: str) -> str:
     """Which jobs a job still waits for, by name and state."""
     every = edges.of_job(unit, job_id)
+    if not every:
+        return _("waits until its inputs have been read")
     open_ = [f"{row['name']} ({row['state']})" for row in every if row["met_at"] is None]
     text = _("waits for {n} of {m} jobs: {names}").format(n=len(open_), m=len(every), names=", ".join(open_))
     return text if len(text) <= _MAX_LINE else f"{text[: _MAX_LINE - 3]}..."

@@ -1,6 +1,6 @@
 """What services ask of the world, as protocols and values; the composition root hands them in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -12,6 +12,7 @@ from suanlian.model.lineage import KeyPin, SignedKeyChange
 from suanlian.model.node import Resolution, Resolved
 from suanlian.model.rekey import DelegationAnswer, DelegationCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
+from suanlian.model.tes import Bytes
 
 Clock = Callable[[], datetime]
 """The time now, UTC."""
@@ -132,4 +133,40 @@ class Directory(Protocol):
         Raises NotFoundError where the hub in charge knows no such thing, UnavailableError where one does not answer,
         InvalidError where one leads astray.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the operator opens: origins that are read and written besides public ones, and directories of entities."""
+
+    input_origins: frozenset[str] = frozenset()
+    output_origins: frozenset[str] = frozenset()
+    file_roots: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Outside(Protocol):
+    """Addresses that somebody wrote into a task. Every call may wait for the network: never inside a unit of work.
+
+    Raises InvalidError where that address will never do, UnavailableError where another try may.
+    """
+
+    def read(self, url: str) -> Bytes:
+        """What lies at an http or https address."""
+        ...
+
+    def write(self, url: str, data: bytes) -> None:
+        """PUT to an http or https address. Done twice, it changes nothing more."""
+        ...
+
+    def read_files(self, root: str, path: str, *, is_directory: bool) -> list[tuple[str, bytes]]:
+        """The file at ``path`` below ``root``, named ``""``, or all files below it by their relative paths."""
+        ...
+
+    def write_file(self, root: str, path: str, data: bytes) -> None:
+        """Write a file at ``path`` below ``root``: whole or not at all."""
+        ...
+
+    def close(self) -> None:
+        """Break off what goes on; nothing can be read or written any more."""
         ...

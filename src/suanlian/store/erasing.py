@@ -83,6 +83,8 @@ def attempts_of(unit: Unit, job_id: str) -> Sequence[Row]:
 def blank_job(unit: Unit, job_id: str, values: Mapping[str, Any]) -> None:
     """Write what is left of a job."""
     unit.connection.execute(update(t.job).where(t.job.c.id == job_id).values(**values))
+    for table in (t.tes_tag, t.tes_task):
+        unit.connection.execute(delete(table).where(table.c.job_id == job_id))
 
 
 def blank_attempt(unit: Unit, attempt_id: str, outcome: str) -> None:

@@ -125,6 +125,14 @@ class Slots:
     performance: str = "[]"
     probes: str = "{}"
     """The owner's cap on probes, as TOML."""
+    images: tuple[str, ...] = ()
+    """References of images that the one environment stands for."""
+    path: tuple[str, ...] = ()
+    """Directories of programs in that environment, before the interpreter's own."""
+    binds: tuple[str, ...] = ()
+    """What jobs in it may read besides."""
+    shared: tuple[str, ...] = ()
+    """Directories that jobs in it may write, too."""
     driver: str = ""
     """The tables of another driver than the local one, as TOML; it has the environment ``python``, too."""
 
@@ -215,6 +223,7 @@ def agent_toml(url: str, platform: str, slots: Slots) -> str:
     base = Path(sys.base_prefix)
     cores = json.dumps(str(slots.cores))
     room = f'{{ cpu = {cores}, memory = "4GiB", disk = "10GiB" }}'
+    binds, path = [str(base), *slots.binds], [*slots.path, str(base / "bin")]
     options = "".join(f"{name} = {value}\n" for name, value in slots.options.items())
     local = f"""[driver]
 name = "local"
@@ -222,8 +231,9 @@ name = "local"
 grace_s = 0.5
 {options}
 [driver.environments.{ENVIRONMENT}]
-path = [{json.dumps(str(base / "bin"))}]
-binds = [{json.dumps(str(base))}]"""
+path = {json.dumps(path)}
+binds = {json.dumps(binds)}
+shared = {json.dumps(slots.shared)}"""
     return f"""
 hub = "{url}"
 platform = "{platform}"
@@ -244,7 +254,7 @@ compute_class = "general"
 architecture = "x86_64"
 node = {room}
 performance = {slots.performance}
-environments = [{{ name = "{ENVIRONMENT}", architecture = "x86_64" }}]
+environments = [{{ name = "{ENVIRONMENT}", architecture = "x86_64", images = {json.dumps(slots.images)} }}]
 [[inventory.shares]]
 name = "cores"
 site = "main"

@@ -63,7 +63,7 @@ def compose(work: Work, options: LocalOptions, machine: Machine, key: tuple[int,
     """The keeper's spec of one task. Raises DriverError for an environment or image that is not here."""
     setup, limits = setup_of(work, options), bounded(work, options)
     job = options.root.resolve() / "jobs" / key[1]
-    shown = inside.mounts(work, machine.host, setup.binds, job / record.WORK)
+    shown = inside.mounts(work, machine.host, (*setup.binds, *setup.shared), job / record.WORK)
     directory, temporary, command_line = str(job / record.WORK), str(job / record.TEMPORARY), list[str]()
     if machine.host is not None:
         room = sandbox.Room(
@@ -71,6 +71,7 @@ def compose(work: Work, options: LocalOptions, machine: Machine, key: tuple[int,
             passwd=job / "passwd",
             group=job / "group",
             binds=setup.binds,
+            shared=setup.shared,
             tmp_mib=sandbox.tmp_mib(limits.memory_mib, limits.disk_mib),
             network=work.network,
             mounts=shown,

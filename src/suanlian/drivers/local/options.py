@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from suanlian.drivers.contract import EnvironmentSetup
 from suanlian.model.platform import Flavor
+
+_FIRST_UID: Final = 10_000
+"""Below are the system's users and people: with a job end all processes of its user, whoever started them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,9 @@ class LocalOptions:
     """The working directory's bound for jobs that were granted no disk."""
     grace_s: float = 2.0
     """Between SIGTERM and SIGKILL when a job is cancelled."""
+
+    def __post_init__(self) -> None:
+        """Refuse users that are not jobs' alone. Raises ValueError."""
+        if self.base_uid < _FIRST_UID:
+            msg = f"base_uid is {self.base_uid}: take {_FIRST_UID} or more, as all that a job's user runs is killed"
+            raise ValueError(msg)

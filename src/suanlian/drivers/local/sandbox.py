@@ -42,6 +42,8 @@ class Room:
     binds: Sequence[Path]
     tmp_mib: int
     network: bool
+    shared: Sequence[Path] = ()
+    """Directories of the owner's that the job may write."""
     mounts: Sequence[tuple[str, Path]] = ()
     """Parts of the working directory that are seen under another path, too: path inside, and where it lies."""
 
@@ -100,7 +102,7 @@ def _readable(paths: Iterable[Path]) -> list[str]:
 
 
 def _inside(room: Room) -> list[Path]:
-    return [Path(path) for path, _ in room.mounts]
+    return [*room.shared, *(Path(path) for path, _ in room.mounts)]
 
 
 def _etc(room: Room) -> list[str]:
@@ -117,6 +119,7 @@ def _own(host: Host, room: Room) -> list[str]:
         *("--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"),  # noqa: S108 - the sandbox's own; semaphores live here
         *("--ro-bind", str(host.launcher), _INSIDE_LAUNCHER),
         *("--bind", str(room.work), INSIDE_WORK),
+        *(word for path in room.shared for word in ("--bind", str(path), str(path))),
         *(word for path, source in room.mounts for word in ("--bind", str(source), path)),
         *("--remount-ro", "/dev", "--remount-ro", "/"),
     ]

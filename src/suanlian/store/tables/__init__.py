@@ -36,6 +36,7 @@ from suanlian.store.tables.secrets import secret
 from suanlian.store.tables.sign_in import identity, invitation, sign_in
 from suanlian.store.tables.states import share_state
 from suanlian.store.tables.supply import share_shown, supply_check, supply_period
+from suanlian.store.tables.tes import tes_tag, tes_task
 from suanlian.store.tables.throughput import seen_runs, seen_until
 from suanlian.store.tables.usage import charge, usage_batch, usage_correction, usage_segment
 from suanlian.store.tables.work import assignment, attempt, capacity, consequence, edge, job, task
@@ -106,6 +107,8 @@ __all__ = [
     "supply_check",
     "supply_period",
     "task",
+    "tes_tag",
+    "tes_task",
     "transfer",
     "uplink",
     "usage_batch",
