@@ -174,7 +174,7 @@ def test_what_a_connector_measured_counts_before_what_its_owner_claims(told_apar
     for n, (grade, value) in enumerate((("self-measured", "0.6"), ("verified", "0.16"), ("verified", "0.2"))):
         row = {"id": f"c{n}", "platform_id": platform_id, "flavor_id": flavor_id, "metric": "matmul"}
         row |= {"precision": "FP64", "grade": grade, "value": Decimal(value), "unit": "T/s", "evidence": "{}"}
-        row |= {"source": "test", "at": told_apart.clock()}
+        row |= {"source": "test", "at": told_apart.clock(), "claim": Decimal(1)}
         hub.writer.run(partial(capabilities.add, rows=[row]))
         told_apart.clock.advance(1)
     found = estimated(told_apart)[SUZHOU]["expected"]

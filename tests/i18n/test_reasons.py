@@ -4,10 +4,20 @@ from decimal import Decimal
 import pytest
 
 from suanlian.i18n import use_language
-from suanlian.i18n.reasons import candidate_lines, cost_text, filter_text, reason_line, remedy_text, term_text, words
+from suanlian.i18n.reasons import (
+    candidate_lines,
+    cost_text,
+    filter_text,
+    reason_line,
+    remedy_text,
+    term_text,
+    time_text,
+    words,
+)
 from suanlian.model.job import Wants
-from suanlian.model.performance import Architecture
+from suanlian.model.performance import Architecture, Grade, Precision
 from suanlian.model.placement import FailedFilter, Filter
+from suanlian.model.throughput import Basis, Expected
 from suanlian.rules.placement import explain
 from tests.rules.worlds import NOW, demand, flavor, place, resources, spec, variant
 
@@ -120,3 +130,28 @@ def test_a_simulated_chip_is_said_to_be_simulated() -> None:
     assert filter_text(miss) == "wanted chip cambricon, has ascend (simulated)"
     with use_language("zh"):
         assert filter_text(miss) == "需要芯片 cambricon，此处为 ascend（模拟）"
+
+
+def test_an_expected_time_says_what_it_rests_on_in_both_languages() -> None:
+    first = CHOICE.candidates[0]
+    seen = Expected(
+        seconds=Decimal(420),
+        basis=Basis.RUNS,
+        faster=Decimal("2.5"),
+        precision=Precision.FP16,
+        grade=Grade.SELF_MEASURED,
+        here=6,
+        elsewhere=4,
+        factor=Decimal("1.1"),
+    )
+    told = first.model_copy(update={"expected": seen})
+    assert time_text(told) == (
+        "7 min (6 runs seen here, 4 elsewhere; 2.5 times the slowest by FP16, self-measured; within a factor of 1.1)"
+    )
+    bound = first.model_copy(update={"expected": Expected(seconds=Decimal(36000), basis=Basis.WALL_TIME)})
+    assert time_text(bound) == "10 h (nothing known of its speed: the whole wall time)"
+    assert time_text(first) == ""
+    with use_language("zh"):
+        assert "此处见过 6 次运行，别处 4 次" in time_text(told)
+        assert "FP16（自测）" in time_text(told)
+        assert words("1 x slowest by FP16, claimed; within a factor of 1.68").isascii() is False

@@ -14,14 +14,14 @@ from suanlian.i18n.reasons import candidate_lines, time_text
 from suanlian.model.demand import JobClass
 from suanlian.model.ids import FlavorId
 from suanlian.model.job import JobSpec, Wants
-from suanlian.model.performance import Architecture, Grade, Performance, Precision
+from suanlian.model.performance import Architecture, Grade, Performance, Precision, Word
 from suanlian.model.place import Place
 from suanlian.model.placement import Explanation
 from suanlian.model.throughput import Basis, Expected, Runs, Seen
 from suanlian.model.version import Subject, VersionRef
 from suanlian.rules.budget import spent
 from suanlian.rules.normalising import Known
-from suanlian.rules.performance import BEST_FIRST, best, counted
+from suanlian.rules.performance import BEST_FIRST, best, counted, figures_of
 from suanlian.rules.placement import explain
 from suanlian.rules.pricing import expected_rent
 from suanlian.rules.throughput import OFF_BY
@@ -263,3 +263,23 @@ def test_a_budget_is_spent_by_the_time_that_the_estimate_was_made_for(seconds: D
     estimate = expected_rent(of, of.variants[0], priced, expected)
     cost = spent(estimate, of, of.variants[0], (NOW, NOW + timedelta(seconds=float(seconds))), expected)
     assert math.isclose(cost, estimate, rel_tol=1e-6)
+
+
+def test_a_test_of_another_claim_says_nothing_and_a_failed_one_leaves_nothing_known() -> None:
+    claiming = flavor().model_copy(update={"performance": (figure(FP64, 10), figure(FP32, 20))})
+    own = (figure(FP64, 10), figure(FP32, 20))
+
+    def known(rate: str, claim: str) -> Performance | None:
+        word = Word(FP64, Grade.VERIFIED, Decimal(rate), Decimal(claim))
+        return best(figures_of(claiming, [word], [figure(FP64, 30)]), FP64)
+
+    shown = known("9", "10")
+    assert shown is not None
+    assert (shown.grade, shown.tera_per_s) == (Grade.VERIFIED, Decimal(9))
+    assert known("9", "100") == figure(FP64, 10)
+    assert known("0", "10") is None
+    assert known("0", "100") == figure(FP64, 10)
+    failed = Word(FP64, Grade.VERIFIED, Decimal(0), Decimal(10))
+    assert figures_of(claiming, [failed], []) == own[1:]
+    measured = Word(FP64, Grade.SELF_MEASURED, Decimal(7), Decimal(100))
+    assert best(figures_of(claiming, [measured], []), FP64) == figure(FP64, 7, Grade.SELF_MEASURED)

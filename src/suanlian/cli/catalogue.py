@@ -47,6 +47,7 @@ def _flavors(platform: OfPlatform = None, as_json: AsJson = False) -> None:
                 (_("Chip"), lambda flavor: _chip(flavor.body)),
                 (_("Performance"), lambda flavor: _performance(flavor.body)),
                 (_("Environments"), lambda flavor: ", ".join(env.name for env in flavor.body.environments)),
+                (_("Stacks"), lambda flavor: ", ".join(f"{s.name} {s.version}" for s in flavor.body.stacks)),
                 (_("Version"), lambda flavor: flavor.version),
                 ("", lambda flavor: marked(flavor.body.simulated)),
             ],

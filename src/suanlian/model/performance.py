@@ -1,5 +1,6 @@
 """How fast a flavor is: never a number without its precision, never a number without how it is known."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -39,6 +40,20 @@ class Performance(Value):
     tera_per_s: Annotated[Amount, Field(gt=0, le=Decimal(10) ** 9)]
     grade: Grade
     source: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody else than its owner says of one figure of a node; 0 where a test of it failed altogether.
+
+    ``claim`` is what the owner claimed at that time: a word on another claim says nothing of this one.
+    """
+
+    precision: Precision
+    grade: Grade
+    tera_per_s: Decimal
+    claim: Decimal | None
+    source: str = ""
 
 
 class ComputeClass(StrEnum):

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from suanlian.model.demand import JobClass
-from suanlian.model.performance import Grade, Performance, Precision
+from suanlian.model.performance import Grade, Performance, Precision, Word
 from suanlian.model.platform import Flavor
 from suanlian.model.quantity import Resources
 from suanlian.rules.supervision import grade_of
@@ -20,6 +20,9 @@ BEST_FIRST: Final = (Grade.VERIFIED, Grade.SEEN_IN_JOBS, Grade.SELF_MEASURED, Gr
 
 UNTESTED: Final = frozenset({Grade.CLAIMED, Grade.SIMULATED})
 """What is only said counts for ``HELD_SHARE`` of itself: for as much as a test of it would have to show."""
+
+
+_MOST_SOURCE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +81,28 @@ def own_words(flavor: Flavor) -> tuple[Performance, ...]:
     """What the owner says of the flavor, with the grade that this has: what an owner calls verified is a claim."""
     return tuple(
         figure.model_copy(update={"grade": grade_of(figure, flavor, verified=False)}) for figure in flavor.performance
+    )
+
+
+def figures_of(flavor: Flavor, words: Iterable[Word], table: Iterable[Performance]) -> tuple[Performance, ...]:
+    """Every word on the figures of a flavor that holds for it as it is published now.
+
+    A test of another claim than today's says nothing. Where a test of today's claim failed altogether nothing is known
+    at that precision: the claim itself counts no more, nor does what a table has of the chip.
+    """
+    own = own_words(flavor)
+    claims = {precision: max(f.tera_per_s for f in own if f.precision is precision) for precision in _precisions(own)}
+    holding = [w for w in words if w.grade is not Grade.VERIFIED or w.claim == claims.get(w.precision)]
+    failed = {word.precision for word in holding if word.grade is Grade.VERIFIED and not word.tera_per_s}
+    said = (_figure(word) for word in holding if word.tera_per_s > 0)
+    return tuple(figure for figure in (*said, *own, *table) if figure.precision not in failed)
+
+
+def _precisions(figures: Iterable[Performance]) -> frozenset[Precision]:
+    return frozenset(figure.precision for figure in figures)
+
+
+def _figure(word: Word) -> Performance:
+    return Performance(
+        precision=word.precision, tera_per_s=word.tera_per_s, grade=word.grade, source=word.source[:_MOST_SOURCE]
     )

@@ -16,7 +16,7 @@ from suanlian.model.place import Place
 from suanlian.model.throughput import Runs, Seen
 from suanlian.rules.chips import index, table_figures
 from suanlian.rules.normalising import Known
-from suanlian.rules.performance import own_words
+from suanlian.rules.performance import figures_of
 from suanlian.store import capabilities, throughput
 from suanlian.store.unit import Row, Unit
 
@@ -109,10 +109,8 @@ def _figures(unit: Unit, places: Sequence[Place]) -> dict[FlavorId, tuple[Perfor
     """Every word on each flavor: the hub's, the connector's, the owner's, and that of the table of chips."""
     shown, table = capabilities.words(unit), _table()
     return {
-        place.flavor_id: (
-            *shown.get(place.flavor_id, ()),
-            *own_words(place.flavor),
-            *table_figures(place.flavor, table, SOURCE),
+        place.flavor_id: figures_of(
+            place.flavor, shown.get(place.flavor_id, ()), table_figures(place.flavor, table, SOURCE)
         )
         for place in places
         if place.flavor_id is not None

@@ -8,7 +8,7 @@ from sqlalchemy import and_, func, insert, select
 
 from suanlian.model.ids import FlavorId
 from suanlian.model.measurement import Metric
-from suanlian.model.performance import Grade, Performance, Precision
+from suanlian.model.performance import Grade, Precision, Word
 from suanlian.store import tables as t
 from suanlian.store.unit import Row, Unit
 
@@ -43,24 +43,18 @@ def all_newest(unit: Unit, *, platform_id: str | None = None) -> dict[tuple[str,
     return found
 
 
-def words(unit: Unit) -> dict[FlavorId, tuple[Performance, ...]]:
+def words(unit: Unit) -> dict[FlavorId, tuple[Word, ...]]:
     """What the hub timed and what connectors measured of each flavor's matrix products: the newest of each word."""
     key = (t.capability.c.flavor_id, t.capability.c.precision, t.capability.c.grade)
     wanted = (t.capability.c.metric == Metric.MATMUL.value) & t.capability.c.grade.in_(_HUBS_AND_OWN)
     newest = select(*key, func.max(t.capability.c.at).label("at")).where(wanted).group_by(*key).subquery()
     same = [column == newest.c[column.name] for column in (*key, t.capability.c.at)]
-    query = select(*key, t.capability.c.value, t.capability.c.source).where(wanted)
-    found: dict[FlavorId, list[Performance]] = defaultdict(list)
+    query = select(*key, t.capability.c.value, t.capability.c.claim, t.capability.c.source).where(wanted)
+    found: dict[FlavorId, list[Word]] = defaultdict(list)
     for row in unit.connection.execute(query.join(newest, and_(*same))).mappings():
-        if row["value"] > 0:
-            found[FlavorId(row["flavor_id"])].append(_word(row))
-    return {flavor: tuple(figures) for flavor, figures in found.items()}
+        found[FlavorId(row["flavor_id"])].append(_word(row))
+    return {flavor: tuple(said) for flavor, said in found.items()}
 
 
-def _word(row: Row) -> Performance:
-    return Performance(
-        precision=Precision(row["precision"]),
-        tera_per_s=row["value"],
-        grade=Grade(row["grade"]),
-        source=row["source"][:200],
-    )
+def _word(row: Row) -> Word:
+    return Word(Precision(row["precision"]), Grade(row["grade"]), row["value"], row["claim"], row["source"])

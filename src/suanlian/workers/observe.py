@@ -13,6 +13,7 @@ class Observer(Worker):
     name: ClassVar[str] = "observe"
     follows: ClassVar[frozenset[EventType]] = frozenset({EventType.ATTEMPT_ENDED})
     every_s: ClassVar[float] = 30.0
+    pause_s: ClassVar[float] = 1.0
 
     def step(self) -> bool:
         """Look at some events; again at once while there are more."""
