@@ -2,7 +2,7 @@
 #   make demo    the 1+4 on this machine with real work; ends by itself
 #   make up      the same, until Ctrl-C
 #   make test    all tests, on SQLite and on a real PostgreSQL
-#   make test-engines  the tests against real engines, which it installs below .cache/ where their tools are there
+#   make test-engines  the tests against real engines, which it installs where it can (apt-get as root, npm below .cache/)
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
 #   make check   linter, types, floors, sizes, docs, translations
 #   make bench   durable submissions through the API, as a ratio to a bare insert

@@ -33,6 +33,8 @@ SLURM_PACKAGES: Final = (
     "slurm-wlm-basic-plugins",
     "munge",
 )
+ACCOUNTING_PROGRAMS: Final = ("slurmdbd", "mariadbd", "mariadb-install-db")
+ACCOUNTING_PACKAGES: Final = ("slurmdbd", "slurm-wlm-mysql-plugin", "mariadb-server-core", "mariadb-client-core")
 PODMAN_PROGRAMS: Final = ("podman", "runc", "conmon", "busybox")
 PODMAN_PACKAGES: Final = ("podman", "runc", "conmon", "containernetworking-plugins", "busybox-static")
 
@@ -103,6 +105,7 @@ def main() -> int:
     print(install_oidc_provider())
     print(install_ray())
     print(install_debian("slurm", SLURM_PROGRAMS, SLURM_PACKAGES))
+    print(install_debian("slurmdbd", ACCOUNTING_PROGRAMS, ACCOUNTING_PACKAGES))
     print(install_debian("podman", PODMAN_PROGRAMS, PODMAN_PACKAGES))
     print(install_compiler())
     print(install_debian("emulators", EMULATORS, ("qemu-user-static",)))

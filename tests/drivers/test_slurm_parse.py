@@ -232,6 +232,20 @@ def test_slurmdbd_is_read_in_both_shapes() -> None:
         assert (record.cpu_s, record.peak_memory_mib) == (Decimal("2.5"), 20)
 
 
+def test_slurmdbd_as_it_was_recorded_tells_usage_and_not_how_it_failed() -> None:
+    failed, good = parse.accounted(answer("slurmdb_job.json"))
+    assert (failed.state, failed.task, failed.status) == ("FAILED", 1, None)
+    assert (good.state, good.task, good.status, good.array_id) == ("COMPLETED", 0, 0, failed.array_id)
+    assert failed.cpu_s == Decimal("0.670612")
+    assert failed.peak_memory_mib == 60
+
+
+def test_sacct_as_it_was_recorded_tells_all() -> None:
+    good, failed = parse_cli.accounted((GOLDEN / "sacct.txt").read_text())
+    assert (failed.state, failed.task, failed.status, failed.name) == ("FAILED", 1, 7 << 8, "array")
+    assert (good.state, good.cpu_s, good.peak_memory_mib) == ("COMPLETED", Decimal("0.885"), 60)
+
+
 def test_sacct_is_read() -> None:
     line = (
         "17_3|20|FAILED|3:0|2026-11-26T20:17:27|2026-11-26T20:17:28|2026-11-26T20:17:30|1-00:00:01.500||n1|suanlian-b"

@@ -22,6 +22,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from suanlian.testing.processes import Daemon, free_port, until
+from suanlian.testing.slurm_accounts import PROGRAMS as ACCOUNTING
+from suanlian.testing.slurm_accounts import Accounts
 from suanlian.testing.slurm_conf import CGROUP_CONF, GRES, Ground, Node, Shape, controller_conf, gres_conf
 
 __all__ = ["Node", "Shape", "SlurmCluster", "missing", "unix_users"]
@@ -39,11 +41,12 @@ _NULL: Final = os.makedev(1, 3)
 _API: Final = "v0.0.38"
 
 
-def missing() -> str:
-    """Why no cluster can be started here; empty where one can."""
+def missing(*, accounts: bool = False) -> str:
+    """Why no cluster can be started here; empty where one can. ``accounts``: with a slurmdbd."""
     if os.geteuid() != 0:
         return "a Slurm cluster of tests needs root: its nodes start the jobs of other users"
-    lacking = [name for name in PROGRAMS if shutil.which(name, path=_PATH) is None]
+    wanted = (*PROGRAMS, *(ACCOUNTING if accounts else ()))
+    lacking = [name for name in wanted if shutil.which(name, path=_PATH) is None]
     return f"make test-engines installs {', '.join(lacking)}" if lacking else ""
 
 
@@ -79,6 +82,7 @@ class SlurmCluster:
         self.rest_port = free_port()
         self._daemons: dict[str, Daemon] = {}
         self._tag = f"-{secrets.token_hex(2)}"
+        self._accounts = Accounts.below(self.directory, self.shape.address) if self.shape.accounts else None
         try:
             self._lay_out()
         except BaseException:
@@ -219,9 +223,12 @@ class SlurmCluster:
         host = socket.gethostname()
         ports = [free_port() for _ in range(len(self.shape.nodes) + 1)]
         groups = all(os.access(_GROUPS / name, os.W_OK) for name in _CONTROLLERS)
-        ground = Ground(self.directory, host, ports, self._tag, groups)
+        accounting = self._accounts.lines if self._accounts else ("AccountingStorageType=accounting_storage/none",)
+        ground = Ground(self.directory, host, ports, self._tag, accounting, groups)
         self.conf.write_text(controller_conf(self.shape, ground))
         (self.directory / GRES).write_text(gres_conf(self.shape, ground))
+        if self._accounts:
+            self._accounts.lay_out()
         (self.directory / "cgroup.conf").write_text(CGROUP_CONF if groups else "CgroupAutomount=no\n")
 
     def _start(self) -> None:
@@ -238,6 +245,8 @@ class SlurmCluster:
             f"--seed-file={munge}/seed",
         )
         until("munge listens", (munge / "socket").exists, within_s=_READY_S, every_s=0.005)
+        if self._accounts:
+            self._accounts.start(self._daemon)
         self._daemon("controller", "slurmctld", "-D", "-f", conf)
         until("the controller listens", self._pings, within_s=_READY_S, every_s=0.01)
         for node in self.shape.nodes:
@@ -249,7 +258,8 @@ class SlurmCluster:
     def _start_rest(self, conf: str) -> None:
         """As ``nobody``: slurmrestd refuses to run as root, and as Slurm's own user."""
         nobody = ("setpriv", "--reuid=nobody", f"--regid={_group('nobody')}", "--clear-groups")
-        command = ("slurmrestd", "-f", conf, "-a", "rest_auth/jwt", "-s", f"openapi/{_API}")
+        doors = f"openapi/{_API}" + (f",openapi/db{_API}" if self._accounts else "")
+        command = ("slurmrestd", "-f", conf, "-a", "rest_auth/jwt", "-s", doors)
         self._daemon("rest", *nobody, *command, f"{self.shape.address}:{self.rest_port}", env={"SLURM_JWT": "daemon"})
 
     def _daemon(self, name: str, *command: str, env: Mapping[str, str] | None = None) -> None:

@@ -30,6 +30,8 @@ class Shape:
     """How long Slurm remembers a job that has ended."""
     completion: str = "filetxt"
     """``filetxt`` or ``none``: whether ended jobs are written down."""
+    accounts: bool = False
+    """Whether there is a slurmdbd, with a MariaDB: some seconds more."""
     extra: tuple[str, ...] = ()
     """More lines of slurm.conf."""
 
@@ -45,6 +47,8 @@ class Ground:
     host: str
     ports: Sequence[int]
     tag: str
+    accounting: Sequence[str]
+    """What slurm.conf says of accounting."""
     groups: bool
     """Whether control groups hold the jobs, with their memory and all that they start."""
 
@@ -94,7 +98,7 @@ def controller_conf(shape: Shape, ground: Ground) -> str:
         "JobAcctGatherFrequency=task=1",
         f"JobCompType=jobcomp/{shape.completion}",
         f"JobCompLoc={directory}/jobcomp.txt",
-        "AccountingStorageType=accounting_storage/none",
+        *ground.accounting,
         f"MinJobAge={shape.min_job_age_s}",
         "KillWait=2",
         "ReturnToService=2",

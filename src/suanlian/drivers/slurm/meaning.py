@@ -177,10 +177,12 @@ def _completed(_record: JobRecord, _own: Own) -> _End:
 def _failed(record: JobRecord, own: Own) -> _End:
     if not _ran(record, own):
         return _not_begun(record, own)
-    status = record.status or 0
-    number, code = status & 0x7F, status >> 8
     if _memory(own):
         return _out_of_memory(record, own)
+    if not record.status:  # slurmdbd, through slurmrestd, does not tell it
+        code = _own_code(own)
+        return _by_code(code, own) if code else _End(JobState.EXECUTOR_ERROR, "failed; its exit code is not told")
+    number, code = record.status & 0x7F, record.status >> 8
     if number and not code:
         code = _SIGNAL_BASE + number
     return _by_code(code, own)

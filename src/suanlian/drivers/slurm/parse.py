@@ -165,9 +165,9 @@ def _accounted(said: Mapping[str, Any]) -> JobRecord:
         submitted=number(time.get("submission")) or 0,
         started=number(time.get("start")) or 0,
         ended=number(time.get("end")) or 0,
-        status=wait_status(said.get("exit_code")),
+        status=_told_status(base, wait_status(said.get("exit_code"))),
         nodes=str(said.get("nodes") or ""),
-        cpu_s=_cpu(time.get("total")),
+        cpu_s=_cpu(time.get("total")) or _cpu_of_steps(said.get("steps") or ()),
         peak_memory_mib=_peak(said.get("steps") or ()),
     )
 
@@ -176,6 +176,15 @@ def _cpu(total: Mapping[str, Any] | None) -> Decimal | None:
     if not total:
         return None
     return Decimal(number(total.get("seconds")) or 0) + Decimal(number(total.get("microseconds")) or 0) / 1_000_000
+
+
+def _told_status(state: str, status: int | None) -> int | None:
+    """The status, where it is told: slurmrestd 22.05 says 0 of every job that slurmdbd knows, those that failed too."""
+    return None if status == 0 and state != "COMPLETED" else status
+
+
+def _cpu_of_steps(steps: Sequence[Mapping[str, Any]]) -> Decimal:
+    return sum((_cpu((step.get("time") or {}).get("total")) or Decimal(0) for step in steps), Decimal(0))
 
 
 def _peak(steps: Sequence[Mapping[str, Any]]) -> int | None:
