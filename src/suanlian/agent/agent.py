@@ -131,13 +131,14 @@ class Agent:
 
     def poll(self, wait_s: int) -> int:
         """Ask what should be true, and journal it; returns how many attempts it changed."""
-        desk = self.desk
-        answer = desk.hub.poll(PollCall(revision=desk.ledger.revision(), wait_s=wait_s, knows=KNOWS))
-        architecture, cap = architecture_of(desk.driver), desk.word.policy.probes
-        told = tuple(written(said, architecture, cap) for said in answer.instructions)
-        changed = desk.ledger.take(answer.model_copy(update={"instructions": told}), desk.clock())
-        if answer.more:
-            return changed + self.poll(0)
+        desk, changed, more = self.desk, 0, True
+        while more:
+            call = PollCall(revision=desk.ledger.revision(), wait_s=0 if changed else wait_s, knows=KNOWS)
+            answer = desk.hub.poll(call).whole()
+            architecture, cap = architecture_of(desk.driver), desk.word.policy.probes
+            told = tuple(written(said, architecture, cap) for said in answer.instructions)
+            changed += desk.ledger.take(answer.model_copy(update={"instructions": told}), desk.clock())
+            more = answer.more
         self._polled = True
         return changed
 

@@ -109,13 +109,18 @@ async def _news(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) 
 
 def _wished(ongoing: Exchange, verified: VerifiedSignature, call: PollCall) -> PollAnswer:
     with ongoing.hub.reading() as unit:
-        revision, more, instructions = progress.wished(unit, verified.keyid, call.revision)
+        revision, more, instructions = progress.wished(
+            unit, verified.keyid, call.revision, shares="specs" in call.knows
+        )
         wrong = conformance.wrong_answer(unit, verified.keyid, brings=bool(instructions))
         is_heard = wrong is None or wrong.protocol is None
         untold = progress.untold(unit, instructions) if is_heard else ()
     if untold:  # durably before it is answered: nobody gains time by asking again
         ongoing.hub.writer.run(lambda unit: progress.tell(unit, untold), source=f"connector {verified.keyid}")
     answer = PollAnswer(**frame(ongoing, verified), revision=revision, more=more, instructions=instructions)
+    if "specs" in call.knows:
+        told, specs = progress.shared(instructions)
+        answer = answer.model_copy(update={"instructions": told, "specs": specs})
     return answer if wrong is None else _wrongly(ongoing, answer, wrong)
 
 

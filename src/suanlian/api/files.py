@@ -7,14 +7,14 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from suanlian.api.deps import Hub, RawBody, TheHub, may, write
-from suanlian.api.listing import Listing
+from suanlian.api.deps import MAX_LIMIT, Hub, RawBody, TheHub, may, write
+from suanlian.api.listing import Listing, listed
 from suanlian.model.base import Sha256, Value
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import MAX_ARRAY
 from suanlian.model.party import Caller
 from suanlian.services import files
-from suanlian.services.files import LogView
+from suanlian.services.files import LogView, WhichOutputs
 from suanlian.store.wakeups import wait
 
 router = APIRouter(prefix="/v1", tags=["files"])
@@ -73,7 +73,7 @@ async def log(
     while (
         not (data or view.ended or hub.wakeups.closing) and (left := deadline - asyncio.get_running_loop().time()) > 0
     ):
-        with hub.wakeups.listen(f"attempt:{view.attempt_id}") as woken:
+        with hub.wakeups.listen(f"attempt:{view.attempt_id}" if view.attempt_id else f"job:{view.job_id}") as woken:
             await wait(woken, min(left, _LOOK_S))
         view, data = await run_in_threadpool(_look, hub, caller, ref, which)
     headers = {
@@ -92,16 +92,27 @@ def _look(hub: Hub, caller: Caller, ref: str, which: WhichLog) -> tuple[LogView,
         return view, files.read_log(unit, view.attempt_id, which.stream, which.offset)
 
 
+class WhichFiles(Value):
+    """Which outputs a list shows."""
+
+    index: Annotated[int, Field(ge=0, le=MAX_ARRAY)] | None = None
+    cursor: Annotated[str, Field(pattern=r"^([0-9]{1,6}/.*)?$", max_length=2000)] = ""
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
+
+
 @router.get("/jobs/{ref}/outputs")
 def outputs(
     hub: TheHub,
     ref: str,
     caller: Annotated[Caller, Depends(may("job.outputs"))],
-    index: Annotated[int | None, Query(ge=0, le=MAX_ARRAY)] = None,
+    which: Annotated[WhichFiles, Query()],
 ) -> Listing[dict[str, Any]]:
-    """The files that the job's tasks brought back."""
+    """The files that the job's tasks brought back, by task and path."""
+    task, _, path = which.cursor.partition("/")
+    asked = WhichOutputs(which.index, (int(task or -1), path), which.limit + 1)
     with hub.reading(caller) as unit:
-        return Listing[dict[str, Any]](items=[dict(row) for row in files.outputs_of(unit, caller, ref, index)])
+        found = [dict(row) for row in files.outputs_of(unit, caller, ref, asked)]
+        return listed(found, which.limit, lambda file: f"{file['task_index']}/{file['path']}")
 
 
 @router.get("/jobs/{ref}/outputs/{index}/{path:path}", response_class=Response, responses=_sent(_BYTES))

@@ -29,10 +29,12 @@ from suanlian.model.usage import UsageBatch
 PROTOCOL_VERSION: Final = 1
 MAX_WISHES: Final = 200
 """A poll brings at most this many instructions; ``more`` tells that others wait."""
+MAX_WISHED_BYTES: Final = 4 * 1024 * 1024
+"""What an answer tells of specs and files has at most this many bytes, unless one instruction alone has more."""
 MAX_REPORTS: Final = 200
 MAX_LOG_BYTES: Final = 256 * 1024
 MAX_POLL_S: Final = 30
-KNOWS: Final = ("gone", "passed", "pause", "preempt")
+KNOWS: Final = ("gone", "passed", "pause", "preempt", "specs")
 """What a connector of this release understands beyond the first: it is told nothing that it does not know."""
 
 Int64 = Annotated[int, Field(ge=0, le=2**63 - 1), PlainSerializer(str, str, when_used="json")]
@@ -54,6 +56,10 @@ class Wish(StrEnum):
     """Give it back if it has not started; else run on."""
     FORGET = "forget"
     """Its end is recorded: its traces may go."""
+
+
+WITH_SPEC: Final = frozenset({Wish.RUN, Wish.PAUSE, Wish.PREEMPT})
+"""Wishes that come with the job: a connector may never have heard of the attempt before."""
 
 
 class Call(Wire):
@@ -139,12 +145,41 @@ class Instruction(Wire):
         return None if spec is None else spec.model_dump(mode="json", exclude_defaults=True)
 
 
+class SpecOfJob(Wire):
+    """What several instructions of an answer have in common."""
+
+    job_id: JobId
+    spec: JobSpec
+
+    @field_serializer("spec", when_used="json")
+    def _as_written(self, spec: JobSpec) -> dict[str, JsonValue]:
+        return spec.model_dump(mode="json", exclude_defaults=True)
+
+
 class PollAnswer(Envelope):
     """Instructions in the order of revisions; ask next with ``revision``."""
 
     revision: Int64
     more: bool = False
     instructions: tuple[Instruction, ...]
+    specs: tuple[SpecOfJob, ...] = Field(
+        default=(),
+        max_length=MAX_WISHES,
+        description="of instructions that come with a job and bring none, to who knows `specs`",
+    )
+
+    def whole(self) -> "PollAnswer":
+        """The answer with each spec on each instruction that means it."""
+        if not self.specs:
+            return self
+        known = {one.job_id: one.spec for one in self.specs}
+        told = tuple(
+            said.model_copy(update={"spec": known.get(said.job_id)})
+            if said.spec is None and said.wish in WITH_SPEC
+            else said
+            for said in self.instructions
+        )
+        return self.model_copy(update={"instructions": told, "specs": ()})
 
 
 class AttemptReport(Wire):

@@ -147,6 +147,15 @@ class Resources(Value):
         mine, theirs = self.base(), other.base()
         return Resources.of({kind: max(0, mine[kind] - theirs[kind]) for kind in ResourceKind})
 
+    def times(self, count: int) -> "Resources":
+        """So many times as much."""
+        return Resources.of({kind: amount * count for kind, amount in self.base().items()})
+
+    def count_in(self, within: "Resources", most: int) -> int:
+        """How often this fits into the other, at most so often."""
+        has = within.base()
+        return min([most, *(has[kind] // amount for kind, amount in self.base().items() if amount)])
+
     def fits(self, within: "Resources") -> bool:
         """Whether every kind is within the other's."""
         return not self.short_of(within)

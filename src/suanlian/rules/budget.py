@@ -51,6 +51,20 @@ def rent(candidate: Candidate) -> Decimal | None:
     return sum(amounts, start=Decimal(0)) if amounts else None
 
 
+def within(spec: JobSpec, left: Decimal | None) -> JobSpec:
+    """The spec with a task that costs at most what is left of the budget."""
+    if left is None:
+        return spec
+    most = left if spec.wants.max_cost is None else min(left, spec.wants.max_cost)
+    return spec.model_copy(update={"wants": spec.wants.model_copy(update={"max_cost": most})})
+
+
+def affords(candidate: Candidate, left: Decimal | None) -> int | None:
+    """How many tasks at this price what is left of the budget is enough for; None: for any number."""
+    cost = rent(candidate)
+    return None if left is None or not cost else int(left / cost)
+
+
 def too_little(explanation: Explanation, max_cost: Decimal | None, left: Decimal) -> str:
     """Why the budget ends the job: the cheapest place that it could have costs more than is left. Empty: none does.
 

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -169,8 +170,9 @@ def _current(unit: Unit, job: Row, index: int, attempt_id: str | None) -> Row | 
 class LogView:
     """Where a log is read: of which attempt, and whether more can come."""
 
-    def __init__(self, attempt_id: AttemptId | None, *, ended: bool) -> None:
+    def __init__(self, job_id: str, attempt_id: AttemptId | None, *, ended: bool) -> None:
         """``attempt_id`` is None while the task has no attempt yet."""
+        self.job_id = job_id
         self.attempt_id = attempt_id
         self.ended = ended
 
@@ -184,8 +186,8 @@ def log_of(unit: Unit, caller: Caller, ref: str, index: int, attempt_id: str | N
         wrong = f"The job has no task {index}."
         raise NotFoundError("not_found", wrong, todo=f"Indices run from 0 to {job['tasks'] - 1}.", field="index")
     if row is None:
-        return LogView(None, ended=task["state"] in ("CANCELED", "SYSTEM_ERROR"))
-    return LogView(AttemptId(row["id"]), ended=row["ended_at"] is not None)
+        return LogView(job["id"], None, ended=task["state"] in ("CANCELED", "SYSTEM_ERROR"))
+    return LogView(job["id"], AttemptId(row["id"]), ended=row["ended_at"] is not None)
 
 
 def read_log(unit: Unit, attempt_id: str, stream: str, offset: int) -> bytes:
@@ -193,17 +195,20 @@ def read_log(unit: Unit, attempt_id: str, stream: str, offset: int) -> bytes:
     return files.read_log(unit, attempt_id, stream, offset, 1024 * 1024)
 
 
-def outputs_of(unit: Unit, caller: Caller, ref: str, index: int | None) -> list[Row]:
-    """The outputs of the tasks' ended, complete attempts, without their bytes. Raises NotFoundError."""
+@dataclass(frozen=True, slots=True)
+class WhichOutputs:
+    """Of one task or of all; those behind (index, path), at most so many."""
+
+    index: int | None
+    after: tuple[int, str]
+    limit: int
+
+
+def outputs_of(unit: Unit, caller: Caller, ref: str, which: WhichOutputs) -> list[Row]:
+    """The outputs of the tasks' newest attempts, without their bytes, by index and path. Raises NotFoundError."""
     job = _own_job(unit, caller, ref)
-    indices = [index] if index is not None else [task["idx"] for task in jobs.tasks_of(unit, job["id"])]
-    newest = {row["idx"]: row["id"] for row in attempts.with_places(unit, job["id"], indices)}
-    index_of = {attempt_id: idx for idx, attempt_id in newest.items()}
-    rows = files.outputs_of(unit, list(index_of))
-    found = [
-        {"task_index": index_of[row["attempt_id"]], **{c: row[c] for c in ("path", "size", "sha256")}} for row in rows
-    ]
-    return sorted(found, key=lambda row: (row["task_index"], row["path"]))
+    rows = files.newest_outputs(unit, job["id"], which.index, after=which.after, limit=which.limit)
+    return [dict(row) for row in rows]
 
 
 def output(unit: Unit, caller: Caller, ref: str, index: int, path: str) -> bytes:

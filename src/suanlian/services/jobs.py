@@ -1,6 +1,7 @@
 """Jobs as people deal with them: submit one or many, look, cancel. Placing is another matter (``placing``)."""
 
 import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -414,19 +415,17 @@ def end_late(unit: Unit, job_id: str) -> None:
 
 def _cancel(unit: Unit, row: Row, reason: str = "") -> None:
     progress = Progress(parse_tally(row["tally"]), row["queued"])
-    for attempt in attempts.lock_live(unit, row["id"]):
-        values = {
-            "wish": Wish.CANCEL.value,
-            "wish_version": attempt["wish_version"] + 1,
-            "revision": platforms.next_revision(unit, attempt["connector_id"]),
-            "state": JobState.CANCELING.value,
-        }
-        attempts.change(unit, attempt["id"], values)
-        task = jobs.task(unit, row["id"], attempt["idx"])
-        if task is not None and task["rerun"] == "yes":
-            progress = progress.wait(-1)
-        jobs.change_task(unit, row["id"], attempt["idx"], {"state": JobState.CANCELING.value, "rerun": ""})
-        progress = progress.move(JobState(attempt["state"]), JobState.CANCELING)
+    live = attempts.lock_live(unit, row["id"])
+    for connector_id in sorted({attempt["connector_id"] for attempt in live}):
+        mine = [attempt for attempt in live if attempt["connector_id"] == connector_id]
+        last = platforms.next_revision(unit, connector_id, len(mine))
+        wishes = {attempt["id"]: last - place for place, attempt in enumerate(mine)}
+        attempts.wish_all(unit, wishes, Wish.CANCEL.value, JobState.CANCELING.value)
+    # those whose place is lost wait for another one, too
+    progress = progress.wait(-jobs.reruns(unit, row["id"]))
+    jobs.change_tasks(unit, row["id"], [attempt["idx"] for attempt in live], JobState.CANCELING.value)
+    for state, count in Counter(attempt["state"] for attempt in live).items():
+        progress = progress.move(JobState(state), JobState.CANCELING, count)
     waiting = jobs.end_waiting(unit, row, JobState.CANCELED.value)
     progress = progress.move(JobState.QUEUED, JobState.CANCELED, waiting).wait(-waiting)
     unit.record(EventType.JOB_CANCELING, row["id"], account_id=row["account_id"])

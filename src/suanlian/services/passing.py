@@ -1,6 +1,7 @@
 """What is a task handed besides its inputs? Asked when it gets its place, and kept on the attempt: it stays so."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from suanlian.model.demand import PassedFile, PassedObject, Source
@@ -16,10 +17,16 @@ MAX_PASSED: Final = 4096
 
 def sources(unit: Unit, row: Row, index: int) -> tuple[Source, ...]:
     """All that the task of this index is handed. Raises MissingError where something of it is not there."""
-    spec = JobSpec.model_validate_json(row["spec"])
+    spec = _spec(row["spec"])
     if not any(one.files for one in spec.after):
         return ()
     return _of_others(unit, row, spec, index)
+
+
+@lru_cache(maxsize=16)
+def _spec(text: str) -> JobSpec:
+    """One array asks for each of its tasks."""
+    return JobSpec.model_validate_json(text)
 
 
 def _of_others(unit: Unit, row: Row, spec: JobSpec, index: int) -> tuple[Source, ...]:

@@ -1,8 +1,8 @@
 """Giving waiting tasks a place. Load, decide outside of the transaction, apply under the job's and the share's lock."""
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,19 +10,20 @@ from functools import partial
 from typing import Any, Final
 
 from suanlian.i18n.reasons import reason_line
+from suanlian.model.decision import Decision, Ends, Makes, Waits
+from suanlian.model.decision import Placed as Placed  # noqa: PLC0414 - what a round brings
 from suanlian.model.demand import Source
 from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
 from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
 from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
-from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Caller, Standing
 from suanlian.model.place import Demand, Place
-from suanlian.model.placement import Assignment, Candidate, Explanation, Filter
+from suanlian.model.placement import Explanation, Filter
 from suanlian.model.platform import PlatformState
 from suanlian.model.protocol import Wish
-from suanlian.model.version import Subject
 from suanlian.rules import budget
+from suanlian.rules.assigning import assignments
 from suanlian.rules.capacity import over_committed
 from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.levels import footing, is_bound, unfit_at
@@ -40,7 +41,7 @@ from suanlian.store.unit import Row, Unit
 
 _TOLD_AT_ONCE: Final = 10
 """So many jobs are told at once that nothing is live: telling a flood of them must not hold up taking them in."""
-_TASKS_PER_JOB: Final = 64
+_TASKS_PER_JOB: Final = 256
 """At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
 _FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
 """Causes for which another place is tried first."""
@@ -60,51 +61,9 @@ def nothing_known(*_asked: object) -> None:
     """Places are compared by what they publish alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A task that got a place. ``estimate`` is what it is to cost there, without what nobody is billed."""
-
-    job_id: str
-    index: int
-    number: int
-    place: Place
-    connector_id: str
-    flavor_id: str
-    explanation: Explanation
-    levels: LevelRules
-    estimate: Decimal
-    instead_of: str = ""
-    """The job of the same account whose turn it took by its priority."""
-    fences: str = ""
-    """The attempt that counts no longer then: its place is lost."""
-
-
-@dataclass(frozen=True, slots=True)
-class Makes:
-    """A large array of which further tasks are to get their rows: most that have rows have places."""
-
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """A job whose waiting tasks end, because what is left of its budget is not enough for one of them anywhere."""
-
-    job_id: str
-    committed: Decimal
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """A job of which tasks wait on; why, in a line and whole."""
-
-    job_id: str
-    text: str
-    explanation: Explanation
-
-
-Decision = Placed | Waits | Makes | Ends
+Past = tuple[frozenset[ShareId], frozenset[ShareId]]
+"""Shares at fault in earlier attempts of a task, and those of which the owner refuses it now."""
+_NEVER: Final[Past] = (frozenset(), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +113,10 @@ class _Look:
         decisions: list[Decision] = []
         known = self._known_of(spec, row["account_id"], row["id"], self._free)
         rest = budget.rest(spec.budget, row["committed"])
-        for task in waiting:
-            affordable = _within(spec, rest)
-            failed, refused = past.get(task["idx"], (frozenset(), frozenset()))
+        left = deque(waiting)
+        while left:
+            affordable = budget.within(spec, rest)
+            failed, refused = past.get(left[0]["idx"], _NEVER)
             demand = Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"])
             explanation = self._explain(demand, known)
             if explanation.won is None and failed:
@@ -166,9 +126,12 @@ class _Look:
             if explanation.won is None:
                 self._keep(spec, row, explanation)
                 return decisions + self._waits(row, spec, explanation, rest if not decisions else None)
-            placed = self._give(task, spec, explanation, explanation.won)
-            decisions.append(replace(placed, instead_of=row["instead_of"]))
-            rest = None if rest is None else rest - placed.estimate
+            alike = _alike(left, past, budget.affords(explanation.won, rest))
+            placed = self._give(row, alike, spec, explanation)
+            decisions.append(placed)
+            rest = None if rest is None else rest - placed.estimate * len(placed.numbers)
+            for _ in placed.numbers:
+                left.popleft()
         if len(waiting) < _TASKS_PER_JOB and row["made"] < row["tasks"] and row["rest"] == JobState.QUEUED:
             decisions.append(Makes(row["id"]))
         return decisions
@@ -215,25 +178,28 @@ class _Look:
             self._known[asked] = explain(demand, self._free, now=self._unit.now, known=known)
         return self._known[asked]
 
-    def _give(self, task: Row, spec: JobSpec, explanation: Explanation, won: Candidate) -> Placed:
+    def _give(self, row: Row, alike: Sequence[Row], spec: JobSpec, explanation: Explanation) -> Placed:
+        """Give the place that won to as many of these tasks as have room there: its cost does not depend on that."""
+        won = explanation.candidates[explanation.winner or 0]
         at = next(n for n, place in enumerate(self._free) if place.share_id == won.share_id)
         place = self._free[at]
-        self._free[at] = replace(place, free=place.free.minus(spec.total))
+        count = spec.total.count_in(place.free, len(alike))
+        self._free[at] = replace(place, free=place.free.minus(spec.total.times(count)))
         self._known.clear()
         return Placed(
-            job_id=task["job_id"],
-            index=task["idx"],
-            number=task["attempts"] + 1,
-            fences=task["attempt_id"] or "",
+            job_id=row["id"],
+            numbers={task["idx"]: task["attempts"] + 1 for task in alike[:count]},
+            fences=alike[0]["attempt_id"] or "",
             place=place,
             connector_id=self._places.connector_of(won.share_id),
             flavor_id=self._places.flavor_id(won.share_id),
             explanation=explanation,
             levels=self._levels,
             estimate=budget.rent(won) or Decimal(0),
+            instead_of=row["instead_of"],
         )
 
-    def _past(self, job_id: str, indices: Sequence[int]) -> dict[int, tuple[frozenset[ShareId], frozenset[ShareId]]]:
+    def _past(self, job_id: str, indices: Sequence[int]) -> dict[int, Past]:
         """Where earlier attempts of these tasks failed by the platform's fault, and where owners refuse them now."""
         failed, refused = defaultdict[int, set[ShareId]](set), defaultdict[tuple[int, ShareId], list[datetime]](list)
         for attempt in attempts.with_places(self._unit, job_id, indices) if indices else ():
@@ -260,12 +226,20 @@ def estimate(
     return explain(Demand(spec, entity, levels=levels), places, now=unit.now, known=known)
 
 
-def _within(spec: JobSpec, rest: Decimal | None) -> JobSpec:
-    """The spec that costs at most what is left of the budget."""
-    if rest is None:
-        return spec
-    most = rest if spec.wants.max_cost is None else min(rest, spec.wants.max_cost)
-    return spec.model_copy(update={"wants": spec.wants.model_copy(update={"max_cost": most})})
+def _like(task: Row, past: Mapping[int, Past]) -> object:
+    """What makes a task another than the one before: its past, and whether it has a place that is lost."""
+    return past.get(task["idx"], _NEVER), task["attempt_id"]
+
+
+def _alike(left: Iterable[Row], past: Mapping[int, Past], most: int | None) -> list[Row]:
+    """The first of these tasks and those behind it that would get the same answer, at most so many."""
+    found: list[Row] = []
+    for task in left:
+        is_same = not found or _like(task, past) == _like(found[0], past)
+        if not is_same or (most is not None and len(found) >= max(most, 1)):
+            break
+        found.append(task)
+    return found
 
 
 def _waits(row: Row, explanation: Explanation) -> list[Decision]:
@@ -311,36 +285,45 @@ def _make(unit: Unit, row: Row) -> bool:
 
 
 def _place(unit: Unit, row: Row, decision: Placed, handed: Handed) -> bool:
-    task = jobs.task(unit, decision.job_id, decision.index)
-    if task is None or task["attempts"] + 1 != decision.number or (task["attempt_id"] or "") != decision.fences:
-        return False
     if decision.fences:
-        return _give_another(unit, row, task, decision, handed)
-    if task["state"] != JobState.QUEUED:
+        return _give_another(unit, row, decision, handed)
+    tasks = jobs.tasks_at(unit, row["id"], decision.numbers)
+    still = {index: tasks[index] for index, number in decision.numbers.items() if _waits_for(tasks.get(index), number)}
+    sources, ended = dict[int, tuple[Source, ...]](), False
+    for index, task in still.items():
+        try:
+            sources[index] = handed(unit, row, index)
+        except MissingError as error:
+            row, ended = _end_task(unit, row, task, str(error)), True
+    return bool(sources and _give_place(unit, row, decision, Ready(still, sources))) or ended
+
+
+def _waits_for(task: Row | None, number: int) -> bool:
+    """Whether the task still waits for a place, and for the attempt of this number."""
+    if task is None or task["attempt_id"] is not None or task["state"] != JobState.QUEUED:
         return False
-    try:
-        sources = handed(unit, row, decision.index)
-    except MissingError as error:
-        return _end_task(unit, row, task, str(error))
-    return _give_place(unit, row, task, decision, sources)
+    return bool(task["attempts"] + 1 == number)
 
 
-def _give_another(unit: Unit, row: Row, task: Row, decision: Placed, handed: Handed) -> bool:
+def _give_another(unit: Unit, row: Row, decision: Placed, handed: Handed) -> bool:
     """Give a place to a task whose own is lost; only now, with the new one at hand, does the old attempt end.
 
     A connector that came back since the decision keeps it.
     """
-    old = attempts.lock(unit, decision.fences)
+    ((index, number),) = decision.numbers.items()
+    task, old = jobs.task(unit, row["id"], index), attempts.lock(unit, decision.fences)
+    if task is None or task["attempt_id"] != decision.fences or task["attempts"] + 1 != number:
+        return False
     if old is None or old["ended_at"] is not None or task["rerun"] != "yes":
         return False
     since = lost.lost_connector(unit, old["connector_id"])
     try:
-        sources = handed(unit, row, decision.index)
+        ready = Ready({index: task}, {index: handed(unit, row, index)})
     except MissingError:
         return False
     if row["committed"] is not None and old["estimate"] is not None:  # it is not paid
         row = {**row, "committed": row["committed"] - old["estimate"]}
-    if since is None or not _give_place(unit, row, task, decision, sources):
+    if since is None or not _give_place(unit, row, decision, ready):
         return False
     reason = f"lost: its place was not heard of from {since.isoformat(timespec='seconds')} on; it runs elsewhere"
     lost.fence(unit, old, JobState.SYSTEM_ERROR, reason)
@@ -357,50 +340,75 @@ def _end_waiting(unit: Unit, row: Row, reason: str) -> bool:
     return ended > 0
 
 
-def _end_task(unit: Unit, row: Row, task: Row, reason: str) -> bool:
+def _end_task(unit: Unit, row: Row, task: Row, reason: str) -> Row:
+    """End one task that waits; the job's row as it is then."""
     jobs.change_task(unit, row["id"], task["idx"], {"state": JobState.CANCELED.value})
     progress = Progress(parse_tally(row["tally"]), row["queued"]).move(JobState.QUEUED, JobState.CANCELED).wait(-1)
-    jobs.progressed(unit, row, {**progress.columns(unit.now), "reason": reason})
-    return True
+    columns = {**progress.columns(unit.now), "reason": reason}
+    jobs.progressed(unit, row, columns)
+    return {**row, **columns}
 
 
-def _give_place(unit: Unit, row: Row, task: Row, decision: Placed, sources: tuple[Source, ...]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Tasks that can begin, by index: their rows, and what each is handed."""
+
+    tasks: Mapping[int, Row]
+    sources: Mapping[int, tuple[Source, ...]]
+
+
+def _give_place(unit: Unit, row: Row, decision: Placed, ready: Ready) -> bool:
     if not _is_open(unit, decision) or not _level_holds(unit, row, decision):
         return False
-    spec = JobSpec.model_validate_json(row["spec"])
+    spec, count = JobSpec.model_validate_json(row["spec"]), len(ready.sources)
     rest = budget.rest(spec.budget, row["committed"])
-    if rest is not None and decision.estimate > rest:
+    if rest is not None and decision.estimate * count > rest:
         return False
     relied = _relied(unit, decision, spec)
     if relied is not None and unfit_at(relied, spec.wants, decision.levels):
         return False
-    attempt_id = AttemptId(new_id())
-    taking = capacity.Taking(
-        share_id=decision.place.share_id,
-        amount=spec.total,
-        start=unit.now,
-        end=None,
-        holder_kind="attempt",
-        holder_id=attempt_id,
-        token=decision.number,
-    )
-    has = partial(loads.room_of, unit, taking.share_id)  # asked under the share's lock
-    if not capacity.change(unit, taking, lambda rows: over_committed(has(), rows, taking.amount, taking.start)):
+    ids = {index: AttemptId(new_id()) for index in ready.sources}
+    if not _take(unit, decision, spec, ids):
         return False
-    attempt = _attempt_row(unit, row, decision, attempt_id)
-    attempt["relied"] = None if relied is None else relied.model_dump_json()
-    attempt["passed"] = passed_text(sources)
-    attempt["estimate"] = None if rest is None else decision.estimate
-    paid = {} if rest is None else {"committed": (row["committed"] or Decimal(0)) + decision.estimate}
-    attempts.add(unit, attempt, _assignment_row(decision, spec, attempt_id))
-    given = {"attempt_id": attempt_id, "attempts": decision.number, "state": JobState.QUEUED.value}
-    jobs.change_task(unit, row["id"], decision.index, given | {"rerun": "", "not_before": None})
-    progress = Progress(parse_tally(row["tally"]), row["queued"]).wait(-1)
-    progress = progress.move(JobState(task["state"]), JobState.QUEUED)
+    shared = _shared_columns(unit, row, decision, spec)
+    shared |= {"relied": None if relied is None else relied.model_dump_json()}
+    shared |= {"estimate": None if rest is None else decision.estimate, "first_told_at": None}
+    last = platforms.next_revision(unit, decision.connector_id, count)
+    rows = [
+        {**shared, **_own_columns(ready, index, attempt_id, decision.numbers[index]), "revision": last - count + 1 + n}
+        for n, (index, attempt_id) in enumerate(ids.items())
+    ]
+    pairs = [(AssignmentId(new_id()), attempt_id) for attempt_id in ids.values()]
+    attempts.add_many(unit, rows, assignments(decision.place, decision.explanation, spec.total, pairs))
+    jobs.assign(unit, row["id"], {index: (ids[index], decision.numbers[index]) for index in ids})
+    paid = {} if rest is None else {"committed": (row["committed"] or Decimal(0)) + decision.estimate * count}
+    progress = Progress(parse_tally(row["tally"]), row["queued"]).wait(-count)
+    for state, moved in Counter(ready.tasks[index]["state"] for index in ids).items():
+        progress = progress.move(JobState(state), JobState.QUEUED, moved)
     jobs.change(unit, row["id"], {**progress.columns(unit.now), "waiting": None, **paid})
-    place = {"platform": decision.place.platform, "share": decision.place.share.name, "index": decision.index}
-    unit.record(EventType.ATTEMPT_PLACED, attempt_id, account_id=row["account_id"], job=row["id"], **place)
+    place = {"job": row["id"], "platform": decision.place.platform, "share": decision.place.share.name}
+    happened = [(attempt_id, {**place, "index": index}) for index, attempt_id in ids.items()]
+    unit.record_many(EventType.ATTEMPT_PLACED, happened, account_id=row["account_id"])
+    unit.wake(f"job:{row['id']}")
     return True
+
+
+def _take(unit: Unit, decision: Placed, spec: JobSpec, ids: Mapping[int, AttemptId]) -> bool:
+    """Hold what these attempts take, all of it or nothing."""
+    wishes = [
+        capacity.Taking(
+            share_id=decision.place.share_id,
+            amount=spec.total,
+            start=unit.now,
+            end=None,
+            holder_kind="attempt",
+            holder_id=attempt_id,
+            token=decision.numbers[index],
+        )
+        for index, attempt_id in ids.items()
+    ]
+    has = partial(loads.room_of, unit, decision.place.share_id)  # asked under the share's lock
+    return capacity.take_all(unit, wishes, lambda rows, all_: over_committed(has(), rows, all_, unit.now))
 
 
 def _relied(unit: Unit, decision: Placed, spec: JobSpec) -> Footing | None:
@@ -412,15 +420,22 @@ def _relied(unit: Unit, decision: Placed, spec: JobSpec) -> Footing | None:
     return Footing() if found is None else footing(*found, unit.now)
 
 
-def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) -> dict[str, Any]:
-    task = jobs.task(unit, row["id"], decision.index)
-    won = decision.explanation.won
+def _own_columns(ready: Ready, index: int, attempt_id: AttemptId, number: int) -> dict[str, Any]:
+    """What is different in the attempt of each task."""
     return {
         "id": attempt_id,
+        "idx": index,
+        "number": number,
+        "token": number,
+        "queued_at": ready.tasks[index]["queued_at"],
+        "passed": passed_text(ready.sources[index]),
+    }
+
+
+def _shared_columns(unit: Unit, row: Row, decision: Placed, spec: JobSpec) -> dict[str, Any]:
+    won = decision.explanation.won
+    return {
         "job_id": row["id"],
-        "idx": decision.index,
-        "number": decision.number,
-        "token": decision.number,
         "account_id": row["account_id"],
         "platform_id": _platform_id(unit, decision.place.platform),
         "connector_id": decision.connector_id,
@@ -430,12 +445,10 @@ def _attempt_row(unit: Unit, row: Row, decision: Placed, attempt_id: AttemptId) 
         "state": JobState.QUEUED.value,
         "wish": Wish.RUN.value,
         "wish_version": 1,
-        "revision": platforms.next_revision(unit, decision.connector_id),
         "report_version": 0,
-        "granted": JobSpec.model_validate_json(row["spec"]).total.model_dump_json(),
+        "granted": spec.total.model_dump_json(),
         "simulated": decision.place.simulated,
         "created_at": unit.now,
-        "queued_at": unit.now if task is None else task["queued_at"],
         "started_at": None,
         "ended_at": None,
         "outcome": "{}",
@@ -462,25 +475,3 @@ def _level_holds(unit: Unit, row: Row, decision: Placed) -> bool:
 def _platform_id(unit: Unit, name: str) -> str:
     row = platforms.find(unit, name)
     return "" if row is None else str(row["id"])
-
-
-def _assignment_row(decision: Placed, spec: JobSpec, attempt_id: AttemptId) -> Row:
-    priced = decision.place.level is JoinLevel.TRADE
-    versions = tuple(ref for ref in decision.place.versions if priced or ref.subject is not Subject.OFFER)
-    offer = next((ref for ref in versions if ref.subject is Subject.OFFER), None)
-    assignment = Assignment(
-        id=AssignmentId(new_id()),
-        attempt_id=attempt_id,
-        share_id=decision.place.share_id,
-        granted=spec.total,
-        versions=versions,
-        explanation=shortened(decision.explanation),
-    )
-    return {
-        "id": assignment.id,
-        "attempt_id": attempt_id,
-        "share_id": decision.place.share_id,
-        "offer_id": None if offer is None else offer.id,
-        "offer_version": None if offer is None else offer.version,
-        "body": assignment.model_dump_json(),
-    }

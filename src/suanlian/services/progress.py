@@ -13,12 +13,15 @@ from suanlian.model.offer import NewOffer
 from suanlian.model.placement import Assignment
 from suanlian.model.probe import PROBE_TASK, Purpose
 from suanlian.model.protocol import (
+    MAX_WISHED_BYTES,
     MAX_WISHES,
+    WITH_SPEC,
     AttemptReport,
     Instruction,
     ItemAnswer,
     PollCall,
     ReportCall,
+    SpecOfJob,
     Verdict,
     Wish,
 )
@@ -31,8 +34,6 @@ from suanlian.rules.retries import Next, cause_of, next_try
 from suanlian.store import attempts, capacity, jobs, lost, passed, platforms
 from suanlian.store.unit import Row, Unit
 
-_WITH_SPEC: Final = frozenset({Wish.RUN, Wish.PAUSE, Wish.PREEMPT})
-"""Wishes that come with the job: a connector may never have heard of the attempt before."""
 _OF_THE_HUB: Final[Mapping[str, object]] = {
     name: JobSpec.model_fields[name].get_default(call_default_factory=True, validated_data={})
     for name in ("deadline", "budget", "after", "retries", "webhook", "tags")
@@ -41,7 +42,9 @@ _SKEW: Final = timedelta(seconds=60)
 """So far a connector's clock may be off."""
 
 
-def wished(unit: Unit, connector_id: str, revision: int) -> tuple[int, bool, tuple[Instruction, ...]]:
+def wished(
+    unit: Unit, connector_id: str, revision: int, *, shares: bool = False
+) -> tuple[int, bool, tuple[Instruction, ...]]:
     """What changed for this connector since ``revision``: the next revision, whether there is more, instructions.
 
     A revision that lies ahead of ours was given before this store was restored: then all is told, as from 0.
@@ -49,14 +52,40 @@ def wished(unit: Unit, connector_id: str, revision: int) -> tuple[int, bool, tup
     row = platforms.find_connector(unit, connector_id)
     newest = 0 if row is None else int(row["revision"])
     rows = attempts.wished_since(unit, connector_id, revision if revision <= newest else 0, MAX_WISHES + 1)
-    if len(rows) <= MAX_WISHES:
+    specs = attempts.specs_of(unit, {row["job_id"] for row in rows if row["wish"] in WITH_SPEC})
+    most = _that_fit(rows, specs, shares=shares)
+    meant = {row["job_id"] for row in rows[:most]} & set(specs)
+    parsed = {job_id: _spec_for(specs[job_id]) for job_id in meant}
+    told = tuple(_instruction(row, parsed) for row in rows[:most])
+    if most == len(rows):
         # the same state of the store gave both, so nothing lies between the last row and the newest revision
-        return newest, False, tuple(_instruction(row) for row in rows)
-    rows = rows[:MAX_WISHES]
-    return int(rows[-1]["revision"]), True, tuple(_instruction(row) for row in rows)
+        return newest, False, told
+    return int(rows[most - 1]["revision"]), True, told
 
 
-def _instruction(row: Row) -> Instruction:
+def shared(instructions: Sequence[Instruction]) -> tuple[tuple[Instruction, ...], tuple[SpecOfJob, ...]]:
+    """The same instructions without their specs, and each spec once."""
+    specs = {said.job_id: said.spec for said in instructions if said.spec is not None}
+    told = tuple(said.model_copy(update={"spec": None}) for said in instructions)
+    return told, tuple(SpecOfJob(job_id=job_id, spec=spec) for job_id, spec in specs.items())
+
+
+def _that_fit(rows: Sequence[Row], specs: Mapping[str, str], *, shares: bool) -> int:
+    """How many of these one answer brings: at least one, up to a count and up to so many bytes.
+
+    ``shares``: the spec of a job is brought, and counted, once.
+    """
+    held, seen = 0, set[str]()
+    for number, row in enumerate(rows):
+        is_run = row["wish"] in WITH_SPEC and not (shares and row["job_id"] in seen)
+        held += len(row["passed"] or "") + (len(specs[row["job_id"]]) if is_run else 0)
+        seen.add(row["job_id"])
+        if number and (number == MAX_WISHES or held > MAX_WISHED_BYTES):
+            return number
+    return len(rows)
+
+
+def _instruction(row: Row, specs: Mapping[str, JobSpec]) -> Instruction:
     wish = Wish(row["wish"])
     return Instruction(
         attempt_id=AttemptId(row["id"]),
@@ -75,17 +104,17 @@ def _instruction(row: Row) -> Instruction:
         rates=NewOffer.model_validate_json(row["offer_body"]).rates if row["offer_body"] else (),
         relied=Footing.model_validate_json(row["relied"]) if row["relied"] else None,
         task=PROBE_TASK.validate_json(row["probe"]) if row["probe"] else None,
-        spec=_spec_for(row) if wish in _WITH_SPEC else None,
-        passed=tuple(source.passed for source in passed.of_row(row)) if wish in _WITH_SPEC else (),
+        spec=specs[row["job_id"]] if wish in WITH_SPEC else None,
+        passed=tuple(source.passed for source in passed.of_row(row)) if wish in WITH_SPEC else (),
         number=row["number"],
         restored=row["restored"],
         fenced=row["fenced_at"] is not None,
     )
 
 
-def _spec_for(row: Row) -> JobSpec:
+def _spec_for(text: str) -> JobSpec:
     """The job as its connector needs it: what concerns the hub and the buyer alone stays here."""
-    return JobSpec.model_validate_json(row["spec"]).model_copy(update=_OF_THE_HUB)
+    return JobSpec.model_validate_json(text).model_copy(update=_OF_THE_HUB)
 
 
 def untold(unit: Unit, instructions: Sequence[Instruction]) -> list[AttemptId]:

@@ -4,9 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from suanlian.store import tables as t
+from suanlian.store.bulk import insert_rows
 from suanlian.store.jobs import ordinary
 from suanlian.store.unit import Row, Unit
 
@@ -15,6 +16,12 @@ def add(unit: Unit, attempt: Row, assignment: Row) -> None:
     """Insert an attempt with its assignment."""
     unit.connection.execute(insert(t.attempt).values(**attempt))
     unit.connection.execute(insert(t.assignment).values(**assignment))
+
+
+def add_many(unit: Unit, rows: Sequence[Row], assignments: Sequence[Row]) -> None:
+    """Insert attempts with their assignments; all rows have the same columns."""
+    insert_rows(unit.connection, t.attempt, rows)
+    insert_rows(unit.connection, t.assignment, assignments)
 
 
 def lock(unit: Unit, attempt_id: str) -> Row | None:
@@ -48,17 +55,26 @@ def change(unit: Unit, attempt_id: str, values: Mapping[str, Any]) -> None:
     unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(**values))
 
 
+def wish_all(unit: Unit, revisions: Mapping[str, int], wish: str, state: str) -> None:
+    """Wish the same of many locked attempts, each under a revision of its own."""
+    one = (
+        update(t.attempt)
+        .where(t.attempt.c.id == bindparam("of"))
+        .values(wish=wish, state=state, wish_version=t.attempt.c.wish_version + 1, revision=bindparam("at"))
+    )
+    if revisions:
+        unit.connection.execute(one, [{"of": attempt_id, "at": number} for attempt_id, number in revisions.items()])
+
+
 def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Sequence[Row]:
-    """What changed for a connector since ``revision``, with job and places.
+    """What changed for a connector since ``revision``, with job and places, without the specs (``specs_of``).
 
     From 0: all that is not to be forgotten, and what was fenced as long as the connector has not said that it is gone.
     """
     share, flavor, offer = (t.published.alias(name) for name in ("share", "flavor", "offer"))
     sold_by = (offer.c.id == t.assignment.c.offer_id) & (offer.c.version == t.assignment.c.offer_version)
     query = (
-        select(
-            t.attempt, t.job.c.public_id, t.job.c.spec, t.job.c.purpose, t.job.c.probe, t.entity.c.name.label("entity")
-        )
+        select(t.attempt, t.job.c.public_id, t.job.c.purpose, t.job.c.probe, t.entity.c.name.label("entity"))
         .add_columns(share.c.name.label("share"), flavor.c.name.label("flavor"), offer.c.body.label("offer_body"))
         .join(t.job, t.job.c.id == t.attempt.c.job_id)
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
@@ -74,6 +90,12 @@ def wished_since(unit: Unit, connector_id: str, revision: int, limit: int) -> Se
         still = t.attempt.c.fenced_at.is_not(None) & t.attempt.c.gone_at.is_(None)
         query = query.where((t.attempt.c.wish != "forget") | still)
     return unit.connection.execute(query).mappings().all()
+
+
+def specs_of(unit: Unit, job_ids: Collection[str]) -> dict[str, str]:
+    """The specs of these jobs, as they were stored."""
+    query = select(t.job.c.id, t.job.c.spec).where(t.job.c.id.in_(list(job_ids)))
+    return {row["id"]: row["spec"] for row in unit.connection.execute(query).mappings()}
 
 
 def untold(unit: Unit, attempt_ids: Collection[str]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The capacity book: who holds how much of which share, from when until when. ``change`` is its only writer.
+"""The capacity book: who holds how much of which share, from when until when. ``change`` and ``take_all`` alone write.
 
 Rows are never removed. A release ends the row; what was held stays readable for ever.
 """
@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
 
 from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.store import tables as t
+from suanlian.store.bulk import insert_rows
 from suanlian.store.dialect import lock_name
 from suanlian.store.unit import Row, Unit
 
@@ -56,7 +57,26 @@ def change(unit: Unit, wish: Taking | Releasing, admit: Callable[[Sequence[Row]]
     return True
 
 
+def take_all(
+    unit: Unit, wishes: Sequence[Taking], admit: Callable[[Sequence[Row], Resources], Sequence[ResourceKind]]
+) -> bool:
+    """Let several new holders hold as much of one share from one moment on, all of them or none; as ``change`` else.
+
+    ``admit`` gets what overlaps, added up as there, and what all want together.
+    """
+    first = wishes[0]
+    lock_name(unit.connection, f"share:{first.share_id}")
+    if admit([*_steady(unit, first), *_passing(unit, first)], first.amount.times(len(wishes))):
+        return False
+    insert_rows(unit.connection, t.capacity, [row for wish in wishes for row in _rows(wish, unit.now)])
+    return True
+
+
 def _take(unit: Unit, wish: Taking) -> None:
+    insert_rows(unit.connection, t.capacity, _rows(wish, unit.now))
+
+
+def _rows(wish: Taking, now: datetime) -> list[Row]:
     shared = {
         "share_id": wish.share_id,
         "start_at": wish.start,
@@ -64,12 +84,10 @@ def _take(unit: Unit, wish: Taking) -> None:
         "holder_kind": wish.holder_kind,
         "holder_id": wish.holder_id,
         "token": wish.token,
-        "written_at": unit.now,
+        "written_at": now,
     }
     amounts = [(kind, amount) for kind, amount in wish.amount.base().items() if amount]
-    unit.connection.execute(
-        insert(t.capacity), [{**shared, "kind": kind.value, "quantity": amount} for kind, amount in amounts]
-    )
+    return [{**shared, "kind": kind.value, "quantity": amount} for kind, amount in amounts]
 
 
 def _release(unit: Unit, wish: Releasing) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 
 from suanlian.store import tables as t
 from suanlian.store.dialect import insert_new
@@ -86,8 +86,22 @@ def find_output(unit: Unit, attempt_id: str, path: str) -> Row | None:
     return unit.connection.execute(query).mappings().one_or_none()
 
 
-def outputs_of(unit: Unit, attempt_ids: Sequence[str]) -> Sequence[Row]:
-    """The outputs of these attempts, without their bytes."""
-    columns = (t.output.c.attempt_id, t.output.c.path, t.output.c.size, t.output.c.sha256)
-    query = select(*columns).where(t.output.c.attempt_id.in_(attempt_ids))
-    return unit.connection.execute(query.order_by(t.output.c.attempt_id, t.output.c.path)).mappings().all()
+def newest_outputs(unit: Unit, job_id: str, index: int | None, *, after: tuple[int, str], limit: int) -> Sequence[Row]:
+    """What the newest attempts of a job's tasks brought, without the bytes, by index and path, from ``after`` on."""
+    last = newest_attempts(job_id, None if index is None else [index]).subquery()
+    behind = (t.attempt.c.idx > after[0]) | ((t.attempt.c.idx == after[0]) & (t.output.c.path > after[1]))
+    columns = (t.attempt.c.idx.label("task_index"), t.output.c.path, t.output.c.size, t.output.c.sha256)
+    query = (
+        select(*columns)
+        .join(t.attempt, t.attempt.c.id == t.output.c.attempt_id)
+        .join(last, (t.attempt.c.idx == last.c.idx) & (t.attempt.c.number == last.c.number))
+        .where(t.attempt.c.job_id == job_id, t.attempt.c.idx >= after[0], behind)
+    )
+    return unit.connection.execute(query.order_by(t.attempt.c.idx, t.output.c.path).limit(limit)).mappings().all()
+
+
+def newest_attempts(job_id: str, indices: Sequence[int] | None) -> Select[tuple[int, int]]:
+    """The newest attempt of each of these tasks (None: of all that have one), by index and number."""
+    query = select(t.attempt.c.idx, func.max(t.attempt.c.number).label("number")).where(t.attempt.c.job_id == job_id)
+    query = query if indices is None else query.where(t.attempt.c.idx.in_(list(indices)))
+    return query.group_by(t.attempt.c.idx)

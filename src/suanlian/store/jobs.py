@@ -4,12 +4,12 @@ A large array begins with few rows of tasks: those below ``made`` are there, the
 and are made, some at a time, when they are about to get a place. Whoever looks at tasks sees them all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true, update
 
 from suanlian.model.errors import InvalidError
 from suanlian.model.event import EventType
@@ -220,6 +220,37 @@ def change_task(unit: Unit, job_id: str, index: int, values: Mapping[str, Any]) 
     """Update one task of a locked job."""
     which = and_(t.task.c.job_id == job_id, t.task.c.idx == index)
     unit.connection.execute(update(t.task).where(which).values(**values))
+
+
+def reruns(unit: Unit, job_id: str) -> int:
+    """How many tasks wait for another place although they have one, as that is lost."""
+    query = select(func.count()).where(t.task.c.job_id == job_id, t.task.c.rerun == "yes")
+    return int(unit.connection.execute(query).scalar_one())
+
+
+def change_tasks(unit: Unit, job_id: str, indices: Sequence[int], state: str) -> None:
+    """Move many tasks of a locked job to one state, in which they look for no place."""
+    which = (t.task.c.job_id == job_id) & (t.task.c.idx == bindparam("of"))
+    one = update(t.task).where(which).values(state=state, rerun="")
+    if indices:
+        unit.connection.execute(one, [{"of": index} for index in indices])
+
+
+def assign(unit: Unit, job_id: str, made: Mapping[int, tuple[str, int]]) -> None:
+    """Tasks of a locked job, by index, have these attempts now, with their numbers, and wait for them to begin."""
+    one = (
+        update(t.task)
+        .where(t.task.c.job_id == job_id, t.task.c.idx == bindparam("of"))
+        .values(attempt_id=bindparam("given"), attempts=bindparam("number"), state="QUEUED", rerun="", not_before=None)
+    )
+    rows = [{"of": index, "given": attempt_id, "number": number} for index, (attempt_id, number) in made.items()]
+    unit.connection.execute(one, rows)
+
+
+def tasks_at(unit: Unit, job_id: str, indices: Collection[int]) -> dict[int, Row]:
+    """Tasks that have rows, by index."""
+    query = select(t.task).where(t.task.c.job_id == job_id, t.task.c.idx.in_(list(indices)))
+    return {row["idx"]: row for row in unit.connection.execute(query).mappings()}
 
 
 def end_waiting(unit: Unit, job: Row, state: str) -> int:

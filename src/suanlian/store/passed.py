@@ -5,7 +5,7 @@ A source says where the bytes lie. Whoever passes on another kind of file adds a
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from suanlian.model.demand import SOURCES, Source, SourceKind
 from suanlian.store import files
@@ -47,14 +47,7 @@ _READ = {SourceKind.OUTPUT: _output}
 
 def outputs_below(unit: Unit, job_id: str, indices: Sequence[int] | None, path: str, limit: int) -> Sequence[Row]:
     """What the newest attempts of these tasks (None: of all) brought at a path or below it, without the bytes."""
-    newest = (
-        select(t.attempt.c.idx, func.max(t.attempt.c.number).label("number"))
-        .where(t.attempt.c.job_id == job_id)
-        .group_by(t.attempt.c.idx)
-    )
-    if indices is not None:
-        newest = newest.where(t.attempt.c.idx.in_(list(indices)))
-    last = newest.subquery()
+    last = files.newest_attempts(job_id, indices).subquery()
     is_newest = (t.attempt.c.idx == last.c.idx) & (t.attempt.c.number == last.c.number)
     inside = t.output.c.path.startswith(f"{path}/", autoescape=True)
     query = (

@@ -84,12 +84,15 @@ def change_connector(unit: Unit, connector_id: str, values: Mapping[str, Any]) -
     unit.connection.execute(update(t.connector).where(t.connector.c.id == connector_id, differs).values(**values))
 
 
-def next_revision(unit: Unit, connector_id: str) -> int:
-    """Bump the connector's counter under its row lock: what commits later has the higher number."""
+def next_revision(unit: Unit, connector_id: str, count: int = 1) -> int:
+    """Bump the connector's counter under its row lock: what commits later has the higher number.
+
+    The last of ``count`` numbers that follow each other.
+    """
     bumped = (
         update(t.connector)
         .where(t.connector.c.id == connector_id)
-        .values(revision=t.connector.c.revision + 1)
+        .values(revision=t.connector.c.revision + count)
         .returning(t.connector.c.revision)
     )
     unit.wake(f"connector:{connector_id}")

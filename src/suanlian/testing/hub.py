@@ -217,7 +217,7 @@ class SignedConnector:
 
     def poll(self, revision: int = 0, wait_s: int = 0) -> PollAnswer:
         """What should be true since ``revision``."""
-        return self.client.poll(PollCall(revision=revision, wait_s=wait_s, knows=self.knows))
+        return self.client.poll(PollCall(revision=revision, wait_s=wait_s, knows=self.knows)).whole()
 
     def publish(self, inventory: Inventory, *offers: NewOffer, sealing_key: str = "") -> int:
         """Publish; how many versions it made."""

@@ -4,10 +4,11 @@ from concurrent.futures import Future
 from functools import partial
 from typing import ClassVar, Final
 
+from suanlian.model.decision import Decision, Placed, Waits
 from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
 from suanlian.services import passing, placing, usage
-from suanlian.services.placing import Decision, Placed, Turn, Waits
+from suanlian.services.placing import Turn
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer

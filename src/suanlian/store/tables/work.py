@@ -130,6 +130,8 @@ task = Table(
     Column("aim", Document),
     PrimaryKeyConstraint("job_id", "idx"),
 )
+_unplaced = task.c.attempt_id.is_(None)
+Index("ix_task_unplaced", task.c.job_id, task.c.idx, sqlite_where=_unplaced, postgresql_where=_unplaced)
 
 Index("ix_task_rerun", task.c.job_id, sqlite_where=task.c.rerun != "", postgresql_where=task.c.rerun != "")
 

@@ -22,6 +22,8 @@ def upgrade() -> None:
     op.drop_index("ix_job_queued", "job")
     op.create_index("ix_job_queued", "job", ["turn"], sqlite_where=waits, postgresql_where=waits)
     op.create_index("ix_job_preferred", "job", ["account_id", "priority"], sqlite_where=still, postgresql_where=still)
+    unplaced = sa.text("attempt_id IS NULL")
+    op.create_index("ix_task_unplaced", "task", ["job_id", "idx"], sqlite_where=unplaced, postgresql_where=unplaced)
     timed = sa.text("start_by IS NOT NULL AND ended_at IS NULL")
     op.create_index("ix_job_start_by", "job", ["start_by"], sqlite_where=timed, postgresql_where=timed)
 
