@@ -1,6 +1,7 @@
 # Everything sets itself up: a fresh machine needs Python >= 3.11, git and make, nothing else.
 #   make demo    the 1+4 on this machine with real work; ends by itself
 #   make up      the same, until Ctrl-C
+#   make demo-engines  the 1+4 on Slurm, Ray, containers and the sandbox, with what they can do together
 #   make test    all tests, on SQLite and on a real PostgreSQL
 #   make test-engines  the tests against real engines, which it installs where it can (apt-get as root, npm below .cache/)
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
@@ -20,7 +21,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo up test test-engines test-kubernetes check bench bundle locale clean distclean
+.PHONY: help demo demo-engines up test test-engines test-kubernetes check bench bundle locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -59,6 +60,10 @@ $(TES_CLIENT)/.installed: | $(VENV)/.installed-dev
 
 demo: $(VENV)/.installed-demo
 	@$(BIN)/suanlian demo $(ARGS)
+
+demo-engines: $(VENV)/.installed-dev
+	@$(PY) -m scripts.install_engines
+	@$(PY) -m scripts.engines_demo $(ARGS)
 
 up: $(VENV)/.installed-demo
 	@$(BIN)/suanlian up $(ARGS)

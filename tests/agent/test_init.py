@@ -99,7 +99,7 @@ ENGINES = [
     Engine("local", "this machine"),
     Engine("slurm", "wuhu", queues=tuple(parse.queues(SINFO)), missing=("root", "users")),
     Engine("ray", "ray", {"address": "http://10.0.0.2:8265"}, missing=("root", "token_file")),
-    Engine("container", "podman", {"address": "unix:///run/podman/podman.sock"}),
+    Engine("container", "podman", {"url": "unix:///run/podman/podman.sock"}),
     Engine("kubernetes", "config", missing=("staging",)),
 ]
 

@@ -19,7 +19,7 @@ from suanlian.model.quantity import Resources
 
 T = TypeVar("T")
 
-START_S: Final = 12.0
+START_S: Final = 30.0
 """So long a probe may take until it is reported as running."""
 END_S: Final = 10.0
 """So long its end may take to be reported, after it is due."""

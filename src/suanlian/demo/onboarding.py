@@ -83,7 +83,7 @@ def lower_hub(fleet: Fleet, plan: HubPlan, above: Hub, origins: Sequence[str]) -
     application = NewPlatform(
         name=plan.name, title="Yangtze River Delta hub", title_zh="长三角枢纽", kind=PlatformKind.HUB, label=DELTA_LABEL
     )
-    token, _key = _let_in(above, DELTA_OWNER, application)
+    token, _key = apply(above, DELTA_OWNER, application)
     upward = ["--upstream", f"{above.url}#{above.public_key}", "--join-token", token]
     hub = open_hub(fleet, plan, _begin_hub(fleet, plan, upward), origins)
     if not hub.prefix.startswith("CN."):
@@ -143,7 +143,7 @@ def let_in(hub: Hub, name: str, role: Role) -> str:
         return operator.parties.add_principal(NewPrincipal(name=_OPERATING, role=role, entity=name)).key
 
 
-def _let_in(hub: Hub, owner: str, application: NewPlatform) -> tuple[str, str]:
+def apply(hub: Hub, owner: str, application: NewPlatform) -> tuple[str, str]:
     """Apply with the owner's key, have the documents checked, mint the owner's join token; token and owner's key."""
     key = let_in(hub, owner, Role.PROVIDER)
     with hub.client(key) as provider:
@@ -188,7 +188,7 @@ def _begin_enrolment(
     fleet: Fleet, hub: Hub, plan: PlatformPlan, root: Path, setting: Setting
 ) -> tuple[Platform, Running]:
     application = NewPlatform(name=plan.name, title=plan.title, title_zh=plan.title_zh)
-    token, key = _let_in(hub, plan.provider, application)
+    token, key = apply(hub, plan.provider, application)
     platform = Platform(plan, root / f"agent-{plan.name}", key)
     platform.config.write_text(agent_toml(plan, setting), encoding="utf-8")
     entry = ["--token", token, "--hub-key", hub.public_key, "--config", str(platform.config)]

@@ -3,7 +3,10 @@
 The program is started by its path: a driver imports nothing of it, and the sandbox has nothing else of ours.
 """
 
+import hashlib
+import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -39,6 +42,35 @@ def setup() -> EnvironmentSetup:
         launcher=(sys.executable, "-I", "-B", "-c", _BOOT, str(_SOURCE)),
         binds=(*prefixes, *_outside(prefixes), *program),
     )
+
+
+def carried(root: Path, python: str | None) -> EnvironmentSetup:
+    """The environment of probes where jobs belong to other users or run on other machines.
+
+    The program is copied below ``root``, which they all see; ``python`` is an interpreter that they may start, with
+    numpy where the larger probes are to run; None: this very one. Raises OSError.
+    """
+    files = {path.relative_to(_SOURCE): path.read_bytes() for path in _program_files()}
+    digest = hashlib.sha256(b"".join(str(name).encode() + content for name, content in sorted(files.items())))
+    place = root / f"probes-{digest.hexdigest()[:16]}"
+    if not place.is_dir():
+        fresh = root / f"{place.name}.{os.getpid()}"
+        for name, content in files.items():
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / name).write_bytes(content)
+        for directory in (fresh, *(path for path in fresh.rglob("*") if path.is_dir())):
+            directory.chmod(0o755)
+        try:
+            fresh.rename(place)
+        except OSError:  # somebody else was first
+            shutil.rmtree(fresh)
+            if not place.is_dir():
+                raise
+    return EnvironmentSetup(launcher=(python or sys.executable, "-I", "-B", "-c", _BOOT, str(place)))
+
+
+def _program_files() -> list[Path]:
+    return [_SOURCE / "suanlian" / "__init__.py", *sorted(_PROGRAM.glob("*.py"))]
 
 
 def _outside(prefixes: tuple[Path, ...]) -> tuple[Path, ...]:

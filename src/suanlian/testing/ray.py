@@ -7,14 +7,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-import httpx2
 
 START_S: Final = 90.0
 _STOP_S: Final = 10.0
@@ -31,6 +30,8 @@ class RayHead:
     """Below it lie the head's files; a short path, as Ray makes sockets there."""
     cpus: int = 4
     gpus: int = 0
+    prefix: tuple[str, ...] = ()
+    """What stands before the command, such as ``ip netns exec X``; it is asked from there, too."""
     token: str = field(default_factory=lambda: secrets.token_hex(32))
     _process: subprocess.Popen[bytes] | None = None
     _ports: tuple[int, ...] = ()
@@ -105,17 +106,21 @@ class RayHead:
                 os.kill(pid, signal.SIGCONT)
 
     def _answers(self) -> bool:
-        headers = {"Authorization": f"Bearer {self.token}"}
+        """Asked by a process of its own: the head may live in another network namespace."""
+        asked = [f"{self.address}/api/version", f"{self.address}/api/jobs/"]
+        command = [*self.prefix, sys.executable, "-c", _ASK, *asked]
         try:
-            answer = httpx2.get(f"{self.address}/api/version", headers=headers, timeout=5, trust_env=False)
-            jobs = httpx2.get(f"{self.address}/api/jobs/", headers=headers, timeout=5, trust_env=False)
-        except httpx2.HTTPError:
+            done = subprocess.run(
+                command, env={"TOKEN": self.token}, timeout=15, check=False, stderr=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired:
             return False
-        return answer.status_code == httpx2.codes.OK and jobs.status_code == httpx2.codes.OK
+        return done.returncode == 0
 
     def _command(self) -> list[str]:
         dashboard, gcs, client, agent_grpc, agent_http, metrics, low = self._ports
         return [
+            *self.prefix,
             str(self.binaries / "ray"),
             "start",
             "--head",
@@ -162,6 +167,13 @@ class RayHead:
 
 _MARK: Final = "SUANLIAN_TEST_RAY"
 _RUNNER: Final = b"runner.py"
+_ASK: Final = """
+import os, sys, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+for url in sys.argv[1:]:
+    request = urllib.request.Request(url, headers={"Authorization": "Bearer " + os.environ["TOKEN"]})
+    opener.open(request, timeout=5).read()
+"""
 
 
 def _command(process: Path) -> bytes:

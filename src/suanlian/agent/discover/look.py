@@ -140,7 +140,7 @@ def container(root: Path) -> Engine | None:
         socket = root / name.lstrip("/")
         if socket.exists():
             runtime = "podman" if "podman" in name else "docker"
-            return Engine("container", f"{runtime}, socket {name}", {"address": f"unix://{name}"})
+            return Engine("container", f"{runtime}, socket {name}", {"url": f"unix://{name}"})
     return None
 
 

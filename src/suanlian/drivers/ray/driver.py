@@ -111,7 +111,7 @@ class RayDriver:
         if work.environment is None:
             return EnvironmentSetup()
         if work.environment == PROBE_ENVIRONMENT and self.probe_architecture() is not None:
-            return probing.setup()
+            return self._probes()
         setup = self._options.environments.get(work.environment)
         if setup is None and work.environment in self._options.runtime_envs:
             return EnvironmentSetup()
@@ -119,6 +119,12 @@ class RayDriver:
             known = ", ".join(sorted({*self._options.environments, *self._options.runtime_envs})) or "none"
             raise DriverError(f"this cluster has no environment {work.environment!r}; it has: {known}")
         return setup
+
+    def _probes(self) -> EnvironmentSetup:
+        try:
+            return probing.carried(self._options.root, self._options.probe_python)
+        except OSError as error:
+            raise DriverError(f"the probes' program cannot be copied: {error}", transient=True) from error
 
     def _prepare(self, work: Work, setup: EnvironmentSetup, index: int, key: AttemptId) -> None:
         """The job's directory, made whole under another name first; a second time it changes nothing."""
@@ -280,8 +286,8 @@ class RayDriver:
             raise DriverError(f"Ray does not tell its load: {error}", transient=True) from error
 
     def probe_architecture(self) -> Architecture | None:
-        """This connector's own, where the owner says that the nodes see its interpreter."""
-        return probing.architecture() if self._options.probe_here else None
+        """This connector's own, where the owner lets probes run: the nodes are taken to be of the same kind."""
+        return probing.architecture() if self._options.probes else None
 
     def suspend(self, native_id: NativeId) -> None:
         """Leave word for the runner to stop the job where it is; Ray keeps its resources for it."""

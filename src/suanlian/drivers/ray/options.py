@@ -28,8 +28,10 @@ class RayOptions:
     """Ray's own ``runtime_env`` of an environment, by its name: packages, conda, a container."""
     python: str = "python3"
     """The interpreter of the nodes, 3.9 or newer, which holds a job; it needs nothing but itself."""
-    probe_here: bool = True
-    """The nodes see this connector's own interpreter under the same path, so probes of the hub can run with it."""
+    probes: bool = True
+    """Whether the hub's own small jobs may run here; a platform without them cannot pass conformance."""
+    probe_python: str | None = None
+    """An interpreter of the nodes for probes, with numpy for the larger ones; None: the connector's own."""
     timeout_s: float = 10.0
     """So long a call may take; the first submission on a node takes Ray some seconds."""
     grace_s: float = 2.0

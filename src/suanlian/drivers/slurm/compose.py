@@ -89,11 +89,20 @@ def _setup(work: Work, options: SlurmOptions) -> EnvironmentSetup:
     if work.environment is None:
         return EnvironmentSetup()
     if work.environment == PROBE_ENVIRONMENT:  # ours alone: what the owner wrote under this name counts for nothing
-        return probing.setup()
+        return _probes(options)
     if (found := options.environments.get(work.environment)) is None:
         known = ", ".join(sorted(options.environments)) or "none"
         raise DriverError(f"this cluster has no environment {work.environment!r}; it has: {known}")
     return found
+
+
+def _probes(options: SlurmOptions) -> EnvironmentSetup:
+    try:
+        return probing.carried(options.root, options.probe_python)
+    except OSError as error:
+        raise DriverError(
+            f"the probes' program cannot be copied below {options.root}: {error}", transient=True
+        ) from error
 
 
 def _command(work: Work, setup: EnvironmentSetup, env: Mapping[str, str]) -> Sequence[str]:

@@ -324,7 +324,7 @@ class SlurmDriver:
         return EngineLoad(supply.in_use(share.capacity, nodes, partition), queue.running, queue.queued)
 
     def probe_architecture(self) -> Architecture | None:
-        """This machine's own: the nodes must see its interpreter and the probes' program under the same paths."""
+        """This machine's own, where the owner lets probes run: the nodes are taken to be of the same kind."""
         return probing.architecture() if self._options.probes else None
 
     # ------------------------------------------------------------------ within

@@ -60,4 +60,6 @@ class SlurmOptions:
     isolated: bool | None = None
     """Whether jobs of different entities are kept apart; None: where no two entities share a user."""
     probes: bool = True
-    """Whether the nodes see the agent's own interpreter and package under the same paths, so that probes can run."""
+    """Whether the hub's own small jobs may run here; a platform without them cannot pass conformance."""
+    probe_python: str | None = None
+    """An interpreter of the nodes that every mapped user may start, for probes; None: the agent's own, at its path."""

@@ -1,0 +1,1 @@
+"""The 1+4 on real engines: `make demo-engines`."""
