@@ -200,6 +200,7 @@ class RealCluster:
                 str(PROGRAMS / "kube-controller-manager"),
                 *(f"--kubeconfig={config}", "--bind-address=127.0.0.1", f"--secure-port={free_port()}", "--port=0"),
                 *("--leader-elect=false", "--controllers=*,-serviceaccount-token", f"--cert-dir={self.place}/keys"),
+                *("--node-monitor-grace-period=20s", "--node-monitor-period=2s"),
             ],
         )
         self._spawn(
@@ -295,6 +296,12 @@ class RealCluster:
         nodes = self.call("GET", "/api/v1/nodes")["items"]
         conditions = [c for node in nodes for c in node["status"]["conditions"]]
         return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+    def node(self, there: bool) -> None:  # noqa: FBT001
+        """Let nothing be heard of the node any more, or let it go on."""
+        for name, process in self._started:
+            if name == "kubelet":
+                process.send_signal(signal.SIGCONT if there else signal.SIGSTOP)
 
     def stop(self) -> None:
         """End all: first what runs in pods, then the daemons."""

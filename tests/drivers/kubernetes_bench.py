@@ -29,16 +29,19 @@ class KubernetesBench(DriverBench):
     options: KubernetesOptions = field(kw_only=True)
     owner: Callable[..., Any] = field(default=lambda *_: None, kw_only=True)
     """``owner(method, path, body)``: a call of the API as administrator."""
+    node: Callable[[bool], None] = field(default=lambda _: None, kw_only=True)
+    """``node(False)``: nothing is heard of the node any more; ``node(True)``: it is there again."""
 
 
 def options(shared: Path, **changes: Any) -> KubernetesOptions:  # noqa: ANN401
     values: dict[str, Any] = {
         "namespace": NAMESPACE,
         "environments": {"busybox": ImageEnvironment(IMAGE), "nowhere": ImageEnvironment("localhost/suanlian/no:1")},
-        "shares": {"small": ShareSetup(SMALL)},
+        "shares": {"small": ShareSetup(SMALL), "humble": ShareSetup(NAMESPACE, priority_class="humble")},
         "image_pull_policy": "Never",
         "staging": Staging(root=shared, host_path=str(shared)),
         "grace_s": 2,
+        "node_patience_s": 5,
     }
     return KubernetesOptions(**{**values, **changes})
 

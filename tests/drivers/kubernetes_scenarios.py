@@ -13,7 +13,7 @@ from suanlian.model.job import JobState
 from suanlian.model.platform import Share
 from suanlian.model.quantity import Resources
 from suanlian.testing.drivers import DriverContract, running
-from tests.drivers.kubernetes_bench import KubernetesBench
+from tests.drivers.kubernetes_bench import IMAGE, KubernetesBench
 
 
 def driver_of(bench: KubernetesBench) -> KubernetesDriver:
@@ -74,6 +74,38 @@ class KubernetesScenarios(DriverContract):
         remove_pod(bench, native_id)
         seen = bench.wait(native_id)
         assert (seen.state, seen.fault) == (JobState.PREEMPTED, Fault.PREEMPTED)
+
+    def test_a_more_important_pod_pushes_it_aside(self, bench: KubernetesBench) -> None:
+        most = {"cpu": bench.driver.describe()[0].node.cpu - 400, "memory": 64}
+        native_id = bench.start(bench.commands["long"], granted=most, share="humble")
+        bench.wait(native_id, running)
+        asked = {"requests": {"cpu": f"{most['cpu']}m"}}
+        container = {
+            "name": "c",
+            "image": IMAGE,
+            "imagePullPolicy": "Never",
+            "command": ["sleep", "5"],
+            "resources": asked,
+        }
+        spec = {"priorityClassName": "important", "restartPolicy": "Never", "containers": [container]}
+        pods = "/api/v1/namespaces/default/pods"
+        bench.owner("POST", pods, {"metadata": {"name": "important"}, "spec": spec})
+        seen = bench.wait(native_id)
+        bench.owner("DELETE", f"{pods}/important")
+        assert (seen.state, seen.fault) == (JobState.PREEMPTED, Fault.PREEMPTED)
+
+    def test_a_node_that_is_not_heard_of_is_given_up(self, bench: KubernetesBench) -> None:
+        native_id = bench.start(bench.commands["long"])
+        bench.wait(native_id, running)
+        bench.node(False)  # noqa: FBT003 - away
+        try:
+            seen = bench.wait(native_id)
+        finally:
+            bench.node(True)  # noqa: FBT003 - and there again
+        assert (seen.state, seen.fault) == (JobState.SYSTEM_ERROR, Fault.NODE)
+        assert "not heard of" in seen.reason
+        again = bench.driver.observe([native_id])[native_id]
+        assert (again.state, again.ended_at) == (seen.state, seen.ended_at)
 
     def test_a_pod_in_the_place_of_another_begins_nothing(self, bench: KubernetesBench) -> None:
         native_id = bench.start(("sh", "-c", "echo once >>ran; exec sleep 60"))

@@ -56,6 +56,8 @@ _SCRIPTS: Final = {
     launcher.escaped(launcher.SCRIPT): "{launcher}",
     **{launcher.before_stop(name)[2]: f"{{before-stop-{name}}}" for name in launcher.SIGNALS},
 }
+_ELSEWHERE: Final = re.compile(r"/tmp/[^ \"]*")  # noqa: S108
+"""The shared directories of other tests, in lists of all pods."""
 _OF_ITS_MACHINE: Final = frozenset({"runAsUser", "runAsGroup", "fsGroup", "runAsNonRoot"})
 _KEPT_BYTES: Final = 4096
 """Of a file; what is longer is endless."""
@@ -92,12 +94,12 @@ def cleaned(thing: Any) -> Any:  # noqa: ANN401 - JSON
         return {name: cleaned(value) for name, value in thing.items() if name not in _DROPPED}
     if isinstance(thing, list):
         return [cleaned(each) for each in thing]
-    return _SCRIPTS.get(thing, thing) if isinstance(thing, str) else thing
+    return _ELSEWHERE.sub("{elsewhere}", _SCRIPTS.get(thing, thing)) if isinstance(thing, str) else thing
 
 
 def asked(request: Request, own: Names) -> dict[str, Any]:
     """What was asked, in the words of recordings: times and the machine's own users left out."""
-    body = json.loads(own.neutral(json.dumps(cleaned(request.body)))) if request.body is not None else None
+    body = cleaned(json.loads(own.neutral(json.dumps(request.body)))) if request.body is not None else None
     said = _annotations(body)
     for annotation, value in list(said.items()):
         if annotation in {names.SEEN, names.PAUSED} and value is not None:

@@ -67,6 +67,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
     with cluster(tmp_path_factory.mktemp("k8s")) as made:
         for name in (NAMESPACE, SMALL):
             made.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        for name, value in (("humble", 10), ("important", 1000)):
+            made.call(
+                "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": value}
+            )
         quota = {"metadata": {"name": "all"}, "spec": {"hard": {"requests.cpu": "1", "requests.memory": "1Gi"}}}
         made.call("POST", f"/api/v1/namespaces/{SMALL}/resourcequotas", quota)
         for thing in yaml.safe_load_all(HOW_TO.read_text().partition("```yaml\n")[2].partition("```")[0]):
@@ -128,7 +132,7 @@ class TestKubernetes(KubernetesScenarios):
         official = OfficialWire(real.kubeconfig(real.account, "account"), None)
         wire = RecordingWire(official, place / "shared")
         failed = request.session.testsfailed
-        yield bench(options(place / "shared", **changes), place, wire, owner=real.call)
+        yield bench(options(place / "shared", **changes), place, wire, owner=real.call, node=real.node)
         official.close()
         if os.environ.get("SUANLIAN_RECORD") == "1" and request.session.testsfailed == failed:
             version = real.call("GET", "/version")["gitVersion"]

@@ -11,12 +11,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from suanlian.drivers.contract import DriverError, DriverStatus, EngineLoad, NativeId, Observation, Work
-from suanlian.drivers.kubernetes import inventory, launcher, manifest, marks, names, parse, paths, probing, verdict
+from suanlian.drivers.kubernetes import (
+    arrays,
+    inventory,
+    launcher,
+    manifest,
+    marks,
+    names,
+    parse,
+    paths,
+    probing,
+    verdict,
+)
 from suanlian.drivers.kubernetes.client import Cluster, Json, OfficialWire, Wire
 from suanlian.drivers.kubernetes.marks import End
 from suanlian.drivers.kubernetes.names import Place
-from suanlian.drivers.kubernetes.options import FlavorSetup, KubernetesOptions, ShareSetup
+from suanlian.drivers.kubernetes.options import KubernetesOptions, ShareSetup
 from suanlian.drivers.kubernetes.shared import STREAMS, SharedFiles
+from suanlian.drivers.kubernetes.starting import Starting
 from suanlian.drivers.kubernetes.verdict import Patience
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import ENDED, JobState
@@ -44,7 +56,7 @@ class KubernetesDriver:
         self._user = manifest.user(options, os.geteuid())
         self._files = None if options.staging is None else SharedFiles(options.staging.root, self._user)
         self._version: parse.Version | None = None
-        self._closed: set[str] = set()
+        self._starting = Starting(self._cluster, options, self._files, self._user)
 
     # ------------------------------------------------------------------ what is here
 
@@ -97,55 +109,8 @@ class KubernetesDriver:
     # ------------------------------------------------------------------ submit
 
     def submit(self, work: Work, *, keys: Mapping[int, AttemptId]) -> Mapping[int, NativeId]:
-        """One Job a key, under the attempt's name; a Job that is there stays as it is. Raises DriverError."""
-        target = self._target(work)
-        manifest.image_of(work, self._options)
-        if not work.network and self._options.closed_network == "policy":
-            self._close(target.share.namespace)
-        return {index: self._start(work, target, (index, key)) for index, key in keys.items()}
-
-    def _target(self, work: Work) -> manifest.Target:
-        flavor = self._options.flavors.get(work.flavor)
-        if flavor is None or (work.granted.accelerator and flavor.resource is None):
-            # without a name, as in tests: any node
-            flavor = inventory.setup(work.flavor, self._nodes(), self._options) if work.flavor else FlavorSetup()
-        return manifest.Target(self._share(work.share), flavor, self._server(), self._user)
-
-    def _start(self, work: Work, target: manifest.Target, key: tuple[int, AttemptId]) -> NativeId:
-        place = Place(target.share.namespace, names.job_name(key[1]))
-        body = manifest.job(work, self._options, target, key)
-        found = self._cluster.get(paths.job(place))
-        if found is None:
-            self._lay_out(work, place, key[1])
-            found = self._cluster.create(paths.jobs(place.namespace), body) or self._cluster.get(paths.job(place))
-        if found is None or parse.is_leaving(found):
-            raise DriverError(f"the Job {place.native} of an earlier try is still being removed", transient=True)
-        if work.secret_env and not parse.is_over(found) and marks.end_of(found) is None:
-            self._give_secret(work, found, place)
-        return place.native
-
-    def _lay_out(self, work: Work, place: Place, key: AttemptId) -> None:
-        staged = work.staged.get(key)
-        if self._files is not None:
-            kept = () if work.checkpoint is None else (work.checkpoint.path,)
-            self._files.take(staged, place.name, (*(mount.source for mount in work.mounts), *kept))
-        elif staged is not None and any(staged.iterdir()):
-            raise DriverError(
-                "the job has inputs, and this cluster no way for them: the owner sets driver.options.staging "
-                "(a directory that the agent and the nodes share)"
-            )
-
-    def _give_secret(self, work: Work, job: Json, place: Place) -> None:
-        """After the Job, which owns it: it goes with it. A pod waits for it; one that has begun needs it no more."""
-        if any(map(parse.has_begun, self._pods_of(place))):
-            return
-        self._cluster.create(paths.secrets(place.namespace), manifest.secret(work, job))
-
-    def _close(self, namespace: str) -> None:
-        if namespace not in self._closed:
-            if self._cluster.get(paths.policy(namespace, names.CLOSED_POLICY)) is None:
-                self._cluster.create(paths.policies(namespace), manifest.closed_policy(namespace))
-            self._closed.add(namespace)
+        """Jobs under names that a repeat finds, one a key or one for many; what is there stays. Raises DriverError."""
+        return self._starting.start(work, keys, self._server)
 
     # ------------------------------------------------------------------ observe
 
@@ -153,33 +118,40 @@ class KubernetesDriver:
         """What is true of each. What has to end (image that never comes, output over its bound) is ended here."""
         places = {native_id: names.place(native_id) for native_id in ids}
         jobs, pods = self._read([place for place in places.values() if place is not None])
+        warnings: dict[str, list[Json]] = {}
         return {
-            native_id: verdict.UNKNOWN if place is None else self._observe(place, jobs.get(place), pods.get(place, []))
+            native_id: verdict.UNKNOWN if place is None else self._observe(place, (jobs, pods), warnings)
             for native_id, place in places.items()
         }
 
-    def _read(self, places: Sequence[Place]) -> tuple[dict[Place, Json], dict[Place, list[Json]]]:
-        jobs: dict[Place, Json] = {}
+    def _read(self, places: Sequence[Place]) -> tuple[dict[str, Json], dict[Place, list[Json]]]:
+        """Jobs by their path, pods by their place."""
+        jobs: dict[str, Json] = {}
         pods: dict[Place, list[Json]] = {}
         for namespace in sorted({place.namespace for place in places}):
-            wanted = sorted(place.name for place in places if place.namespace == namespace)
+            wanted = sorted({place.name for place in places if place.namespace == namespace})
             asked = paths.ours(self._options.instance, wanted if len(wanted) <= _ASK_BY_NAME else ())
             # jobs first: a pod that is made in between is seen, one of an unknown Job is none of ours
             for job in self._cluster.listed(paths.jobs(namespace), asked):
-                jobs[Place(namespace, job["metadata"]["name"])] = job
-            for pod in self._cluster.listed(paths.pods(namespace), asked):
-                pods.setdefault(Place(namespace, pod["metadata"]["labels"].get(names.NAME, "")), []).append(pod)
+                jobs[paths.job(Place(namespace, job["metadata"]["name"]))] = job
+            for pod in parse.by_age(self._cluster.listed(paths.pods(namespace), asked)):
+                name = pod["metadata"]["labels"].get(names.NAME, "")
+                pods.setdefault(Place(namespace, name, arrays.slot_of(pod)), []).append(pod)
         return jobs, pods
 
-    def _observe(self, place: Place, job: Json | None, pods: list[Json]) -> Observation:
+    def _observe(
+        self, place: Place, read: tuple[dict[str, Json], dict[Place, list[Json]]], warnings: dict[str, list[Json]]
+    ) -> Observation:
+        whole, pods = read[0].get(paths.job(place)), read[1].get(place, [])
+        job = None if whole is None else arrays.view(whole, place, pods)
         seen = verdict.judge(job, pods, self._node_of(pods), self._patience())
         observation, end = seen.observation, seen.end
         if job is None or observation.lost:
             return observation
         if observation.state is JobState.QUEUED and not pods:
-            observation, end = self._why_no_pod(place, job, observation)
+            observation, end = self._why_no_pod(place, job, observation, warnings)
         if parse.is_alive(pods) and self._files is not None:
-            end = end or marks.over_output(job, self._files.written(place.name), self._clock())
+            end = end or marks.over_output(job, self._files.written(place.folder), self._clock())
         mark = marks.end_of(job) or end
         if observation.state in ENDED:
             self._take_secret(place, job)
@@ -199,12 +171,15 @@ class KubernetesDriver:
         options = self._options
         return Patience(self._clock(), options.pull_patience_s, options.start_patience_s, options.node_patience_s)
 
-    def _why_no_pod(self, place: Place, job: Json, seen: Observation) -> tuple[Observation, End | None]:
+    def _why_no_pod(
+        self, place: Place, job: Json, seen: Observation, warnings: dict[str, list[Json]]
+    ) -> tuple[Observation, End | None]:
         if marks.age_s(job, self._clock()) < 1:
             return seen, None
-        events = self._cluster.listed(paths.events(place.namespace), paths.warnings_of(place.name))
-        said = [str(event.get("message") or "") for event in events]
-        return marks.without_pod(seen, said, self._clock())
+        if place.namespace not in warnings:  # once a look, however many wait
+            warnings[place.namespace] = self._cluster.listed(paths.events(place.namespace), paths.WARNINGS)
+        own = [event for event in warnings[place.namespace] if event["involvedObject"].get("name") == place.name]
+        return marks.without_pod(seen, [str(event.get("message") or "") for event in own], self._clock())
 
     def _note_start(self, place: Place, job: Json, pod: Json, began: datetime) -> None:
         """Its program runs: its wall time is counted from here, and nobody needs its secrets any more."""
@@ -223,45 +198,59 @@ class KubernetesDriver:
 
     def cancel(self, native_id: NativeId) -> None:
         """Mark it, then end it: SIGTERM to all its processes, after the grace SIGKILL."""
+        found = self._found(native_id)
+        if found is not None and not parse.is_over(found[1]) and not parse.is_leaving(found[1]):
+            place, job, pods = found
+            if verdict.judge(job, pods, None, self._patience()).observation.state not in ENDED:
+                self._end(place, marks.end_of(job) or End(JobState.CANCELED, "canceled", self._clock()), pods)
+
+    def _found(self, native_id: NativeId) -> tuple[Place, Json, list[Json]] | None:
+        """The place, its Job or what of it is true of its slot, its pods."""
         place = names.place(native_id)
         job = None if place is None else self._cluster.get(paths.job(place))
-        if place is None or job is None or parse.is_over(job) or parse.is_leaving(job):
-            return
+        if place is None or job is None:
+            return None
         pods = self._pods_of(place)
-        if verdict.judge(job, pods, None, self._patience()).observation.state not in ENDED:
-            self._end(place, marks.end_of(job) or End(JobState.CANCELED, "canceled", self._clock()), pods)
+        return place, arrays.view(job, place, pods), pods
 
     def _end(self, place: Place, end: End, pods: Sequence[Json]) -> None:
         """The mark, with it the Job's pods where none has begun; a pod that runs by its deadline."""
-        running = [pod for pod in pods if parse.is_running(pod) and not parse.is_leaving(pod)]
-        body: Json = {"metadata": {"annotations": {names.END: end.text()}}}
-        if not running:
+        staying = [pod for pod in pods if not parse.is_leaving(pod)]
+        running = [pod for pod in staying if parse.is_running(pod)]
+        body: Json = {"metadata": {"annotations": {place.mark(names.END): end.text()}}}
+        if not running and place.slot is None:
             body["spec"] = {"parallelism": 0}
         self._cluster.patch(paths.job(place), body)
         for pod in running:
             self._cluster.patch(paths.pod(pod), {"spec": {"activeDeadlineSeconds": 1}})
+        for pod in [] if running or place.slot is None else staying:
+            self._cluster.delete(paths.pod(pod), "Background")
 
     def forget(self, native_id: NativeId) -> None:
-        """Remove Job, pods, secret and files. Raises DriverError while it runs."""
-        place = names.place(native_id)
-        if place is None:
-            return
-        job = self._cluster.get(paths.job(place))
-        if job is not None and not parse.is_leaving(job):
-            if verdict.judge(job, self._pods_of(place), None, self._patience()).observation.state not in ENDED:
+        """Remove Job, pods, secret and files; of a Job of many with the last one. Raises DriverError while it runs."""
+        found, place = self._found(native_id), names.place(native_id)
+        if found is not None and not parse.is_leaving(found[1]):
+            if verdict.judge(found[1], found[2], None, self._patience()).observation.state not in ENDED:
                 raise DriverError(f"job {native_id} still runs: cancel it, and forget it when it has ended")
-            self._cluster.delete(paths.job(place))
-        if self._files is not None:
-            self._files.remove(place.name)
+            self._remove(found[0])
+        if place is not None and self._files is not None:
+            self._files.remove(place.folder)
+
+    def _remove(self, place: Place) -> None:
+        if place.slot is not None:
+            forgotten = {"metadata": {"annotations": {place.mark(names.FORGOTTEN): "yes"}}}
+            job = self._cluster.patch(paths.job(place), forgotten)
+            if job is None or not arrays.all_forgotten(job, place):
+                return
+        self._cluster.delete(paths.job(place))
 
     def known(self) -> Iterator[tuple[NativeId, AttemptId]]:
         """Every Job of this connector in its namespaces, but those on their way out."""
         spaces = {self._options.namespace, *(share.namespace for share in self._options.shares.values())}
         for namespace in sorted(spaces):
             for job in self._cluster.listed(paths.jobs(namespace), paths.ours(self._options.instance)):
-                key = parse.annotations(job).get(names.ATTEMPT)
-                if key is not None and not parse.is_leaving(job):
-                    yield Place(namespace, job["metadata"]["name"]).native, AttemptId(key)
+                for place, key in arrays.held(namespace, job):
+                    yield place.native, key
 
     # ------------------------------------------------------------------ streams, files, signals
 
@@ -271,7 +260,7 @@ class KubernetesDriver:
         if place is None or stream not in STREAMS:
             raise DriverError(f"there is no stream {stream!r} of job {native_id!r} here")
         if self._files is not None:
-            return self._files.read(place.name, stream, offset, limit)
+            return self._files.read(place.folder, stream, offset, limit)
         pods = self._pods_of(place) if stream == "stdout" else []
         if not pods or limit <= 0:
             return b""
@@ -283,7 +272,7 @@ class KubernetesDriver:
         place = names.place(native_id)
         if self._files is None:
             raise DriverError("this cluster has no way out for files: the owner sets driver.options.staging")
-        found = None if place is None else self._files.work(place.name)
+        found = None if place is None else self._files.work(place.folder)
         if found is None:
             raise DriverError(f"job {native_id!r} has no working directory here")
         return found
@@ -310,13 +299,13 @@ class KubernetesDriver:
         self._pause(native_id, paused=False)
 
     def _pause(self, native_id: NativeId, *, paused: bool) -> None:
-        place = names.place(native_id)
-        job = None if place is None else self._cluster.get(paths.job(place))
-        if place is None or job is None or parse.is_over(job):
+        found = self._found(native_id)
+        if found is None or parse.is_over(found[1]) or parse.is_leaving(found[1]):
             return
+        place = found[0]
         self._run_beside(place, launcher.stand(still=paused))
         mark = self._clock().isoformat() if paused else None
-        self._cluster.patch(paths.job(place), {"metadata": {"annotations": {names.PAUSED: mark}}})
+        self._cluster.patch(paths.job(place), {"metadata": {"annotations": {place.mark(names.PAUSED): mark}}})
 
     def probe_architecture(self) -> Architecture | None:
         """As the owner says of the image for probes; None where there is none."""
@@ -324,5 +313,5 @@ class KubernetesDriver:
         return options.probe_architecture if options.probe_image is not None and probing.is_here() else None
 
     def _pods_of(self, place: Place) -> list[Json]:
-        found = self._cluster.listed(paths.pods(place.namespace), f"labelSelector={names.NAME}={place.name}")
-        return sorted(found, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+        found = parse.by_age(self._cluster.listed(paths.pods(place.namespace), paths.of_job(place)))
+        return [pod for pod in found if arrays.slot_of(pod) == place.slot]

@@ -16,9 +16,21 @@ SECOND: Final = "suanlian: begun before"
 """The termination message of a pod that was made in the place of another that had begun."""
 _SECOND_CODE: Final = 75
 
+SLOT: Final = "SUANLIAN_SLOT"
+TASKS: Final = "SUANLIAN_SLOT_TASKS"
+"""In a Job of many: the completion index, and the task index of each."""
+
 # exec in a subshell: the command is a program and never a word of this shell; it runs in the foreground, so no signal
 # is ignored. "noclobber" opens with O_EXCL. Control groups of both versions are read by words of the shell alone.
 SCRIPT: Final = f"""
+if [ -n "${TASKS}" ]; then
+  n=0
+  for t in ${TASKS}; do
+    if [ $n = "${SLOT}" ]; then export SUANLIAN_TASK_INDEX=$t; fi
+    n=$((n + 1))
+  done
+  unset {TASKS} {SLOT}
+fi
 if [ -d {RUN} ]; then
   if ! (set -C; : >{RUN}/{STARTED}) 2>/dev/null; then
     printf '{SECOND}' >{TERMINATION}; exit {_SECOND_CODE}

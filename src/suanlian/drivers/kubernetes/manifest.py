@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from suanlian.drivers.contract import DriverError, Work
-from suanlian.drivers.kubernetes import launcher, names, probing
+from suanlian.drivers.kubernetes import arrays, launcher, names, probing
+from suanlian.drivers.kubernetes.arrays import Slots
 from suanlian.drivers.kubernetes.options import FlavorSetup, ImageEnvironment, KubernetesOptions, ShareSetup
 from suanlian.drivers.kubernetes.parse import Version
-from suanlian.model.ids import AttemptId
 from suanlian.model.probe import PROBE_ENVIRONMENT
 
 Json = dict[str, Any]
@@ -34,43 +34,56 @@ def user(options: KubernetesOptions, agent: int) -> int:
     return agent or _FALLBACK_USER
 
 
-def job(work: Work, options: KubernetesOptions, target: Target, key: tuple[int, AttemptId]) -> Json:
-    """The Job of one attempt. Raises DriverError for what cannot run here."""
-    index, attempt = key
-    name = names.job_name(attempt)
+def name_of(held: Slots) -> str:
+    """The name of the Job of these."""
+    return names.job_name(held[0][1]) if len(held) == 1 else names.array_name(key for _, key in held)
+
+
+def job(work: Work, options: KubernetesOptions, target: Target, held: Slots) -> Json:
+    """The Job of one attempt, or of many. Raises DriverError for what cannot run here."""
+    name = name_of(held)
     labels = {
         **target.share.labels,
         names.MANAGED_BY: names.MANAGER,
         names.INSTANCE: options.instance,
         names.NAME: name,
+        **({names.ARRAY: "yes"} if len(held) > 1 else {}),
     }
-    limits = work.limits
-    annotations = {
-        names.ATTEMPT: attempt,
-        names.WALL: str(limits.wall_time_s),
-        names.STREAM_BYTES: str(limits.stream_bytes),
-    }
-    if work.secret_env:
-        annotations[names.SECRET] = "given"
+    attempts = {names.ATTEMPTS: arrays.written(held)} if len(held) > 1 else {names.ATTEMPT: held[0][1]}
+    limits = {names.WALL: str(work.limits.wall_time_s), names.STREAM_BYTES: str(work.limits.stream_bytes)}
+    secret = {names.SECRET: "given"} if work.secret_env else {}
     network = {} if work.network else {names.NETWORK: names.CLOSED}
-    spec: Json = {
-        "completions": 1,
-        "parallelism": 1,
-        "backoffLimit": 0,
-        "template": {
-            "metadata": {"labels": {**labels, **network}},
-            "spec": _pod(work, options, target, (index, name)),
-        },
+    pod = {"metadata": {"labels": {**labels, **network}}, "spec": _pod(work, options, target, (held, name))}
+    metadata = {
+        "name": name,
+        "namespace": target.share.namespace,
+        "labels": labels,
+        "annotations": {**attempts, **limits, **secret},
     }
-    if target.version >= _REPLACES_WHEN_FAILED:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {**_runs(target.version, len(held)), "template": pod},
+    }
+
+
+def _runs(version: Version, many: int) -> Json:
+    """Each once, whatever becomes of it."""
+    spec: Json = {"completions": many, "parallelism": many}
+    if many > 1:
+        spec |= {"completionMode": "Indexed", "backoffLimitPerIndex": 0}
+    else:
+        spec["backoffLimit"] = 0
+    if version >= _REPLACES_WHEN_FAILED:
         disrupted = [{"type": "DisruptionTarget", "status": "True"}]
+        action = "FailIndex" if many > 1 else "FailJob"
         spec["podReplacementPolicy"] = "Failed"
-        spec["podFailurePolicy"] = {"rules": [{"action": "FailJob", "onPodConditions": disrupted}]}
-    metadata = {"name": name, "namespace": target.share.namespace, "labels": labels, "annotations": annotations}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+        spec["podFailurePolicy"] = {"rules": [{"action": action, "onPodConditions": disrupted}]}
+    return spec
 
 
-def _pod(work: Work, options: KubernetesOptions, target: Target, key: tuple[int, str]) -> Json:
+def _pod(work: Work, options: KubernetesOptions, target: Target, key: tuple[Slots, str]) -> Json:
     grace = options.grace_s if work.checkpoint is None else work.checkpoint.grace_s
     spec: Json = {
         "restartPolicy": "Never",
@@ -108,8 +121,8 @@ _STAYS: Final = tuple(
 )
 
 
-def _container(work: Work, options: KubernetesOptions, target: Target, key: tuple[int, str]) -> Json:
-    index, name = key
+def _container(work: Work, options: KubernetesOptions, target: Target, key: tuple[Slots, str]) -> Json:
+    held, name = key
     image = image_of(work, options)
     amounts = _amounts(work, options, target.flavor)
     stop = launcher.before_stop("TERM" if work.checkpoint is None else work.checkpoint.signal)
@@ -120,7 +133,6 @@ def _container(work: Work, options: KubernetesOptions, target: Target, key: tupl
         **kept,
         **image.env,
         **work.env,
-        "SUANLIAN_TASK_INDEX": str(index),
     }
     container: Json = {
         "name": names.CONTAINER,
@@ -128,9 +140,9 @@ def _container(work: Work, options: KubernetesOptions, target: Target, key: tupl
         "imagePullPolicy": options.image_pull_policy,
         "command": [launcher.escaped(word) for word in launcher.command((*image.launcher, *work.command))],
         "workingDir": launcher.WORK,
-        "env": [{"name": each, "value": launcher.escaped(value)} for each, value in variables.items()],
+        "env": [*_slot(held), *({"name": each, "value": launcher.escaped(v)} for each, v in variables.items())],
         "resources": {"requests": amounts, "limits": amounts},
-        "volumeMounts": _mounts(work, options, name),
+        "volumeMounts": _mounts(work, options, name if len(held) == 1 else f"{name}.$({launcher.SLOT})"),
         "lifecycle": {"preStop": {"exec": {"command": stop}}},
         "terminationMessagePath": launcher.TERMINATION,
         # what the runtime said where no program ran: that the image is for another processor
@@ -140,6 +152,15 @@ def _container(work: Work, options: KubernetesOptions, target: Target, key: tupl
     if work.secret_env:
         container["envFrom"] = [{"secretRef": {"name": name}}]
     return container
+
+
+def _slot(held: Slots) -> list[Json]:
+    """Which task it is; in a Job of many the server says which slot."""
+    if len(held) == 1:
+        return [{"name": "SUANLIAN_TASK_INDEX", "value": str(held[0][0])}]
+    slot = {"fieldRef": {"fieldPath": f"metadata.annotations['{names.SLOT}']"}}
+    tasks = " ".join(str(index) for index, _ in held)
+    return [{"name": launcher.SLOT, "valueFrom": slot}, {"name": launcher.TASKS, "value": tasks}]
 
 
 def image_of(work: Work, options: KubernetesOptions) -> ImageEnvironment:
@@ -180,16 +201,19 @@ def _volume(work: Work, options: KubernetesOptions) -> Json:
     return {"name": "files", "persistentVolumeClaim": {"claimName": staging.claim}}
 
 
-def _mounts(work: Work, options: KubernetesOptions, name: str) -> list[Json]:
+def _mounts(work: Work, options: KubernetesOptions, folder: str) -> list[Json]:
     staging = options.staging
-    base = "" if staging is None else "/".join(part for part in (staging.sub_path, "jobs", name) if part) + "/"
-    mounts = [{"name": "files", "mountPath": launcher.WORK, "subPath": f"{base}work"}]
+    base = "" if staging is None else "/".join(part for part in (staging.sub_path, "jobs", folder) if part) + "/"
+    # in a Job of many each slot has its own directory, by a variable
+    way = "subPathExpr" if "$(" in folder else "subPath"
+    mounts = [{"name": "files", "mountPath": launcher.WORK, way: f"{base}work"}]
     if staging is not None:
-        mounts.append({"name": "files", "mountPath": launcher.RUN, "subPath": f"{base}run"})
+        mounts.append({"name": "files", "mountPath": launcher.RUN, way: f"{base}run"})
     for mount in work.mounts:
         if taken := next((kept for kept in _KEPT if _touch(mount.path, kept)), None):
             raise DriverError(f"mount {mount.path!r} would cover {taken}, which the driver needs: use another path")
-    mounts += [{"name": "files", "mountPath": m.path, "subPath": f"{base}work/{m.source}"} for m in work.mounts]
+        source = mount.source.replace("$", "$$") if "$(" in folder else mount.source
+        mounts.append({"name": "files", "mountPath": mount.path, way: f"{base}work/{source}"})
     return mounts
 
 

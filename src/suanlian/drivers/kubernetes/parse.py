@@ -207,6 +207,11 @@ def is_running(pod: Json) -> bool:
     return "running" in container_state(pod)
 
 
+def by_age(things: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The oldest first."""
+    return sorted(things, key=lambda thing: str(thing["metadata"].get("creationTimestamp")))
+
+
 def is_alive(pods: Iterable[Json]) -> bool:
     """Whether one of them runs."""
     return any(map(is_running, pods))

@@ -72,9 +72,8 @@ def events(namespace: str) -> str:
     return f"{_CORE}/{namespace}/events"
 
 
-def warnings_of(name: str) -> str:
-    """The selector of what went wrong with an object."""
-    return "fieldSelector=" + quote(f"involvedObject.name={name},type=Warning", safe="")
+WARNINGS: Final = "fieldSelector=" + quote("involvedObject.kind=Job,type=Warning", safe="")
+"""The selector of what went wrong with Jobs."""
 
 
 def policies(namespace: str) -> str:
@@ -85,6 +84,17 @@ def policies(namespace: str) -> str:
 def policy(namespace: str, name: str) -> str:
     """One of them."""
     return f"{policies(namespace)}/{name}"
+
+
+def of_job(place: Place) -> str:
+    """The selector of the pods of a Job."""
+    return "labelSelector=" + quote(f"{names.NAME}={place.name}", safe="")
+
+
+def arrays(instance: str) -> str:
+    """The selector of our Jobs of many."""
+    labels = f"{names.MANAGED_BY}={names.MANAGER},{names.INSTANCE}={instance},{names.ARRAY}=yes"
+    return "labelSelector=" + quote(labels, safe="")
 
 
 def ours(instance: str, only: Sequence[str] = ()) -> str:

@@ -6,6 +6,7 @@ in them is a stranger's: links may point anywhere and are never followed here.
 
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -80,6 +81,8 @@ class SharedFiles:
         except OSError as error:
             raise DriverError(f"the stream {stream} of {job} cannot be read: {error}", transient=True) from error
         with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # its program has put something else in its place
+                return b""
             file.seek(max(0, offset))
             return file.read(max(0, limit))
 

@@ -64,10 +64,10 @@ def judge(job: Json | None, pods: Sequence[Json], node: parse.Node | None, patie
     if not own:
         return _without_pods(job, end)
     pod = own[0]
+    if end is not None and end.fault is Fault.NODE:  # whatever a node says that comes back
+        return Seen(_marked(end, pod))
     if has_ended(pod) or _silently_ended(job, pod, patience):
         return Seen(_judge_end(job, pod) if _by_itself(pod, end) else _marked(end, pod))
-    if end is not None and end.fault is Fault.NODE:  # it may never say that it has ended
-        return Seen(_marked(end, pod))
     return _alive(job, pod, node, patience)
 
 
@@ -186,9 +186,10 @@ def _by_itself(pod: Json, end: End | None) -> bool:
 def _marked(end: End | None, pod: Json | None) -> Observation:
     """As the mark says, with the times and the usage that the pod tells."""
     end = end or End(JobState.SYSTEM_ERROR, "ended without a reason", datetime.now(UTC), Fault.NODE)
-    dead = {} if pod is None else parse.container_state(pod).get("terminated") or {}
-    live = {} if pod is None else parse.container_state(pod).get("running") or {}
-    started = parse.moment(dead.get("startedAt") or live.get("startedAt"))
+    state = {} if pod is None else parse.container_state(pod)
+    begun = state.get("terminated") or state.get("running") or {}
+    dead = {} if end.fault is Fault.NODE else state.get("terminated") or {}
+    started = parse.moment(begun.get("startedAt"))
     return Observation(
         state=end.state,
         started_at=started,
