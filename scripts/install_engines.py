@@ -19,6 +19,13 @@ ENGINES: Final = ROOT / ".cache" / "engines"
 OIDC_PROVIDER: Final = "oidc-provider@9.13.3"
 RAY: Final = "ray[default]==2.60.0"
 RAY_BINARIES: Final = ENGINES / "ray-2.60.0" / "bin"
+SNAKEMAKE: Final = (
+    "snakemake>=9.27,<10",
+    "snakemake-executor-plugin-tes>=0.1.3,<0.2",
+    "snakemake-storage-plugin-fs>=1.1,<2",
+    "six>=1.17",
+)
+SNAKEMAKE_BINARIES: Final = ENGINES / "snakemake-9" / "bin"
 OIDC_LIBRARY: Final = ENGINES / OIDC_PROVIDER / "node_modules" / "oidc-provider" / "lib" / "index.js"
 COMPILER: Final = "ziglang>=0.17,<0.18"
 EMULATORS: Final = ("qemu-aarch64-static", "qemu-riscv64-static")
@@ -55,20 +62,19 @@ def install_oidc_provider() -> str:
     return f"{OIDC_PROVIDER}: installed"
 
 
-def install_ray() -> str:
-    """Install Ray into an environment of its own, if it is not there: its pins shall not bind ours."""
-    if (RAY_BINARIES / "ray").exists():
-        return f"{RAY}: there"
-    folder = RAY_BINARIES.parent
-    python = str(RAY_BINARIES / "python")
+def install_apart(program: Path, *wanted: str) -> str:
+    """Install packages of PyPI apart from ours, since their pins shall not bind us, if ``program`` is not there."""
+    if program.exists():
+        return f"{wanted[0]}: there"
+    folder, python = program.parent.parent, str(program.parent / "python")
     made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
     if made.returncode:
-        return f"{RAY}: left out, no environment could be made: {made.stderr.strip()[-300:]}"
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", RAY]
+        return f"{wanted[0]}: left out, no environment could be made: {made.stderr.strip()[-300:]}"
+    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode:
-        return f"{RAY}: left out, pip failed: {done.stderr.strip()[-300:]}"
-    return f"{RAY}: installed"
+        return f"{wanted[0]}: left out, pip failed: {done.stderr.strip()[-300:]}"
+    return f"{wanted[0]}: installed"
 
 
 def install_compiler() -> str:
@@ -103,7 +109,8 @@ def install_debian(name: str, programs: Sequence[str], packages: Sequence[str]) 
 def main() -> int:
     """Install all; an engine that is left out is no failure."""
     print(install_oidc_provider())
-    print(install_ray())
+    print(install_apart(RAY_BINARIES / "ray", RAY))
+    print(install_apart(SNAKEMAKE_BINARIES / "snakemake", *SNAKEMAKE))
     print(install_debian("slurm", SLURM_PROGRAMS, SLURM_PACKAGES))
     print(install_debian("slurmdbd", ACCOUNTING_PROGRAMS, ACCOUNTING_PACKAGES))
     print(install_debian("podman", PODMAN_PROGRAMS, PODMAN_PACKAGES))

@@ -1,6 +1,6 @@
 """Does a real workflow of Snakemake run through the hub, by Snakemake's own TES executor, unchanged?
 
-The platform declares an environment that stands for the image of the workflow: this interpreter with Snakemake, and a
+The platform declares an environment that stands for the image of the workflow: Snakemake's own interpreter, and a
 directory that its jobs and the workflow share. Snakemake has each job install the storage plugin by ``pip``; as that is
 in the environment already, the environment's own ``pip`` does nothing.
 """
@@ -18,6 +18,7 @@ from typing import Final
 
 import pytest
 
+from scripts.install_engines import SNAKEMAKE_BINARIES
 from suanlian.model.party import Role
 from suanlian.testing.nodes import NO_PROBES, HubProcess, Slots, make_hub, make_platform
 from suanlian.testing.processes import Processes
@@ -28,6 +29,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.skipif(shutil.which("rsync") is None, reason="make test-engines installs rsync"),
+    pytest.mark.skipif(not (SNAKEMAKE_BINARIES / "snakemake").exists(), reason="make test-engines installs Snakemake"),
 ]
 
 USER: Final = 250_000
@@ -89,14 +91,14 @@ def lab() -> Iterator[Lab]:
         (programs / "pip").write_text("#!/bin/sh\nexit 0\n")
         (programs / "pip").chmod(0o755)
         hub = make_hub(started, "national")
-        read = [str(programs), sys.prefix, *(path for path in sys.path if Path(path).is_dir())]
+        read = [str(programs), str(SNAKEMAKE_BINARIES.parent), sys.base_prefix]
         slots = Slots(
             cores=1,
             probes=NO_PROBES,
             # one user for all jobs, as on a site that knows who sends them: what one leaves the next may replace
             options={"slots": "1", "base_uid": str(USER), "user_locks": json.dumps(str(root / "users"))},
             images=(IMAGE,),
-            path=(str(programs), f"{sys.prefix}/bin"),
+            path=(str(programs), str(SNAKEMAKE_BINARIES)),
             binds=tuple(dict.fromkeys(read)),
             shared=(str(storage),),
         )
@@ -116,7 +118,7 @@ def written(lab: Lab) -> list[str]:
 def test_a_workflow_of_six_jobs_runs_through_the_hub(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     (tmp_path / ".popt").write_text(RSYNC)
-    command = [sys.executable, "-m", "snakemake", "--executor", "tes", "--jobs", "4", "--nocolor"]
+    command = [str(SNAKEMAKE_BINARIES / "python"), "-m", "snakemake", "--executor", "tes", "--jobs", "4", "--nocolor"]
     command += ["--tes-url", f"{lab.hub.url}/ga4gh/tes", "--container-image", IMAGE]
     command += ["--default-storage-provider", "fs", "--default-storage-prefix", str(lab.storage)]
     command += ["--seconds-between-status-checks", "1", "--max-status-checks-per-second", "10"]
