@@ -22,8 +22,13 @@ def engine(registry: str = "") -> Iterator[Podman]:
             yield podman
     finally:
         while _ROOTS:
-            if (meter := Meter.found({"CgroupDriver": "cgroupfs"}, "unix:", _ROOTS.pop() / "jobs")) is not None:
-                meter.tidy(())
+            forget_groups(_ROOTS.pop())
+
+
+def forget_groups(root: Path) -> None:
+    """Remove the control groups of a driver whose containers are gone."""
+    if (meter := Meter.found({"CgroupDriver": "cgroupfs"}, "unix:", root / "jobs")) is not None:
+        meter.tidy(())
 
 
 def container_bench(podman: Podman, place: Path, **changes: object) -> DriverBench:

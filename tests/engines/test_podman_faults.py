@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from suanlian.drivers.contract import DriverError, Fault, NativeId
+from suanlian.model.demand import Mount
 from suanlian.model.job import JobState
-from suanlian.testing.drivers import DriverBench, running
+from suanlian.testing.drivers import DriverBench, ended_well, running
 from suanlian.testing.podman import Podman, busybox_layer, missing
 from suanlian.testing.processes import until
 from tests.engines.containers import container_bench, driver_of, engine, said
@@ -205,3 +206,29 @@ def test_what_is_missing_is_fetched_where_the_owner_says_so(tmp_path: Path) -> N
         plain = container_bench(podman, tmp_path / "plain")
         _, seen = plain.run(("true",), image=shop.put("science/other", busybox_layer(shell=False)))
         assert seen.reason.endswith("and fetches none")
+
+
+def test_trouble_with_one_container_hides_no_other(bench: DriverBench, relay: FlakyEngine) -> None:
+    short, long = bench.start(("sh", "-c", "echo done")), bench.start(bench.commands["long"])
+    bench.wait(long, running)
+    relay.fail("500", f"{short}/logs")
+    # its end waits for its log; nothing is billed meanwhile, and the other job is seen as ever
+    until("it has ended and is not told", lambda: bench.driver.observe([short, long])[short].ending)
+    assert bench.driver.observe([long])[long].state is JobState.RUNNING
+    until("the engine was asked often enough", lambda: bench.driver.observe([short, long])[short].ended_at)
+    relay.fail("well")
+    seen = bench.wait(short)
+    assert (seen.state, seen.exit_code) == (JobState.COMPLETE, 0)
+    assert b"the rest of the log could not be read: the engine has a bad day" in said(bench, short, "stderr")
+    bench.driver.cancel(long)
+    bench.wait(long)
+
+
+def test_the_drivers_own_places_cannot_be_covered(bench: DriverBench) -> None:
+    for path in ("/job", "/run/suanlian-secrets"):
+        with pytest.raises(DriverError, match="own place"):
+            bench.start(("true",), mounts=(Mount(path=path, source="x"),))
+    native_id = bench.start(
+        ("sh", "-c", "echo $S > /run/y"), mounts=(Mount(path="/run", source="x"),), secret_env={"S": "v"}
+    )
+    assert (ended_well(bench, native_id) / "x" / "y").read_text() == "v\n"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from suanlian.drivers import probing
 from suanlian.drivers.container import compose, parse, place, starting, verdict
+from suanlian.drivers.container.client import RefusedError
 from suanlian.drivers.container.engine import Engine
 from suanlian.drivers.container.loads import in_use
 from suanlian.drivers.container.options import ContainerOptions
@@ -83,6 +84,9 @@ class ContainerDriver:
             raise DriverError(f"attempt {bad[:100]!r} cannot name a directory")
         if work.nodes > 1:
             raise DriverError("an engine is one machine: it runs no jobs of several nodes")
+        kept = (compose.INSIDE_WORK, compose.INSIDE_SECRETS)
+        if taken := next((mount.path for mount in work.mounts if mount.path in kept), None):
+            raise DriverError(f"mount {taken!r} is the driver's own place in a container: use another path")
         chosen = self._starter.environment(work)
         try:
             for index, key in keys.items():
@@ -100,10 +104,24 @@ class ContainerDriver:
 
     def observe(self, ids: Collection[NativeId]) -> Mapping[NativeId, Observation]:
         """What is true of each; whoever is over a limit is ended here. Raises DriverError, mostly transient."""
-        try:
-            return {native_id: self._observe(native_id) for native_id in ids}
-        except OSError as error:
-            raise DriverError(f"the jobs cannot be read: {error}", transient=True) from error
+        found: dict[NativeId, Observation] = {}
+        refused: dict[NativeId, RefusedError] = {}
+        for native_id in ids:
+            try:
+                found[native_id] = self._observe(native_id)
+            except RefusedError as error:
+                refused[native_id] = error
+            except OSError as error:
+                raise DriverError(f"the jobs cannot be read: {error}", transient=True) from error
+        # trouble with one container is no reason to be blind for the others; with all of them it is the engine's
+        if refused and not any(seen.ended_at is None and not seen.lost for seen in found.values()):
+            raise next(iter(refused.values()))
+        return found | {native_id: self._unsure(native_id, error) for native_id, error in refused.items()}
+
+    def _unsure(self, native_id: NativeId, error: RefusedError) -> Observation:
+        """A job of which the engine tells nothing now: taken for one that runs, and not billed meanwhile."""
+        started = (Place(self._jobs, native_id).read(place.STARTED) or {}).get("started_at")
+        return Observation(JobState.RUNNING, started_at=parse.moment(started), reason=str(error), ending=True)
 
     def _observe(self, native_id: NativeId) -> Observation:
         here = self._known(native_id)
@@ -177,6 +195,9 @@ class ContainerDriver:
         """Freeze the container; its wall time stands still meanwhile."""
         here = self._known(native_id)
         if here is None or here.has(place.EXIT):
+            return
+        container = self._client.container(starting.name_of(native_id))
+        if container is None or parse.seen(container).state not in _ALIVE:
             return
         pause = here.read(place.PAUSE) or {"total_s": 0.0, "since": None}
         if pause["since"] is None:

@@ -1,6 +1,6 @@
 """The directory of one job: its files are all that the driver knows of it, whole or not there, whoever looks.
 
-``spec.json`` (its existence is the journal), ``work/``, ``starting`` (from then on it is never started anew),
+``container.json`` (its existence is the journal), ``work/``, ``starting`` (from then on it is never started anew),
 ``started.json``, ``cancel.json``, ``hit.json``, ``pause.json``, ``live.json``, ``stdout`` and ``stderr`` as far as they
 were read, ``exit.json``.
 """
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from suanlian.drivers.contract import DriverError, Work
 
-SPEC, STARTING, STARTED, CANCEL, HIT = "spec.json", "starting.json", "started.json", "cancel.json", "hit.json"
+SPEC, STARTING, STARTED, CANCEL, HIT = "container.json", "starting.json", "started.json", "cancel.json", "hit.json"
 PAUSE, LIVE, EXIT = "pause.json", "live.json", "exit.json"
 _INODE_BYTES, _BLOCK_BYTES = 512, 512
 _MAX_DEPTH: Final = 100

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from suanlian.drivers.container import parse, place, starting, verdict
+from suanlian.drivers.container.client import RefusedError
 from suanlian.drivers.container.engine import Engine
 from suanlian.drivers.container.parse import Seen
 from suanlian.drivers.container.place import Place, Spec
@@ -23,6 +24,8 @@ _DISK_SHARE: Final = 20
 """Looking at a directory takes at most one part in so many of the time."""
 _UNSEEN_LOG_S: Final = 5.0
 """So often at most a log is counted whose file cannot be seen from here."""
+_LOG_TRIES: Final = 10
+"""So often an engine may refuse the log of an ended job before it ends without."""
 STREAMS: Final = ("stdout", "stderr")
 
 
@@ -128,18 +131,32 @@ class Watch:
 
     def finish(self, here: Place, spec: Spec, container: Seen) -> Observation:
         """Write down how it ended, with all that it said; from then on the engine is not asked."""
-        over = [name for name in STREAMS if not self.fetch(here, spec, name, None)]
+        over, silent = self._last_words(here, spec)
         hit = here.read(place.HIT) or ({"limit": "output", "detail": f"on {over[0]}"} if over else {})
         with here.locked():
             if (content := here.read(place.EXIT)) is not None:
                 return parse.from_record(content)
             end = verdict.decide(spec, container, self._facts(here, hit, container))
             here.take_back(chown=os.geteuid() == 0)
-            if line := verdict.own_line(end):
+            if line := silent + verdict.own_line(end):
                 _say(here.directory / "stderr", line)
             here.write(place.EXIT, parse.to_record(end))
         self.dismiss(here.attempt)
         return end
+
+    def _last_words(self, here: Place, spec: Spec) -> tuple[list[str], str]:
+        """Bring the log to its end: which streams went over their bound, and a line where the engine tells nothing.
+
+        Raises RefusedError to be asked again, some times.
+        """
+        try:
+            return [name for name in STREAMS if not self.fetch(here, spec, name, None)], ""
+        except RefusedError as error:
+            tries = int((here.read("log-tries.json") or {}).get("tries", 0)) + 1
+            here.write("log-tries.json", {"tries": tries})
+            if tries < _LOG_TRIES:
+                raise
+            return [], f"suanlian: the rest of the log could not be read: {error.words}\n"
 
     def _facts(self, here: Place, hit: Mapping[str, Any], container: Seen) -> verdict.Facts:
         meter = self._engine.facts().meter
