@@ -64,12 +64,13 @@ from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.rules.addresses import refused_address, refused_ip
 from suanlian.sdk.client import Client
 from suanlian.sdk.connector import ConnectorClient, Link, Means
+from suanlian.sdk.deliver import Deliverer
 from suanlian.sdk.follow import Hop
 from suanlian.sdk.kept_provider import KeptProvider, WebClient
 from suanlian.sdk.oidc import OidcProvider, secure_address, unavailable
 from suanlian.sdk.outside import Elsewhere
 from suanlian.sdk.transport import HttpClient, open_client
-from suanlian.services import lineage, nodes
+from suanlian.services import lineage, nodes, telling
 from suanlian.services.allowance import Granted
 from suanlian.services.jobs import Terms
 from suanlian.services.losing import LostTerms
@@ -100,6 +101,7 @@ from suanlian.workers.sweep import Sweeper
 from suanlian.workers.tes import TesFiles
 from suanlian.workers.uplink import Uplink
 from suanlian.workers.verify import Verifier
+from suanlian.workers.webhook import Webhooks
 from suanlian.workers.witness import Witness
 
 PEPPER_FILE: Final = "pepper"
@@ -293,12 +295,8 @@ class SigningIn:
         )
         client = WebClient(client_id, f"{url}/v1/sign-in/callback", settings.oidc_client_secret_file)
         provider = OidcProvider(issuer, check=lambda address: _check_address(address, issuer))
-        self._kept = KeptProvider(provider, client, clock)
-        self.keys, self.authorization_url, self.redeem = (
-            self._kept.keys,
-            self._kept.authorization_url,
-            self._kept.redeem,
-        )
+        kept = KeptProvider(provider, client, clock)
+        self.keys, self.authorization_url, self.redeem = kept.keys, kept.authorization_url, kept.redeem
 
 
 def _check_address(address: str, issuer: str) -> None:
@@ -369,6 +367,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
     bounds = Bounds(
         settings.account_bytes,
         frozenset(settings.input_origins),
+        frozenset(telling.origin(one) for one in settings.webhook_origins),
         _hub_rules(settings),
         settings.probe_seconds,
         (settings.supply_period, settings.supply_hold),
@@ -431,6 +430,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Loser(tools, writer, hub.bounds.lost),
         Placer(tools, writer, hub.bounds.data.levels),
         Releaser(tools, writer),
+        Webhooks(tools, writer, node_now, hub.secrets, Deliverer(), hub.bounds.webhook_origins),
         Late(tools, writer),
         Rater(tools, writer),
         Lineage(tools, writer, node_now, above),

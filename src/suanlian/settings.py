@@ -81,6 +81,9 @@ class HubSettings(_Settings):
     input_origins: tuple[str, ...] = ()
     """``SUANLIAN_INPUT_ORIGINS``: a JSON list of origins (``https://host:port``) that job inputs may come from although
     their address is not public."""
+    webhook_origins: tuple[str, ...] = ()
+    """``SUANLIAN_WEBHOOK_ORIGINS``: a JSON list of origins (``https://host:port``) that the end of a job may be told to
+    although their address is not public or their port unusual."""
     output_origins: tuple[str, ...] = ()
     """``SUANLIAN_OUTPUT_ORIGINS``: a JSON list of origins that outputs of TES tasks may be brought to although their
     address is not public."""

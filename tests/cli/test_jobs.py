@@ -365,6 +365,8 @@ def test_a_log_commands_no_terminal(suanlian: Suanlian, logged_in: PeopleHub) ->
 def test_a_log_is_raw_only_where_no_terminal_is(suanlian: Suanlian, logged_in: PeopleHub) -> None:
     head = {"Suanlian-Next-Offset": "4", "Suanlian-Ended": "true"}
     logged_in.says(f"GET /v1/jobs/{UUID}/log", Answer(200, b"\x1b[2J", head), Answer(200, b"", head))
+    logged_in.says(f"GET /v1/jobs/{UUID}", job(state="COMPLETE"))
+    logged_in.lists(f"/v1/jobs/{UUID}/tasks", {"index": 0, "state": "COMPLETE"})
     code, out, _err = suanlian("logs", UUID, "--raw", "-f")
     assert (code, out) == (0, "\x1b[2J")
 

@@ -46,6 +46,7 @@ class Bounds:
 
     account_bytes: int
     input_origins: frozenset[str]
+    webhook_origins: frozenset[str]
     data: HubRules
     probe_seconds: float
     supply: tuple[int, float]

@@ -73,9 +73,13 @@ async def log(
     while (
         not (data or view.ended or hub.wakeups.closing) and (left := deadline - asyncio.get_running_loop().time()) > 0
     ):
-        with hub.wakeups.listen(f"attempt:{view.attempt_id}" if view.attempt_id else f"job:{view.job_id}") as woken:
-            await wait(woken, min(left, _LOOK_S))
-        view, data = await run_in_threadpool(_look, hub, caller, ref, which)
+        topic = view.wakes
+        with hub.wakeups.listen(topic) as woken:
+            # once more: what came between the look and the listening has woken nobody
+            view, data = await run_in_threadpool(_look, hub, caller, ref, which)
+            if not data and not view.ended and view.wakes == topic:
+                await wait(woken, min(left, _LOOK_S))
+                view, data = await run_in_threadpool(_look, hub, caller, ref, which)
     headers = {
         "Suanlian-Next-Offset": str(which.offset + len(data)),
         "Suanlian-Ended": "true" if view.ended and not data else "false",

@@ -19,7 +19,7 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import allowance, depending, jobs, placing, throughput, usage
+from suanlian.services import allowance, depending, jobs, placing, telling, throughput, usage
 from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -61,6 +61,8 @@ def _refused_now(hub: Hub, caller: Caller, specs: Sequence[JobSpec], kept: Calla
     try:
         allowance.check(caller, specs)
         jobs.check_all(specs, hub.known.checks())
+        for spec in specs:
+            telling.check(spec, hub.bounds.webhook_origins)
     except SuanlianError:
         answer = kept()
         if answer is None:

@@ -1,11 +1,12 @@
 """Jobs: list them, show one, cancel one."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from suanlian.cli.arguments import JobName
-from suanlian.cli.output import AsJson, listing, plain, print_json, record, remark
+from suanlian.cli.output import AsJson, Columns, listing, plain, print_json, record, remark
 from suanlian.cli.session import job_named, only_job_named, open_hub
 from suanlian.cli.shown import data_level, marked, resources, span, when
 from suanlian.cli.waiting import hubs_words, waits_because
@@ -68,6 +69,17 @@ def _cancel(job: JobName, as_json: AsJson = False) -> None:
         remark(_("What runs is being stopped."))
 
 
+def submitted(jobs: Sequence[Job], *, as_json: bool) -> None:
+    """Print jobs that were submitted together."""
+    columns: Columns[Job] = [
+        (_("Identifier"), lambda job: job.public_id or job.id),
+        (_("Name"), lambda job: job.name),
+        (_("State"), lambda job: job.state),
+        (_("Waits because"), hubs_words),
+    ]
+    listing(jobs, columns, as_json=as_json)
+
+
 def job_fields(job: Job, reason: str) -> list[tuple[str, object]]:
     """A job, field by field, for people."""
     return [
@@ -80,6 +92,8 @@ def job_fields(job: Job, reason: str) -> list[tuple[str, object]]:
         (_("Ended"), when(job.ended_at)),
         (_("Took"), span(job.created_at, job.ended_at)),
         (_("Waits because"), reason),
+        (_("Ended because"), job.reason),
+        (_("Webhook"), job.webhook),
         (_("Asked for"), resources(job.spec.resources) if job.spec else ""),
         (_("Data level"), data_level(job.spec.wants.data_level) if job.spec else ""),
         (_("Stays within"), ", ".join(job.spec.wants.residency) if job.spec else ""),

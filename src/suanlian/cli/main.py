@@ -1,7 +1,8 @@
 """The entry of `suanlian`: which commands are there, in which file each stands, and what the exit code says.
 
 Exit codes: 0 done; 1 the hub refused; 2 the command was written wrongly or a file cannot be read; 3 the job that was
-waited for failed; 130 interrupted. A command's file is imported when the command is used, so that help comes at once.
+waited for failed; 130 interrupted. `run` gives its program's own, so what is not the program's is 125 there, and 130
+when it was cancelled. A command's file is imported when the command is used, so that help comes at once.
 """
 
 import logging
@@ -25,12 +26,15 @@ from suanlian.settings import PersonSettings
 REFUSED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
+OWN_OF_RUN: Final = 125
+"""What `run` says when it failed itself, so that it is told from the program's own code."""
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "login": ("login", N_("Log in to a hub: check the key and keep it.")),
     "logout": ("login", N_("Forget the login; the key of a sign-in ends at once.")),
     "claim": ("login", N_("Become a hub's first operator by the one-time link that its init printed.")),
-    "submit": ("submit", N_("Submit the job that a YAML or JSON file describes.")),
+    "submit": ("submit", N_("Submit the jobs that YAML or JSON files describe.")),
+    "run": ("run", N_("Run a command on some platform as if it ran here.")),
     "estimate": ("submit", N_("Tell where a job would go now and what it would cost, without submitting it.")),
     "jobs": ("jobs", N_("List jobs.")),
     "show": ("jobs", N_("Show one job and its tasks.")),
@@ -138,19 +142,20 @@ def _program(
 
 def run(arguments: Sequence[str], settings: PersonSettings | None = None) -> int:
     """Run one command and return its exit code; texts in the language of the settings."""
+    own = OWN_OF_RUN if list(arguments[:1]) == ["run"] else None
     set_language((settings or PersonSettings()).language)
     # a repeated call is no news to a person; without this its log line would go to the terminal
     logging.getLogger("stamina").addHandler(logging.NullHandler())
     try:
         code = typer.main.get_command(app).main(args=list(arguments), prog_name="suanlian", standalone_mode=False)
     except SuanlianError as error:
-        return _complain(problem_text(error), REFUSED)
+        return _complain(problem_text(error), own or REFUSED)
     except TyperException as error:
-        return _complain(usage_text(error), USAGE)
+        return _complain(usage_text(error), own or USAGE)
     except typer.Abort:
         return INTERRUPTED
     except OSError as error:
-        return _complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), USAGE)
+        return _complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), own or USAGE)
     return code if isinstance(code, int) else 0
 
 

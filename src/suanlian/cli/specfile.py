@@ -119,10 +119,11 @@ def _input(item: object, directory: Path, upload: Upload) -> object:
     check_size(file.stat().st_size, str(file))
     data = file.read_bytes()
     rest = {name: value for name, value in item.items() if name != "file"}
-    return {"path": file.name, **rest, **_carried(data, upload)}
+    return {"path": file.name, **rest, **carried(data, upload)}
 
 
-def _carried(data: bytes, upload: Upload) -> dict[str, object]:
+def carried(data: bytes, upload: Upload) -> dict[str, object]:
+    """How the bytes of an input go along: inside the spec, or uploaded."""
     if len(data) <= INLINE_BYTES:
         try:
             return {"content": data.decode()}

@@ -5,16 +5,19 @@ from typing import Annotated, Final
 
 import typer
 
-from suanlian.cli.jobs import job_fields
+from suanlian.cli.following import returns_with
+from suanlian.cli.jobs import job_fields, submitted
 from suanlian.cli.output import AsJson, record, remark
-from suanlian.cli.session import open_hub
+from suanlian.cli.session import only_job_named, open_hub
 from suanlian.cli.shown import allowance_text, data_level
 from suanlian.cli.specfile import load
 from suanlian.cli.waiting import Progress, waits_because
 from suanlian.cli.why import tell
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
-from suanlian.model.job import JobState
+from suanlian.model.demand import After, AfterWhen
+from suanlian.model.job import Job, JobState
+from suanlian.sdk.client import Client
 
 commands = nouns()
 
@@ -25,6 +28,20 @@ SpecFile = Annotated[
     Path,
     typer.Argument(metavar="FILE", help=N_("The job, in YAML or JSON; an input may name a local file as `file:`.")),
 ]
+SpecFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE...", help=N_("Jobs, in YAML or JSON, each in its own file; `after` may name one before it.")
+    ),
+]
+AfterJobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--after",
+        metavar="JOB[:end]",
+        help=N_("Begin only when this job is COMPLETE, with :end when it has ended in any way; repeatable."),
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
@@ -34,11 +51,12 @@ Settings = Annotated[
 
 
 @commands.command(
-    "submit", cls=Command, options_metavar=OPTIONS, help=N_("Submit the job that a YAML or JSON file describes.")
+    "submit", cls=Command, options_metavar=OPTIONS, help=N_("Submit the jobs that YAML or JSON files describe.")
 )
-def _submit(
-    file: SpecFile,
+def _submit(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
+    files: SpecFiles,
     settings: Settings = None,
+    after: AfterJobs = None,
     wait: Annotated[
         bool, typer.Option("--wait", help=N_("Wait until it ends; exit code 3 unless it ends COMPLETE."))
     ] = False,
@@ -48,17 +66,49 @@ def _submit(
     as_json: AsJson = False,
 ) -> None:
     with open_hub() as hub:
-        spec = load(file, settings or [], hub.objects.upload)
-        job = hub.jobs.submit(spec)
+        jobs = _submit_all(hub, files, settings or [], after or [])
         if wait:
-            remark(_("Submitted {job}; waiting for its end.").format(job=job.public_id or job.id))
-            job = hub.jobs.wait(job.id, timeout_s, on_answer=Progress(hub))
-        fields = [] if as_json else job_fields(job, waits_because(hub, job))
-    record(job, fields, as_json=as_json)
-    if wait and job.state is not JobState.COMPLETE:
-        ref = job.public_id or job.id
-        remark(_("What went wrong: suanlian show {job}; suanlian logs {job} --stderr").format(job=ref))
+            jobs = [_waited(hub, job, timeout_s) for job in jobs]
+        if len(jobs) == 1:
+            record(jobs[0], [] if as_json else job_fields(jobs[0], waits_because(hub, jobs[0])), as_json=as_json)
+        else:
+            submitted(jobs, as_json=as_json)
+    if wait and (failed := [job for job in jobs if job.state is not JobState.COMPLETE]):
+        for job in failed:
+            ref = job.public_id or job.id
+            remark(_("What went wrong: suanlian show {job}; suanlian logs {job} --stderr").format(job=ref))
         raise typer.Exit(JOB_FAILED)
+
+
+def _submit_all(hub: Client, files: list[Path], settings: list[str], after: list[str]) -> list[Job]:
+    """One after the other, so that each may name those before it; what was taken before one is refused stays taken."""
+    made, jobs = dict[str, Job](), list[Job]()
+    further = [_after(text) for text in after]
+    for file in files:
+        spec = load(file, settings, hub.objects.upload)
+        named = tuple(
+            one.model_copy(update={"job": made[one.job].id if one.job in made else only_job_named(hub, one.job)})
+            for one in (*spec.after, *further)
+        )
+        made[spec.name] = hub.jobs.submit(spec.model_copy(update={"after": named}))
+        jobs.append(made[spec.name])
+    return jobs
+
+
+def _after(text: str) -> After:
+    job, colon, on = text.rpartition(":")
+    if colon and on == AfterWhen.END:
+        return After(job=job, on=AfterWhen.END)
+    return After(job=text)
+
+
+def _waited(hub: Client, job: Job, timeout_s: float | None) -> Job:
+    remark(_("Submitted {job}; waiting for its end.").format(job=job.public_id or job.id))
+    try:
+        return hub.jobs.wait(job.id, timeout_s, on_answer=Progress(hub))
+    except KeyboardInterrupt:
+        returns_with(job.public_id or job.id)
+        raise
 
 
 @commands.command(

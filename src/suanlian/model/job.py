@@ -348,4 +348,5 @@ class Job(Value):
     canceling: bool = False
     waiting: LongText = Field(default="", description="why it waits, while it waits")
     reason: LongText = Field(default="", description="why tasks ended that nobody cancelled: a code, then words")
+    webhook: Text = Field(default="", description="whether its end was told: waiting, delivered, failed and why")
     spec: JobSpec | None = Field(default=None, description="left out of lists and of a supervisor's view")

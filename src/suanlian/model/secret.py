@@ -6,6 +6,8 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from suanlian.model.base import Name, Utc, Value, Wire
 
+AT_REST: Final = "suanlian-secret"
+"""What a secret is sealed as while it is kept."""
 MIN_CHARS: Final = 8
 """Shorter ones could not be kept out of logs without spoiling them."""
 MAX_BYTES: Final = 16 * 1024
@@ -53,3 +55,8 @@ class SecretContents(Wire):
     """What is inside of what a hub seals to a connector: each secret's bytes in base64, by name."""
 
     values: dict[Name, str] = Field(max_length=MAX_PER_JOB)
+
+
+def bound_to(account_id: str, name: str) -> dict[str, str]:
+    """What a kept secret is bound to: it opens only as this name of this account."""
+    return {"account": account_id, "name": name}

@@ -63,6 +63,10 @@ class Jobs(Results):
         # a hub may give them all
         return islice((task for task in found if task.index == index), 1)
 
+    def tasks_from(self, job: str, index: int) -> Iterator[Task]:
+        """The job's tasks from this index on."""
+        return items(self._transport, Task, f"{_path(job)}/tasks", {"cursor": index - 1})
+
     def why(self, job: str, index: int = 0) -> Explanation:
         """Why the task went where it is, or why it waits."""
         return self._transport.read(Explanation, f"{_path(job)}/explanation", {"index": index})

@@ -32,8 +32,9 @@ def items(transport: Transport, kind: type[V], path: str, query: Query | None = 
 
 
 def plain_items(transport: Transport, path: str, query: Query | None = None) -> Iterator[Plain]:
-    """Every item of a list as it came."""
-    cursor: str | None = None
+    """Every item of a list as it came, from the ``cursor`` of the query on where there is one."""
+    first = (query or {}).get("cursor")
+    cursor = None if first is None else str(first)
     while True:
         asked = {**(query or {}), "limit": PAGE, "cursor": cursor}
         page, following = _page(transport.send(Call("GET", path, asked)).content)

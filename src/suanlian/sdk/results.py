@@ -3,7 +3,7 @@
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -37,14 +37,34 @@ class Results:
         follow: bool = False,
         attempt: str | None = None,
         offset: int = 0,
+        tail: int | None = None,
     ) -> Iterator[bytes]:
         """The bytes of a task's ``stdout`` or ``stderr`` as they are, terminal escapes included.
 
         Ends with what is there now; with ``follow`` when the task has ended. ``attempt``: an older one, by its id. When
-        the task is tried again in between, the new attempt's log follows from its beginning.
+        the task is tried again in between, the new attempt's log follows from its beginning. ``tail``: begin with so
+        many lines of what is there.
         """
-        query: dict[str, str | int | None] = {"index": index, "stream": stream, "attempt": attempt}
+        which: dict[str, str | int | None] = {"index": index, "stream": stream, "attempt": attempt}
+        return (piece.data for piece in self.pieces(job, which, follow=follow, offset=offset, tail=tail))
+
+    def pieces(
+        self,
+        job: str,
+        which: Mapping[str, str | int | None],
+        *,
+        follow: bool = True,
+        offset: int = 0,
+        tail: int | None = None,
+    ) -> Iterator[LogPiece]:
+        """As ``log``, each piece with the attempt that wrote it. ``which``: index, stream, attempt."""
+        query = dict(which)
         read_from = ""
+        if tail is not None:
+            last = self._last(job, query, tail)
+            read_from, offset = last.attempt, last.next_offset
+            if last.data:
+                yield last
         while True:
             began = time.monotonic()
             piece = self._piece(job, {**query, "offset": offset, "wait_s": LOG_WAIT_S if follow else 0})
@@ -54,13 +74,22 @@ class Results:
                 continue
             read_from = piece.attempt
             if piece.data:
-                yield piece.data
+                yield piece
             elif piece.ended or not follow:
                 return
             else:
                 # a hub that does not wait must not be asked in a tight loop
                 time.sleep(max(0.0, _LEAST_ROUND_S - (time.monotonic() - began)))
             offset = piece.next_offset
+
+    def _last(self, job: str, query: dict[str, str | int | None], lines: int) -> LogPiece:
+        """The last lines of what is there now."""
+        held, offset = bytearray(), 0
+        while (piece := self._piece(job, {**query, "offset": offset, "wait_s": 0})).data:
+            held += piece.data
+            offset = piece.next_offset
+        kept = held.splitlines(keepends=True)[-lines:] if lines else []
+        return piece.model_copy(update={"data": b"".join(kept), "next_offset": offset})
 
     def outputs(self, job: str, index: int | None = None) -> Iterator[TaskOutput]:
         """The files that the job's tasks brought back, or those of the task at ``index``."""

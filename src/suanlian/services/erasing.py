@@ -80,7 +80,14 @@ def go_on(unit: Unit, row: Row) -> bool:
 
 def _blank(unit: Unit, job: Row) -> None:
     spec = blank_spec(JobSpec.model_validate_json(job["spec"]))
-    values = {"name": BLANK, "spec": spec.model_dump_json(), "waiting": None, "delegated_buyer": "", "reason": ""}
+    values = {
+        "name": BLANK,
+        "spec": spec.model_dump_json(),
+        "waiting": None,
+        "delegated_buyer": "",
+        "reason": "",
+        "webhook": "",
+    }
     erasing.blank_job(unit, job["id"], values)
     for attempt in erasing.attempts_of(unit, job["id"]):
         outcome = blank_outcome(Outcome.model_validate(json.loads(attempt["outcome"])))

@@ -14,6 +14,7 @@ from suanlian.model.job import MAX_INLINE_BYTES, JobSpec
 from suanlian.model.party import Caller
 from suanlian.model.probe import PROBE_TASK
 from suanlian.model.protocol import MAX_LOG_BYTES, LogCall, ObjectCall, OutputCall
+from suanlian.rules.jobstate import TASK_ENDED
 from suanlian.store import attempts, erasing, files, jobs, passed, probes
 from suanlian.store.unit import Row, Unit
 
@@ -170,10 +171,11 @@ def _current(unit: Unit, job: Row, index: int, attempt_id: str | None) -> Row | 
 class LogView:
     """Where a log is read: of which attempt, and whether more can come."""
 
-    def __init__(self, job_id: str, attempt_id: AttemptId | None, *, ended: bool) -> None:
+    def __init__(self, job_id: str, attempt_id: AttemptId | None, *, ended: bool, live: bool = False) -> None:
         """``attempt_id`` is None while the task has no attempt yet."""
-        self.job_id = job_id
         self.attempt_id = attempt_id
+        self.wakes = f"attempt:{attempt_id}" if live else f"job:{job_id}"
+        """What is woken when more may be there."""
         self.ended = ended
 
 
@@ -186,8 +188,10 @@ def log_of(unit: Unit, caller: Caller, ref: str, index: int, attempt_id: str | N
         wrong = f"The job has no task {index}."
         raise NotFoundError("not_found", wrong, todo=f"Indices run from 0 to {job['tasks'] - 1}.", field="index")
     if row is None:
-        return LogView(job["id"], None, ended=task["state"] in ("CANCELED", "SYSTEM_ERROR"))
-    return LogView(job["id"], AttemptId(row["id"]), ended=row["ended_at"] is not None)
+        return LogView(job["id"], None, ended=task["state"] in TASK_ENDED)
+    # an attempt that ended may have another one behind it, as long as its task has not ended
+    ended = row["ended_at"] is not None and (attempt_id is not None or task["state"] in TASK_ENDED)
+    return LogView(job["id"], AttemptId(row["id"]), ended=ended, live=row["ended_at"] is None)
 
 
 def read_log(unit: Unit, attempt_id: str, stream: str, offset: int) -> bytes:

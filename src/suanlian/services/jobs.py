@@ -180,6 +180,7 @@ def prepare(node: Node, caller: Caller, specs: Sequence[JobSpec], now: datetime,
         task_rows += [jobs.task_row(row["id"], index, row) for index in range(row["made"])]
     digests = frozenset(item.sha256 or "" for spec in specs for item in spec.inputs if item.object)
     named = frozenset(use.name for spec in specs for use in spec.secrets)
+    named |= {spec.webhook.secret for spec in specs if spec.webhook is not None and spec.webhook.secret is not None}
     return Prepared(tuple(job_rows), tuple(task_rows), digests, named)
 
 
@@ -274,6 +275,7 @@ def job_value(row: Row, *, with_spec: bool) -> Job:
         canceling=row["canceling"],
         waiting=waiting,
         reason=row["reason"],
+        webhook=row["webhook"],
         spec=JobSpec.model_validate_json(row["spec"]) if with_spec else None,
     )
 

@@ -124,6 +124,21 @@ class IdentityProvider(Protocol):
         ...
 
 
+class Delivers(Protocol):
+    """The way to an address that somebody else chose. Every call may wait for the network: never inside a unit of work.
+
+    Raises UnavailableError.
+    """
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host, in numbers."""
+        ...
+
+    def post(self, url: str, address: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send it to that very address, following nothing; the status of the answer, of which nothing else is told."""
+        ...
+
+
 class Directory(Protocol):
     """Other hubs, asked what an identifier names."""
 

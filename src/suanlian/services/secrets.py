@@ -16,22 +16,17 @@ from suanlian.model.ids import new_id
 from suanlian.model.job import JobSpec
 from suanlian.model.party import Caller
 from suanlian.model.protocol import SecretsCall, Wish
-from suanlian.model.secret import MAX_PER_ACCOUNT, NewSecret, SecretAbout, SecretContents
+from suanlian.model.secret import AT_REST, MAX_PER_ACCOUNT, NewSecret, SecretAbout, SecretContents, bound_to
 from suanlian.services.ports import Secrets
 from suanlian.store import attempts, jobs, platforms, secrets
 from suanlian.store.unit import Row, Unit
 
-AT_REST: Final = "suanlian-secret"
 ON_ITS_WAY: Final = "suanlian-secrets-of-attempt"
 
 
 def sealed(caller: Caller, own: Secrets, name: str, new: NewSecret) -> str:
     """The value as it is kept: it opens only as this name of this account."""
-    return seal_at_rest(new.value.get_secret_value().encode(), own.at_rest, AT_REST, _bound(caller.account_id, name))
-
-
-def _bound(account_id: str, name: str) -> Mapping[str, str]:
-    return {"account": account_id, "name": name}
+    return seal_at_rest(new.value.get_secret_value().encode(), own.at_rest, AT_REST, bound_to(caller.account_id, name))
 
 
 def keep(unit: Unit, caller: Caller, name: str, text: str) -> SecretAbout:
@@ -128,7 +123,7 @@ def seal(release: Release, own: Secrets) -> str:
     """Seal them to the connector, for this attempt and token alone. Raises ConflictError ``secret_unreadable``."""
     try:
         opened = {
-            name: open_at_rest(text, own.at_rest, AT_REST, _bound(release.account_id, name))
+            name: open_at_rest(text, own.at_rest, AT_REST, bound_to(release.account_id, name))
             for name, text in release.rows.items()
         }
     except SealError as error:

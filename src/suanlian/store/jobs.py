@@ -84,6 +84,11 @@ def lock(unit: Unit, job_id: str) -> Row | None:
     return unit.connection.execute(select(t.job).where(t.job.c.id == job_id).with_for_update()).mappings().one_or_none()
 
 
+def by_id(unit: Unit, job_id: str) -> Row | None:
+    """The job row as it is; who may see it is decided elsewhere."""
+    return unit.connection.execute(select(t.job).where(t.job.c.id == job_id)).mappings().one_or_none()
+
+
 def spec_of(unit: Unit, job_id: str) -> str:
     """The spec of a job as it was stored; who may see it is decided elsewhere."""
     return str(unit.connection.execute(select(t.job.c.spec).where(t.job.c.id == job_id)).scalar_one())
@@ -100,6 +105,7 @@ def progressed(unit: Unit, job: Row, columns: Mapping[str, Any]) -> None:
     ``columns`` are those of ``rules.progress.Progress``, with others that change besides.
     """
     change(unit, job["id"], columns)
+    unit.wake(f"job:{job['id']}")
     if columns["ended_at"] is None or job["ended_at"] is not None:
         return
     unit.record(EventType.JOB_ENDED, job["id"], account_id=job["account_id"], state=columns["state"])

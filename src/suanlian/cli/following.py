@@ -1,0 +1,146 @@
+"""How a followed task is shown: what it writes where it belongs, what becomes of it on standard error."""
+
+import codecs
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import IO
+
+from suanlian.cli.output import remark
+from suanlian.cli.session import open_hub
+from suanlian.cli.visible import visible
+from suanlian.cli.waiting import waits_because
+from suanlian.i18n import _
+from suanlian.model.job import ENDED, Attempt, JobState
+from suanlian.sdk.live import Live, News, Written
+
+
+class Stream:
+    """One stream of the task on one of ours: bytes as they are, but to a terminal nothing that it would obey."""
+
+    def __init__(self, out: IO[str], *, raw: bool = False, prefix: str = "") -> None:
+        """``raw``: the bytes as they are in any case."""
+        self._out = out
+        self._raw = raw or not (out.isatty() or prefix)
+        self._prefix = prefix
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self._at_start = True
+
+    def write(self, data: bytes) -> None:
+        """Show it at once."""
+        if self._raw and hasattr(self._out, "buffer"):
+            self._out.flush()
+            self._out.buffer.write(data)
+            self._out.buffer.flush()
+            return
+        text = self._held + self._decoder.decode(data)
+        self._held = "\r" if text.endswith("\r") else ""  # a CR LF never falls apart
+        self._show(text.removesuffix("\r"))
+
+    def _show(self, text: str) -> None:
+        for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+            self._out.write((self._prefix if self._at_start else "") + visible(line))
+            self._at_start = line.endswith("\n")
+        self._out.flush()
+
+
+@dataclass(slots=True)
+class Follower:
+    """Shows one task until it has ended; the last news of it are kept. ``tells``: news go to standard error."""
+
+    job: str
+    index: int
+    streams: dict[str, Stream]
+    tail: int | None = None
+    tells: bool = True
+    quiet_start: bool = False
+    last: News | None = None
+    _told: str = ""
+    _attempts: set[str] = field(default_factory=set)
+
+    def follow(self, on_turn: Callable[[], None] = lambda: None) -> News | None:
+        """Until the task has ended, with ``on_turn`` in between. What came of it; None where that is unknown."""
+        live = Live(open_hub, self.job, self.index, tuple(self.streams), self.tail)
+        try:
+            for happened in live.with_turns():
+                if isinstance(happened, Written):
+                    self.streams[happened.stream].write(happened.data)
+                elif happened is not None:
+                    self.hear(happened)
+                on_turn()
+        finally:
+            live.stop()
+        return self.last
+
+    def hear(self, news: News) -> None:
+        """Keep it, and tell what is new."""
+        self.last = news
+        line = _line(news)
+        if self.tells and line and line != self._told and not (self.quiet_start and not self._told and _is_usual(news)):
+            remark(f"-- {line}")
+        self._told = line or self._told
+
+
+def streams(*, both: bool, stderr: bool, raw: bool, prefix: str = "") -> dict[str, Stream]:
+    """The streams that are asked for, and where each is shown."""
+    if both:
+        shown = {"stdout": Stream(sys.stdout, raw=raw, prefix=prefix), "stderr": Stream(sys.stderr, raw=raw)}
+        return shown if not prefix else {**shown, "stderr": Stream(sys.stderr, raw=raw, prefix=prefix)}
+    return {"stderr" if stderr else "stdout": Stream(sys.stdout, raw=raw, prefix=prefix)}
+
+
+def _is_usual(news: News) -> bool:
+    return len(news.task.attempts) <= 1 and news.task.state in (JobState.RUNNING, *ENDED)
+
+
+def _line(news: News) -> str:
+    """What is to be told of the task as it is now."""
+    job, task, attempt = news.job, news.task, news.attempt
+    if task.state is JobState.QUEUED and (attempt is None or attempt.ended_at is not None):
+        why = _waits(news)
+        if attempt is not None:
+            return _("try {n} at {place} ended {state}{why}; waits for another place").format(
+                n=attempt.number, place=_place(attempt), state=attempt.state, why=_because(attempt)
+            )
+        return _("{state}: {reason}").format(state=task.state, reason=why) if why else task.state.value
+    if task.state in ENDED:
+        return _ended(news)
+    if attempt is None or task.state is JobState.CANCELING:
+        return task.state.value
+    nodes = job.spec.nodes if job.spec else 1
+    place = _place(attempt) if nodes == 1 else _("{place} on {n} nodes").format(place=_place(attempt), n=nodes)
+    if attempt.number == 1:
+        return _("{state} at {place}").format(state=task.state, place=place)
+    return _("try {n}: {state} at {place}").format(n=attempt.number, state=task.state, place=place)
+
+
+def _ended(news: News) -> str:
+    attempt = news.attempt
+    code = None if attempt is None else attempt.outcome.exit_code
+    parts = [news.task.state.value]
+    if code is not None:
+        parts.append(_("exit code {code}").format(code=code))
+    why = (attempt.outcome.reason if attempt is not None else "") or news.job.reason
+    return ", ".join(parts) + (f": {why}" if why and news.task.state is not JobState.COMPLETE else "")
+
+
+def _because(attempt: Attempt) -> str:
+    return f" ({attempt.outcome.reason})" if attempt.outcome.reason else ""
+
+
+def _place(attempt: Attempt) -> str:
+    return f"{attempt.platform}/{attempt.share}"
+
+
+def _waits(news: News) -> str:
+    if not news.job.waiting:
+        return ""
+    with open_hub() as hub:
+        return waits_because(hub, news.job)
+
+
+def returns_with(job: str) -> None:
+    """The job goes on although nobody looks: how to come back."""
+    remark(_("The job goes on. Look at it again: suanlian logs -f {job}").format(job=job))
