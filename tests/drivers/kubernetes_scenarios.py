@@ -176,3 +176,28 @@ class KubernetesScenarios(DriverContract):
         assert flavors[0].image_runtime == "containerd"
         _, seen = bench.run(bench.commands["ok"], flavor="amd64")
         assert seen.state is JobState.COMPLETE
+
+    def test_what_ignores_its_end_and_forks_away_is_ended_all_the_same(self, bench: KubernetesBench) -> None:
+        stubborn = "trap '' TERM; (trap '' TERM; exec sleep 60) & echo up >up; while :; do sleep 1; done"
+        native_id = bench.start(("sh", "-c", stubborn))
+        place = driver_of(bench).working_directory(native_id)
+        bench.wait(native_id, lambda seen: running(seen) and (place / "up").is_file())
+        bench.driver.cancel(native_id)
+        assert bench.wait(native_id).state is JobState.CANCELED
+        bench.driver.forget(native_id)
+        assert not place.parent.exists()
+        name = (names.place(native_id) or names.Place("", "")).name
+        deadline = time.monotonic() + 60
+        query = f"labelSelector={names.NAME}%3D{name}"
+        while (bench.owner("GET", f"/api/v1/pods?{query}") or {"items": []})["items"]:
+            assert time.monotonic() < deadline, "a pod is left"
+            time.sleep(0.2)
+        assert (bench.owner("GET", f"/apis/batch/v1/jobs?{query}") or {"items": []})["items"] == []
+
+    def test_rubbish_and_endless_lines_come_as_they_are_by_the_api(self, bare: KubernetesBench) -> None:
+        script = "printf '\\001\\377\\000x\\n'; i=0; while [ $i -lt 4000 ]; do printf 'abcdefghij'; i=$((i+1)); done"
+        native_id, seen = bare.run(("sh", "-c", script))
+        assert seen.state is JobState.COMPLETE
+        expected = b"\x01\xff\x00x\n" + b"abcdefghij" * 4000
+        assert driver_of(bare).read_log(native_id, "stdout", 0, 100_000) == expected
+        assert driver_of(bare).read_log(native_id, "stdout", 20_000, 7) == expected[20_000:20_007]

@@ -143,7 +143,10 @@ class RecordingWire:
         return said
 
     def _body(self, answer: Answer) -> dict[str, Any]:
-        text = self._names.neutral(answer.body.decode(errors="replace"))
+        try:
+            text = self._names.neutral(answer.body.decode())
+        except UnicodeDecodeError:  # a log
+            return {"base64": base64.b64encode(answer.body).decode()}
         try:
             return {"json": cleaned(json.loads(text))}
         except ValueError:
@@ -186,6 +189,8 @@ class PlayedWire:
         said = self._next(asked(request, self._names))
         if "error" in said:
             raise DriverError(said["error"], transient=True)
+        if "base64" in said:
+            return Answer(said["status"], base64.b64decode(said["base64"]))
         text = json.dumps(said["json"]) if "json" in said else said["text"]
         return Answer(said["status"], self._names.own(text).encode())
 
