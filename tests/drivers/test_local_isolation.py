@@ -1,9 +1,11 @@
 """What a job can see and reach: in the sandbox only its own things, and as root it is somebody else."""
 
+import dataclasses
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from suanlian.drivers.local.driver import LocalDriver
 from suanlian.drivers.local.machine import bwrap
 from suanlian.model.job import JobState
 from suanlian.testing.drivers import DriverBench, running
-from tests.drivers.benches import ALL_WAYS, BARE_POLLING, SANDBOX, Way, local_bench
+from tests.drivers.benches import ALL_WAYS, BARE_POLLING, SANDBOX, Way, local_bench, options
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 INSIDE_SUITE = pytest.mark.skipif("SUANLIAN_TEST_ORDINARY_USER" in os.environ, reason="is what starts this run")
@@ -66,6 +68,23 @@ def test_it_writes_only_to_its_own_places(bench: DriverBench) -> None:
     tried = "for d in / /etc /usr /dev /run /proc/sys; do touch $d/x 2>/dev/null && echo $d; done"
     script = f"{tried}; touch /tmp/x /dev/shm/x x && ls"
     assert said(bench, "sh", "-c", script) == "x\n"
+
+
+def test_it_writes_where_its_environment_shares_a_directory(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="suanlian-shared-") as home:
+        Path(home).chmod(0o777)
+        python = options(tmp_path, SANDBOX).environments["python"]
+        shares = {"python": dataclasses.replace(python, shared=(Path(home),))}
+        bench = local_bench(tmp_path, SANDBOX, environments=shares)
+        assert (
+            said(bench, "sh", "-c", f"echo kept > {home}/x; cat {home}/x; touch {home}/../y || echo no") == "kept\nno\n"
+        )
+        assert (Path(home) / "x").read_text() == "kept\n"
+
+
+def test_users_of_jobs_are_none_of_the_systems(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="base_uid is 0"):
+        options(tmp_path, SANDBOX, base_uid=0)
 
 
 def test_its_environment_is_the_jobs_alone(bench: DriverBench) -> None:

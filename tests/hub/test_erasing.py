@@ -14,7 +14,8 @@ from suanlian.store.tables import metadata
 from suanlian.testing.hub import InProcessHub, Person
 from suanlian.testing.oidc_provider import TestProvider
 from tests.hub.test_bad_input import refused
-from tests.hub.world import World, job, segment
+from tests.hub.test_tes import capable
+from tests.hub.world import World, job, offer, segment
 
 SECRET = "swordfish"
 
@@ -82,6 +83,25 @@ def ran(world: World, hub: InProcessHub, person: Person) -> Any:  # noqa: ANN401
     return told
 
 
+def asked_by_tes(world: World, hub: InProcessHub, person: Person) -> None:
+    """A task whose name, tag, files and reason of failing all hold the secret."""
+    world.connector().publish(capable("alpine"), offer())
+    hub.settle()
+    said = {
+        "name": SECRET,
+        "tags": {SECRET: SECRET},
+        "executors": [{"image": "alpine", "command": [SECRET]}],
+        "inputs": [
+            {"path": "/data/a", "content": SECRET},
+            {"path": "/data/b", "url": f"{hub.running.hub.node.url}/v1/jobs/{SECRET}/outputs/0/{SECRET}"},
+        ],
+    }
+    short = {"backend_parameters": {"suanlian.wall_time_s": "60"}}  # within what is free
+    made = person.post("/ga4gh/tes/v1/tasks", {**said, "resources": short}).json()
+    hub.settle()
+    assert person.get(f"/ga4gh/tes/v1/tasks/{made['id']}").json()["state"] == "SYSTEM_ERROR"
+
+
 def erase(person: Person, name: str | None = None) -> Any:  # noqa: ANN401 - a response
     return person.post("/v1/me/erase", {"name": name or person.get("/v1/me").json()["name"]})
 
@@ -94,6 +114,7 @@ def test_nothing_is_left_but_ids_times_and_amounts(world: World, hub: InProcessH
     assert person.post("/v1/keys", {"label": SECRET}).status_code == 200
     secret = hub.http.put("/v1/secrets/mine", json={"value": SECRET}, headers=person._headers)  # noqa: SLF001
     assert secret.status_code == 200, secret.text
+    asked_by_tes(world, hub, person)
     told = ran(world, hub, person)
     books = ("charge", "usage_segment", "usage_batch", "attempt", "assignment", "job", "task", "capacity")
     before = hub.rows()

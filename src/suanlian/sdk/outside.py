@@ -109,7 +109,11 @@ class Elsewhere:
             found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         except (OSError, UnicodeError) as error:
             raise UnavailableError("hub_unavailable", f"its host could not be resolved: {error}") from error
-        for address in found if _origin(url) not in {_origin(one) for one in origins} else ():
+        if _origin(url) in {_origin(one) for one in origins}:
+            return found[0]
+        if port not in _PORTS.values():
+            raise InvalidError("input_origin_refused", f"its port {port} is neither 80 nor 443")
+        for address in found:
             why = "not one" if "%" in address else self._judge(ip_address(address))
             if why is not None:
                 raise InvalidError("input_origin_refused", f"its host has an address that is {why}")

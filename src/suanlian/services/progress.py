@@ -114,7 +114,9 @@ def _instruction(row: Row, specs: Mapping[str, JobSpec]) -> Instruction:
 
 def _spec_for(text: str) -> JobSpec:
     """The job as its connector needs it: what concerns the hub and the buyer alone stays here."""
-    return JobSpec.model_validate_json(text).model_copy(update=_OF_THE_HUB)
+    spec = JobSpec.model_validate_json(text)
+    variants = tuple(variant.model_copy(update={"stands_for": ()}) for variant in spec.variants)
+    return spec.model_copy(update={**_OF_THE_HUB, "variants": variants})
 
 
 def untold(unit: Unit, instructions: Sequence[Instruction]) -> list[AttemptId]:

@@ -77,10 +77,14 @@ def _check(field_: str, url: str, origins: frozenset[str], roots: tuple[str, ...
         return
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
-    reason = None if origin in origins else refused_address(parts.hostname or "")
+    reason = None if origin in origins else refused_address(parts.hostname or "") or _odd_port(parts.port)
     if reason is not None:
         wrong = f"The address of {shown_address(origin)} is {reason}: the hub does not call there."
         raise BadTaskError("input_origin_refused", wrong, todo="The operator can list the origin.", field=field_)
+
+
+def _odd_port(port: int | None) -> str | None:
+    return None if port in (None, 80, 443) else f"one with the port {port}"
 
 
 def stage_of(made: Translated) -> Stage:
