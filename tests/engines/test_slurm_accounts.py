@@ -6,7 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from suanlian.drivers.slurm.options import Place
 from suanlian.model.job import JobState
+from suanlian.testing.drivers import running
 from suanlian.testing.processes import until
 from suanlian.testing.slurm import Node, Shape, SlurmCluster, missing, unix_users
 from tests.engines.slurm_bench import slurm_bench
@@ -44,3 +46,23 @@ def test_exit_code_and_usage_are_known_after_slurm_has_forgotten(site: tuple[Slu
     assert bad.measured.cpu_s > 0
     assert bad.started_at is not None
     assert bad.ended_at is not None
+
+
+def test_a_share_is_a_qos_and_an_account_of_the_site(site: tuple[SlurmCluster, str]) -> None:
+    cluster, user = site
+    for made in (
+        ("add", "qos", "federation"),
+        ("add", "account", "outside"),
+        ("add", "user", user, "account=outside", "qos=normal,federation"),
+    ):
+        cluster.command("sacctmgr", "--immediate", *made)
+    root = cluster.directory / "shared" / os.urandom(4).hex()
+    root.parent.mkdir(exist_ok=True)
+    shares = {"main": Place(partition="main", qos="federation", account="outside")}
+    bench = slurm_bench(cluster, root, user, rest=True, shares=shares)
+    native = bench.start(("sleep", "60"))
+    bench.wait(native, running)
+    shown = cluster.command("squeue", "--noheader", "--format=%P %q %a").split()
+    assert shown == ["main", "federation", "outside"]
+    bench.slurm.cancel(native)
+    bench.wait(native)

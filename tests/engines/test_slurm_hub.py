@@ -1,5 +1,7 @@
 """A buyer who knows nothing of Slurm gets a job done on a real cluster: through a hub and a connector as processes."""
 
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,8 +11,8 @@ import pytest
 from suanlian.model.job import ENDED, Job, JobSpec, JobState
 from suanlian.model.party import Role
 from suanlian.sdk.client import Client
-from suanlian.testing.nodes import NO_PROBES, AgentProcess, Slots, make_hub, make_platform
-from suanlian.testing.processes import Processes, until
+from suanlian.testing.nodes import NO_PROBES, AgentProcess, Slots, agent_toml, make_hub, make_platform
+from suanlian.testing.processes import Processes, program, until
 from suanlian.testing.slurm import SlurmCluster, missing, unix_users
 
 pytestmark = [
@@ -108,3 +110,27 @@ def test_nobody_else_runs_here(federation: Federation) -> None:
     assert seen.state is JobState.SYSTEM_ERROR
     (task,) = federation.stranger.jobs.tasks(refused.id)
     assert "has no user on this cluster" in task.attempts[0].outcome.reason
+
+
+def test_the_connector_checks_itself_on_slurm(federation: Federation) -> None:
+    """As a hub will, by the hub's own small jobs: they have a user of their own."""
+    cluster, processes = federation.cluster, federation.agent.processes
+    (cluster.directory / "probes").mkdir()
+    with unix_users("probe", "none") as users:
+        driver = f"""[driver]
+name = "slurm"
+[driver.options]
+root = "{cluster.directory}/probes"
+conf = "{cluster.conf}"
+probe_user = "{users["probe"]}"
+probe_python = "{shutil.which("python3", path="/usr/bin:/bin") or sys.executable}"
+[driver.options.users]
+nobody-else = "{users["none"]}"
+[driver.environments.python]
+"""
+        config = processes.root / "selftest.toml"
+        config.write_text(agent_toml("http://127.0.0.1:1", "wuhu", Slots(cores=12, driver=driver)))
+        home = str(processes.root / "selftest")
+        done = processes.run([*program("suanlian-agent"), "selftest", "--config", config, "--home", home])
+    assert done.code == 0, (done.out, done.err)
+    assert "Passed" in done.out

@@ -70,7 +70,9 @@ def script_text(planned: Plan, here: str) -> str:
 
 
 def _user(work: Work, options: SlurmOptions) -> str:
-    user = options.users.get(work.entity)
+    """The site's user of the entity; the hub's own small jobs may have one of their own, whoever asks for them."""
+    own = options.probe_user if work.environment == PROBE_ENVIRONMENT else None
+    user = own or options.users.get(work.entity)
     if user is None:
         raise DriverError(
             f"entity {work.entity!r} has no user on this cluster: its owner has to map it under users of the driver"

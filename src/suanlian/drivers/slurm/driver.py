@@ -28,6 +28,7 @@ from suanlian.model.ids import AttemptId, new_id
 from suanlian.model.job import ENDED, JobState
 from suanlian.model.performance import Architecture
 from suanlian.model.platform import Flavor, Share
+from suanlian.model.probe import PROBE_ENVIRONMENT
 
 T = TypeVar("T")
 _STREAMS: Final = frozenset({"stdout", "stderr"})
@@ -45,7 +46,8 @@ class SlurmDriver:
     def __init__(self, options: SlurmOptions) -> None:
         """Make the directories. Raises DriverError when that cannot be done, or a user is mapped who may not be."""
         self._options = options
-        self._users = supply.checked_users(options.users)
+        probes = {PROBE_ENVIRONMENT: options.probe_user} if options.probe_user else {}
+        self._users = supply.checked_users({**options.users, **probes})
         self._engine = engine_of(options, self._users)
         try:
             self._book = Book(options.root)

@@ -63,3 +63,5 @@ class SlurmOptions:
     """Whether the hub's own small jobs may run here; a platform without them cannot pass conformance."""
     probe_python: str | None = None
     """An interpreter of the nodes that every mapped user may start, for probes; None: the agent's own, at its path."""
+    probe_user: str | None = None
+    """The unix user of the hub's own small jobs, whoever asks for them; None: the user of the entity that asks."""
