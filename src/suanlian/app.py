@@ -16,36 +16,13 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from suanlian import __version__
-from suanlian.api import (
-    audit,
-    capabilities,
-    catalogue,
-    conformance,
-    connector,
-    entities,
-    errors,
-    files,
-    identifiers,
-    identity,
-    jobs,
-    lending,
-    node,
-    onboarding,
-    parties,
-    platforms,
-    resolving,
-    sign_in,
-    sites,
-    supervision,
-    supply,
-    tes,
-)
-from suanlian.api import secrets as secrets_api
+from suanlian.api import errors
 from suanlian.api.deps import Bounds
 from suanlian.api.deps import Hub as Hub  # noqa: PLC0414 - commands know the hub by this room alone
 from suanlian.api.document import Described
 from suanlian.api.known import Known
 from suanlian.api.limits import Limits
+from suanlian.api.rooms import ROUTERS
 from suanlian.conformance.suite import Suite
 from suanlian.crypto.documents import sign_document
 from suanlian.crypto.keyring import KEY_FILE as KEY_FILE  # noqa: PLC0414 - commands know the hub by this room alone
@@ -56,7 +33,6 @@ from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.errors import ConflictError, InvalidError, SuanlianError, UnauthenticatedError, UnavailableError
 from suanlian.model.event import EventType
 from suanlian.model.ids import ConnectorId
-from suanlian.model.levels import HubRules, LevelRules
 from suanlian.model.lineage import KeyPin, SignedKeyChange
 from suanlian.model.node import Resolution, Resolved
 from suanlian.model.rekey import REKEY_TYPE, DelegationCall, NewKey, RekeyCall
@@ -85,6 +61,7 @@ from suanlian.store.wakeups import Wakeups
 from suanlian.store.writer import Writer
 from suanlian.workers.audit import Auditor
 from suanlian.workers.conformance import Conformance
+from suanlian.workers.drain import Drainer
 from suanlian.workers.erase import Eraser
 from suanlian.workers.late import Late
 from suanlian.workers.lineage import Lineage
@@ -368,7 +345,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
         settings.account_bytes,
         frozenset(settings.input_origins),
         frozenset(telling.origin(one) for one in settings.webhook_origins),
-        _hub_rules(settings),
+        settings.data_rules,
         settings.probe_seconds,
         (settings.supply_period, settings.supply_hold),
         Granted(settings.free_core_hours, settings.free_core_hours_together),
@@ -428,6 +405,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     return (
         Onboarder(tools, writer),
         Loser(tools, writer, hub.bounds.lost),
+        Drainer(tools, writer),
         Placer(tools, writer, hub.bounds.data.levels),
         Releaser(tools, writer),
         Webhooks(tools, writer, node_now, hub.secrets, Deliverer(), hub.bounds.webhook_origins),
@@ -448,11 +426,6 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     )
 
 
-def _hub_rules(settings: HubSettings) -> HubRules:
-    levels = LevelRules(grades=settings.level_grades)
-    return HubRules(levels=levels, region=settings.hub_region, grade=settings.hub_protection)
-
-
 def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:
     with store.readers.connect() as connection:
         return nodes.load(Unit(connection, clock()), keypair)
@@ -469,31 +442,8 @@ def make_app(running: Running) -> FastAPI:
 
     app = Described(title="Suanlian hub", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.hub = running.hub
-    for room in (
-        node,
-        identifiers,
-        resolving,
-        parties,
-        entities,
-        sign_in,
-        platforms,
-        conformance,
-        onboarding,
-        sites,
-        catalogue,
-        capabilities,
-        secrets_api,
-        supply,
-        jobs,
-        files,
-        tes,
-        supervision,
-        audit,
-        connector,
-        lending,
-        identity,
-    ):
-        app.include_router(room.router)
+    for router in ROUTERS:
+        app.include_router(router)
     errors.install(app)
     app.add_middleware(Limits)
     return app

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from suanlian.model.base import Region
-from suanlian.model.levels import Level, ProtectionGrade
+from suanlian.model.levels import HubRules, Level, LevelRules, ProtectionGrade
 
 
 class _Settings(BaseSettings):
@@ -108,3 +108,9 @@ class HubSettings(_Settings):
     level_grades: Mapping[Level, ProtectionGrade] = Field(default_factory=dict)
     """``SUANLIAN_LEVEL_GRADES``: a JSON object, such as ``{"2": 1}``: the protection grade that a data level needs;
     what is left out needs the grade of its own number, and level 1 none."""
+
+    @property
+    def data_rules(self) -> HubRules:
+        """What the operator says of data at this hub."""
+        levels = LevelRules(grades=self.level_grades)
+        return HubRules(levels=levels, region=self.hub_region, grade=self.hub_protection)

@@ -15,8 +15,8 @@ from suanlian.agent.lending.loans import Doors, Loans
 from suanlian.agent.lending.row import Ended, LentRow, Step, let_go
 from suanlian.agent.lending.spec import SCRIPT, shell_of, spec_of
 from suanlian.agent.lending.terms import Away, Lending, why_not
-from suanlian.drivers.lending import Contents, LocalJob
-from suanlian.model.errors import InvalidError
+from suanlian.drivers.lending import Contents, LocalJob, Phase
+from suanlian.model.errors import ForbiddenError, InvalidError, UnavailableError
 from suanlian.model.job import JobState
 from suanlian.model.lending import LendKey
 from suanlian.model.quantity import Resources
@@ -236,6 +236,42 @@ def test_a_refusal_of_the_hub_brings_it_home(scene: Scene, monkeypatch: pytest.M
     row = scene.go_on()
     assert (row.ended, scene.one.held) == (Ended.HOME, False)
     assert "job_too_large" in row.why
+
+
+def test_what_was_only_offered_is_let_go_when_the_hub_stays_away(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_call: object) -> None:
+        raise UnavailableError("hub_unavailable", "The hub is away.")
+
+    monkeypatch.setattr(scene.hub, "lend", away)
+    assert scene.go_on().step is Step.HELD
+    for _round in range(6):
+        row = scene.go_on(70)
+    assert (row.ended, scene.one.held) == (Ended.HOME, False)
+
+
+def test_while_the_hub_is_away_nothing_is_held(scene: Scene) -> None:
+    scene.hub.away = True
+    scene.clock.advance(11)
+    scene.loans.round()
+    assert (scene.loans.book.open_rows(), scene.one.held) == ([], False)
+
+
+def test_a_hub_that_takes_nothing_costs_no_job_its_chance(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_call: object) -> None:
+        raise ForbiddenError("lending_closed", "The platform is suspended.")
+
+    other = scene.queue.submit(job(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.hub, "lend", closed)
+        scene.go_on()
+        for _round in range(5):
+            scene.go_on()
+        assert not other.held, "another would be refused for the same"
+    assert scene.one.mark is Phase.HOME
+    scene.clock.advance(700)
+    assert [why for found, why in scene.loans.judged() if found.key == other.job.key] == [""]
+    scene.loans.round()
+    assert other.held
 
 
 def test_nothing_is_lent_where_the_engine_side_says_why(scene: Scene) -> None:

@@ -11,7 +11,7 @@ from suanlian.model.errors import InvalidError
 from suanlian.model.job import MAX_INLINE_BYTES, Input
 from tests.agent.bench import run, spec
 
-NOWHERE = Sources(objects=lambda _sha256: "", fetch=lambda _url, _sha256, _target: None)
+NOWHERE = Sources(lambda _sha256: "", lambda _url, _sha256, _target: None, lambda _sha256, _start, _length: "")
 
 
 @pytest.fixture

@@ -47,7 +47,8 @@ def test_a_job_comes_in_runs_and_comes_back_whole(tmp_path: Path) -> None:
         assert bench.hub.outputs[said.attempt_id] == {"r/x": b"1", "r/y": b"22", "z": b"3"}
         assert bench.hub.logs[said.attempt_id, "stdout"] == b"out"
         assert bench.hub.logs[said.attempt_id, "stderr"] == b"err"
-        assert dict(seen[0].env) == {"A": "b", "SUANLIAN_TASK_INDEX": "2", "SUANLIAN_ARRAY_SIZE": "3"}
+        told = {"SUANLIAN_TASK_INDEX": "2", "SUANLIAN_ARRAY_SIZE": "3", "SUANLIAN_ATTEMPT": "1"}
+        assert dict(seen[0].env) == {"A": "b"} | told
         (segment,) = bench.hub.segments[said.attempt_id].values()
         assert (segment.started_at, segment.ended_at, segment.final) == (end.started_at, end.ended_at, True)
         bench.hub.wish(then(said, Wish.FORGET))

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from suanlian.drivers import contract
+from suanlian.drivers.lending import Lends
 from suanlian.drivers.registry import GROUP
 from suanlian.model.platform import Feature
 
@@ -28,7 +29,7 @@ CAPABILITIES: Final = {
     name: value
     for name, value in vars(contract).items()
     if getattr(value, "_is_protocol", False) and name != "Driver" and value.__module__ == contract.__name__
-}
+} | {"Lends": Lends}
 PROJECT: Final = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
 OURS: Final = sorted(PROJECT["entry-points"][GROUP].items())
 

@@ -11,12 +11,14 @@ from sqlalchemy import select, update
 
 from suanlian.model.errors import SuanlianError
 from suanlian.model.job import JobState
+from suanlian.model.lending import LentCancelCall
 from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import Instruction, LogCall, ObjectCall, OutputCall, ReportCall, SecretsCall, Wish
 from suanlian.store import platforms
 from suanlian.store import tables as t
 from suanlian.testing.hub import InProcessHub, SignedConnector
 from tests.hub.laws import all_laws
+from tests.hub.test_lending import KEY, lent, state, told_of
 from tests.hub.world import World, segment
 
 WUHU, SUZHOU = "wuhu-cluster", "suzhou-cloud"
@@ -328,3 +330,15 @@ def test_restarted(world: World) -> None:
     assert len(attempts(world, made["id"])) == 1
     pass_(world, 120, [other])
     assert len(attempts(world, made["id"])) == 2
+
+
+def test_a_lent_job_is_not_stopped_before_its_lost_place_says_so(world: World) -> None:
+    pass_(world, 10, BOTH)
+    by, away = world.connector(WUHU), world.connector(SUZHOU)
+    told = told_of(away, lent(world).job_id)
+    away.report(told, JobState.RUNNING, started_at=world.clock())
+    by.client.lent_cancel(LentCancelCall(key=KEY))
+    pass_(world, 720, [WUHU])
+    assert (state(by).state, state(by).stopped) == (JobState.CANCELED, False)
+    away.gone(told)
+    assert state(by).stopped

@@ -22,6 +22,7 @@ from suanlian.agent.policy import House
 from suanlian.agent.probes import architecture_of, offered, written
 from suanlian.agent.reconcile import Move, decide, observed
 from suanlian.agent.row import Row, Step
+from suanlian.agent.taking_back import noticed, notices
 from suanlian.agent.together import groups, make_all
 from suanlian.drivers.contract import DriverError, Lists, NativeId
 from suanlian.model.errors import InvalidError, SuanlianError, UnavailableError
@@ -32,6 +33,7 @@ Apart = Callable[[Callable[[], None]], bool]
 """Takes a slow piece of work, to be done apart or at once; False when there is no room for it now."""
 
 _MAX_PIECES_A_ROUND: Final = 8
+_PLACED: Final = frozenset({Step.RECEIVED, Step.STAGING, Step.SUBMITTING, Step.STARTED})
 _MANY: Final = 50
 _PAUSE: Final = 5
 """A look at many jobs is followed by a pause of so many times its own length: the engine has work of its own."""
@@ -77,6 +79,19 @@ class Agent:
         inventory = inventory.model_copy(update={"flavors": flavors})
         desk.house[:] = [House(policy, inventory, status)]
         desk.loads[:] = loads_of(desk.driver, desk.house[-1], desk.ledger.rows(), desk.clock())
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """Give notice where the owner's own work wants a leftover share back; where that is not known, to nobody."""
+        desk = self.desk
+        loads = {load.share: load for load in desk.loads if not load.fault}
+        for share in desk.house[-1].inventory.shares:
+            load = loads.get(share.name)
+            changed = {} if load is None else notices(share, load.owners(), desk.ledger.rows(), desk.clock())
+            for attempt_id, at in changed.items():
+                told = "may stay after all" if at is None else f"has to be gone by {at.isoformat()}"
+                log.info("attempt %s %s: the owner's own work wants share %s", attempt_id, told, share.name)
+                desk.ledger.change(attempt_id, partial(noticed, at=at), desk.clock())
 
     def _read_policy(self) -> None:
         desk = self.desk
@@ -102,6 +117,7 @@ class Agent:
             level=desk.level,
             partners=house.policy.partners,
             probes=house.policy.probes,
+            downtimes=house.policy.downtime,
             sealing_key=desk.vault.key.text,
             host=host_of(desk.identity.hub_id),
         )
@@ -171,7 +187,8 @@ class Agent:
             return False  # nothing can be judged before the first look
         self._watch()
         due, halt = list[tuple[Move, Row]](), self.desk.halt
-        for row in self.desk.ledger.rows():
+        for known in self.desk.ledger.rows():
+            row = self._with_room(known)
             move = decide(row, paused=bool(halt.why(row)), now=self.desk.clock())
             if move is not Move.WAIT and self._claim(row):
                 due.append((move, row))
@@ -179,6 +196,12 @@ class Agent:
         for move, rows in groups(due):
             moved = self._start(move, rows, apart) or moved
         return moved
+
+    def _with_room(self, row: Row) -> Row:
+        """The row, which from now on makes room where its owner's drain or calendar says so."""
+        if row.step not in _PLACED or row.preempting or not (why := self.desk.room_for(row)):
+            return row
+        return self.desk.change(row, lambda was: was.with_(room_for=why))
 
     def end_evicted(self, attempt_id: AttemptId) -> None:
         """Bring an evicted attempt to its end without the hub: its logs and report go when the agent runs again."""

@@ -139,6 +139,10 @@ def _desk(
         def objects(sha256: str) -> str:
             return hub.fetch_object(ObjectCall(attempt_id=row.attempt_id, token=row.token, sha256=sha256)).data
 
+        def pieces(sha256: str, start: int, length: int) -> str:
+            call = ObjectCall(attempt_id=row.attempt_id, token=row.token, sha256=sha256, start=start, length=length)
+            return hub.fetch_object(call).data
+
         def fetch(url: str, sha256: str, target: Path) -> None:
             policy = word.policy  # as it is now: the owner may have changed it since
             now = dataclasses.replace(
@@ -146,7 +150,7 @@ def _desk(
             )
             now.fetch(url, sha256, target)
 
-        return Sources(objects, fetch)
+        return Sources(objects, fetch, pieces)
 
     return Desk(
         home=home,

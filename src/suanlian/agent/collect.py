@@ -4,6 +4,7 @@ import base64
 from typing import Final
 
 from suanlian.agent.desk import STALE, Desk, log
+from suanlian.agent.keeping import keep_last
 from suanlian.agent.logs import send_rest
 from suanlian.agent.outputs import Found, OutputError, collect
 from suanlian.agent.reconcile import plain
@@ -23,10 +24,13 @@ def gathered(desk: Desk, row: Row, said: Instruction | None) -> tuple[JobState, 
     Raises UnavailableError (to be tried again), DriverError, and the error of a refusal.
     """
     _send_logs(desk, row)
+    row = keep_last(desk, row)
     end = row.end or JobState.SYSTEM_ERROR
     declared = said.spec.outputs if said is not None and said.spec is not None and end in _WITH_OUTPUTS else ()
     files, faults = _send_outputs(desk, row, declared, paths(said))
-    changes: dict[str, object] = {"outputs": files}
+    changes: dict[str, object] = {"outputs": files, "checkpoint": row.kept_files}
+    if row.kept_fault:
+        changes["reason"] = plain(f"{row.outcome.reason}; {row.kept_fault}")
     if faults and end is JobState.COMPLETE:
         end = JobState.EXECUTOR_ERROR
         changes["cause"] = EndCause.PROGRAM

@@ -13,7 +13,7 @@ from suanlian.agent.reconcile import plain, postponed
 from suanlian.agent.row import Row
 from suanlian.agent.stage import Sources
 from suanlian.agent.vault import Vault
-from suanlian.agent.word import OwnersWord, is_paused, level_of
+from suanlian.agent.word import OwnersWord, drain_of, is_down, is_paused, level_of, room_for
 from suanlian.crypto.keys import KeyPair
 from suanlian.drivers.contract import Driver
 from suanlian.model.base import Value
@@ -22,6 +22,7 @@ from suanlian.model.ids import ConnectorId, HubId, PlatformId
 from suanlian.model.job import JobState
 from suanlian.model.load import ShareLoad
 from suanlian.model.owner import JoinLevel
+from suanlian.model.platform import Drain
 from suanlian.rules.owner import is_open
 from suanlian.sdk.connector import ConnectorClient
 from suanlian.sdk.transport import Clock
@@ -79,10 +80,24 @@ class Desk:
         return is_paused(self.ledger, self.word.policy)
 
     @property
+    def drain(self) -> Drain | None:
+        """Whether the owner empties the platform."""
+        return drain_of(self.ledger)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing new may start: paused, drained, or in a downtime."""
+        return self.paused or self.drain is not None or is_down(self.word.policy.downtime, self.clock())
+
+    def room_for(self, row: Row) -> str:
+        """Why this attempt has to make room by now, by the owner's word; empty where it may stay."""
+        return room_for(row, self.drain, self.word.policy.downtime, self.clock())
+
+    @property
     def opens(self) -> bool:
-        """Whether anything new may come at this moment: not paused, and within the owner's hours."""
+        """Whether anything new may come at this moment: not closed, and within the owner's hours."""
         now = self.clock()
-        return not self.paused and is_open(self.word.policy.hours, now, now + _MOMENT)
+        return not self.closed and is_open(self.word.policy.hours, now, now + _MOMENT)
 
     @property
     def level(self) -> JoinLevel:
@@ -92,7 +107,7 @@ class Desk:
     @property
     def halt(self) -> Halt:
         """By what the owner holds back attempts that have not started, as it is now."""
-        return Halt(self.paused, self.level, self.word.policy)
+        return Halt(self.closed, self.level, self.word.policy)
 
     def change(self, row: Row, change: Callable[[Row], Row]) -> Row:
         """Change the row as it is now, durably."""

@@ -19,7 +19,7 @@ from suanlian.agent.config import SentBounds
 from suanlian.sdk.connector import Departure
 from suanlian.sdk.transport import Clock
 
-_BULKY: Final = frozenset({"/connector/v1/logs", "/connector/v1/outputs"})
+_BULKY: Final = frozenset({"/connector/v1/logs", "/connector/v1/outputs", "/connector/v1/checkpoint"})
 _EVERY: Final = 200
 _BUSY_S: Final = 20.0
 _MIB: Final = 1024 * 1024

@@ -6,8 +6,9 @@ from datetime import datetime
 from suanlian.agent.desk import log
 from suanlian.agent.policy import House
 from suanlian.agent.reconcile import plain
-from suanlian.agent.row import HOLDING, Row
+from suanlian.agent.row import HOLDING, Row, Step
 from suanlian.drivers.contract import Driver, DriverError, EngineLoad, Loads
+from suanlian.model.job import JobState
 from suanlian.model.load import MAX_LOADS, ShareLoad
 from suanlian.model.platform import Share
 from suanlian.model.quantity import Resources, total
@@ -27,8 +28,9 @@ def _of(driver: Loads, house: House, share: Share, present: tuple[Sequence[Row],
     ours = total(row.granted for row in rows if row.share == share.name and row.step in HOLDING)
     if not house.status.ready:
         return _faulty(share, ours, now, f"the engine is not ready: {house.status.detail}")
+    running = total(row.granted for row in rows if row.share == share.name and row.step is Step.STARTED and _runs(row))
     try:
-        return _load(share, ours, driver.load(share), now)
+        return _load(share, (ours, running), driver.load(share), now)
     except DriverError as error:
         return _faulty(share, ours, now, f"the engine does not tell it: {error}")
     except Exception as error:  # noqa: BLE001 - a driver's fault with one share must not hide the others
@@ -36,12 +38,28 @@ def _of(driver: Loads, house: House, share: Share, present: tuple[Sequence[Row],
         return _faulty(share, ours, now, f"the driver failed: {type(error).__name__}")
 
 
-def _load(share: Share, ours: Resources, said: EngineLoad, now: datetime) -> ShareLoad:
-    """What is granted counts as in use, also while it idles; a share is never fuller than full."""
+def _runs(row: Row) -> bool:
+    return row.state in (JobState.RUNNING, JobState.PAUSED)
+
+
+def _load(share: Share, held: tuple[Resources, Resources], said: EngineLoad, now: datetime) -> ShareLoad:
+    """What is granted counts as in use, also while it idles; a share is never fuller than full.
+
+    Of what the engine counts, only what surely runs is taken as ours: so the owner's part is never told too small.
+    """
+    ours, running = held
     most, engine, mine = share.capacity.base(), said.in_use.base(), ours.base()
     in_use = Resources.of({kind: min(most[kind], max(engine[kind], mine[kind])) for kind in most})
+    wanted = said.in_use.minus(running).plus(said.waiting).base()
+    others = Resources.of({kind: min(most[kind], wanted[kind]) for kind in most})
     return ShareLoad(
-        share=share.name, in_use=in_use, ours=ours, running=said.running, queued=said.queued, observed_at=now
+        share=share.name,
+        in_use=in_use,
+        ours=ours,
+        others=others,
+        running=said.running,
+        queued=said.queued,
+        observed_at=now,
     )
 
 

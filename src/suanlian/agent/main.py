@@ -35,6 +35,8 @@ from suanlian.drivers.contract import DriverError
 from suanlian.i18n import _, set_language
 from suanlian.i18n.help import N_, Command, Group
 from suanlian.model.errors import SuanlianError
+from suanlian.model.platform import Drain
+from suanlian.model.reading import read
 from suanlian.sdk.transport import Route, open_client
 from suanlian.settings import AgentSettings
 
@@ -122,11 +124,29 @@ def pause_command(home: HomeOption = None) -> None:
     typer.echo(_("Paused: nothing new is accepted, what runs goes on."))
 
 
-@app.command("resume", cls=Command, help=N_("Accept jobs again."))
+@app.command(
+    "drain",
+    cls=Command,
+    help=N_("Accept nothing new and move what runs elsewhere; all is out by the time that is given. Until resume."),
+)
+def drain_command(
+    by: Annotated[
+        str | None, typer.Option(metavar="TIME", help=N_("With its zone, such as 2026-12-01T08:00+08:00; else now."))
+    ] = None,
+    why: Annotated[str, typer.Option(metavar="TEXT", help=N_("Why, for buyers and the operator to read."))] = "",
+    home: HomeOption = None,
+) -> None:
+    """Empty the platform."""
+    asked = read(Drain, {"since": utc_now(), "by": by, "why": why, "who": "owner"})
+    for line in owner.drain(_home(home), asked):
+        typer.echo(line)
+
+
+@app.command("resume", cls=Command, help=N_("Accept jobs again: ends pause and drain."))
 def resume_command(home: HomeOption = None) -> None:
     """Accept jobs again."""
-    owner.pause(_home(home), paused=False)
-    typer.echo(_("Resumed: jobs are accepted again."))
+    for line in owner.drain(_home(home), None):
+        typer.echo(line)
 
 
 @app.command("evict", cls=Command, help=N_("End an attempt that is here; its hub places the task elsewhere."))

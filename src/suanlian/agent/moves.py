@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from suanlian.agent import policy, probes
+from suanlian.agent import keeping, policy, probes
 from suanlian.agent.collect import gathered
 from suanlian.agent.desk import STALE, Desk, coded, log
 from suanlian.agent.fetch import HostUnknownError
@@ -60,7 +60,7 @@ def _refusal(desk: Desk, row: Row, said: Instruction, held: Held | None) -> Refu
     return (
         misplaced(said, house, now)
         or _over_cap(said, house, others, len(made))
-        or policy.admit(said, house, Present(desk.level, now, held or Held.of(others), len(made)))
+        or policy.admit(said, house, Present(desk.level, now, held or Held.of(others), len(made), desk.loads))
     )
 
 
@@ -215,7 +215,7 @@ def bury(desk: Desk, row: Row) -> None:
     desk.change(row, lambda was: was.with_(step=Step.FORGOTTEN))
 
 
-SLOW: Final = frozenset({Move.STAGE, Move.SUBMIT, Move.COLLECT, Move.FORGET})
+SLOW: Final = frozenset({Move.STAGE, Move.SUBMIT, Move.COLLECT, Move.FORGET, Move.KEEP})
 """Moves that may wait for a network or a disk: made apart, so that the others go on."""
 
 _MOVES: Final[Mapping[Move, Callable[[Desk, Row], None]]] = {
@@ -225,6 +225,10 @@ _MOVES: Final[Mapping[Move, Callable[[Desk, Row], None]]] = {
     Move.GIVE_UP: give_up,
     Move.FIND: find,
     Move.STOP: stop,
+    Move.SIGNAL: keeping.signal,
+    Move.SUSPEND: keeping.suspend,
+    Move.RESUME: keeping.resume,
+    Move.KEEP: keeping.keep,
     Move.COLLECT: collect,
     Move.FORGET: forget,
 }
@@ -280,11 +284,12 @@ def work_of(desk: Desk, said: Instruction, secret_env: Mapping[str, str]) -> Wor
         raise LookupError(message)
     spec, variant = said.spec, said.spec.variants[said.variant]
     array = {} if spec.array_size is None else {"SUANLIAN_ARRAY_SIZE": str(spec.array_size)}
+    restored = {"SUANLIAN_ATTEMPT": str(said.number), **({"SUANLIAN_RESTORED": "1"} if said.restored else {})}
     return Work(
         command=variant.command,
         environment=variant.environment,
         image=variant.image,
-        env={**spec.env, **array},
+        env={**spec.env, **array, **restored},
         secret_env=secret_env,
         granted=spec.resources if said.granted == spec.total else said.granted,
         limits=Limits(wall_time_s=spec.wall_time_s),

@@ -8,6 +8,7 @@ from suanlian.agent.row import Row
 from suanlian.crypto.documents import sign_document
 from suanlian.model.load import ShareLoad
 from suanlian.model.owner import JoinLevel
+from suanlian.model.platform import Drain
 from suanlian.model.protocol import MAX_REPORTS, AttemptReport, ItemAnswer, ReportCall, UsageCall, Verdict
 from suanlian.model.usage import USAGE_TYPE, UsageBatch, UsageSegment
 
@@ -20,7 +21,7 @@ class Outbox:
     def __init__(self, desk: Desk) -> None:
         """Begin with nothing heard: the first report goes out in any case."""
         self._desk = desk
-        self._said: tuple[bool, JoinLevel] | None = None
+        self._said: tuple[bool, JoinLevel, Drain | None] | None = None
         self._loads: tuple[ShareLoad, ...] = ()
         self._at: datetime | None = None
 
@@ -31,7 +32,7 @@ class Outbox:
         """
         desk, now = self._desk, self._desk.clock()
         accepting = desk.opens and bool(desk.house) and desk.house[-1].status.ready
-        said, loads = (accepting, desk.level), tuple(desk.loads)
+        said, loads = (accepting, desk.level, desk.drain), tuple(desk.loads)
         due = [row for row in desk.ledger.rows() if row.to_report][:MAX_REPORTS]
         gone = desk.ledger.gone()[:MAX_REPORTS]
         silent = self._at is None or now - self._at >= timedelta(seconds=HEARTBEAT_S)
@@ -42,6 +43,7 @@ class Outbox:
             level=said[1],
             attempts=tuple(_report(row) for row in due),
             loads=() if loads == self._loads else loads,
+            drain=said[2],
             gone=tuple(gone),
         )
         answer = desk.hub.report(call)

@@ -14,13 +14,14 @@ from suanlian.agent.journal import SentJournal
 from suanlian.agent.ledger import Ledger
 from suanlian.agent.policy import Halt
 from suanlian.agent.row import Row, Step
-from suanlian.agent.word import is_paused, level_of, policy_fault, set_level, set_paused
+from suanlian.agent.word import drain_of, is_down, is_paused, level_of, policy_fault, set_drain, set_level, set_paused
 from suanlian.drivers.contract import Driver
 from suanlian.drivers.registry import DriverRegistry
 from suanlian.i18n import _
 from suanlian.model.errors import ConflictError, NotFoundError, SuanlianError
 from suanlian.model.ids import AttemptId
 from suanlian.model.owner import JoinLevel, OwnerPolicy
+from suanlian.model.platform import Drain
 from suanlian.rules.owner import is_open
 from suanlian.sdk.transport import Clock
 
@@ -33,6 +34,29 @@ def pause(home: Home, *, paused: bool) -> None:
     """Accept nothing new, or accept again; a running agent sees it at its next round."""
     with closing(_ledger(home)) as ledger:
         set_paused(ledger, paused=paused)
+
+
+def drain(home: Home, drain: Drain | None) -> Iterator[str]:
+    """Empty the platform from now on, or no more; says what follows. The hub is not needed: it hears of it later."""
+    with closing(_ledger(home)) as ledger:
+        set_drain(ledger, drain)
+        if drain is None:
+            set_paused(ledger, paused=False)
+            yield _("Resumed: jobs are accepted again.")
+            return
+        yield from _drain_lines(ledger, drain)
+    if not is_running(home):
+        yield _("The agent does not run: what runs is moved when it does (suanlian-agent run).")
+
+
+def _drain_lines(ledger: Ledger, drain: Drain) -> Iterator[str]:
+    """Who drains since when, why, until when, and what still runs."""
+    rows = [row for row in ledger.rows() if row.step in (Step.SUBMITTING, Step.STARTED)]
+    since = drain.since.astimezone().isoformat(sep=" ", timespec="minutes")
+    yield _("Drained since {since}: {why}").format(since=since, why=drain.why or _("no reason was given"))
+    if drain.by is not None:
+        yield _("All is out by {by}.").format(by=drain.by.astimezone().isoformat(sep=" ", timespec="minutes"))
+    yield _("{n} still run: {which}").format(n=len(rows), which=", ".join(row.attempt_id for row in rows[:20]) or "-")
 
 
 def choose_level(home: Home, level: JoinLevel) -> Iterator[str]:
@@ -112,15 +136,18 @@ def status_lines(home: Home, clock: Clock = utc_now) -> Iterator[str]:
         rows, refused = ledger.rows(), ledger.refused_segments()
         paused, (here, hub) = is_paused(ledger, policy), inventory_faults(ledger)
         level, probes = level_of(ledger, config), ledger.probes_since(clock() - timedelta(days=1))
+        drain = drain_of(ledger)
+        drained = () if drain is None else tuple(_drain_lines(ledger, drain))
     yield _("Platform {platform} at hub {hub}").format(platform=identity.platform, hub=identity.hub_name)
     yield level_text(level)
     yield _("The agent runs.") if is_running(home) else _("The agent does not run.")
     now = clock()
     closed = not is_open(policy.hours, now, now + timedelta(seconds=1))
-    shut = paused or closed or level is JoinLevel.OBSERVE
+    shut = paused or closed or bool(drained) or is_down(policy.downtime, now) or level is JoinLevel.OBSERVE
     yield _("Nothing new is accepted.") if shut else _("Jobs are accepted.")
     if closed:
         yield _("It is outside the hours of the policy.")
+    yield from drained
     yield _("{n} of the hub's own probes ran here in the last day, {most} may.").format(
         n=len(probes), most=policy.probes.per_day
     )

@@ -4,7 +4,7 @@ What another platform may take is PREEMPTED, so that the hub places it elsewhere
 Of a refusal by the owner's policy the hub is told the clause, never what the policy says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,8 +12,9 @@ from suanlian.agent.reconcile import LOWERED, PAUSED
 from suanlian.agent.row import HOLDING, Row, Step
 from suanlian.drivers.contract import DriverStatus
 from suanlian.model.job import JobSpec, JobState, Variant
+from suanlian.model.load import ShareLoad
 from suanlian.model.owner import JoinLevel, OwnerPolicy
-from suanlian.model.platform import Flavor, Inventory, Share
+from suanlian.model.platform import Flavor, Inventory, Share, ShareMode
 from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Instruction
 from suanlian.model.quantity import Resources, shown, total
@@ -89,6 +90,7 @@ class Present:
     now: datetime
     held: Held = field(default_factory=Held)
     probes: int = 0
+    loads: Sequence[ShareLoad] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def admit(said: Instruction, house: House, present: Present) -> Refusal | None:
         or _reserved(said, variant)
         or _unwelcome(_asked(said, said.spec, variant), house, present)
         or _senseless(variant, flavor)
-        or _too_large(said.granted, flavor, share, present.held)
+        or _too_large(said.granted, flavor, share, present)
     )
 
 
@@ -142,6 +144,7 @@ def _asked(said: Instruction, spec: JobSpec, variant: Variant) -> Asked:
         data_level=spec.wants.data_level,
         rates=said.rates,
         probe=said.probe,
+        movable=spec.checkpoint is not None,
     )
 
 
@@ -186,17 +189,26 @@ def _runs(variant: Variant, flavor: Flavor) -> bool:
     )
 
 
-def _too_large(granted: Resources, flavor: Flavor, share: Share, others: Held) -> Refusal | None:
+def _too_large(granted: Resources, flavor: Flavor, share: Share, present: Present) -> Refusal | None:
     if short := granted.short_of(flavor.node):
         kind = short[0]
         return _never(f"{shown(kind, granted.base()[kind])} is more than a node of flavor {flavor.name!r} has")
-    held = others.of_share(share.name)
-    if short := granted.plus(held).short_of(share.capacity):
+    held = present.held.of_share(share.name)
+    capacity = _left(share, present)
+    if short := granted.plus(held).short_of(capacity):
         kind = short[0]
-        free = share.capacity.minus(held).base()[kind]
+        free = capacity.minus(held).base()[kind]
         wanted = shown(kind, granted.base()[kind])
         return _elsewhere(f"share {share.name!r} has {shown(kind, free)} free here, {wanted} were granted")
     return None
+
+
+def _left(share: Share, present: Present) -> Resources:
+    """What the hub's jobs may hold of it: all of an exclusive one, else what the owner's own work leaves."""
+    if share.mode is ShareMode.EXCLUSIVE:
+        return share.capacity
+    load = next((load for load in present.loads if load.share == share.name and not load.fault), None)
+    return Resources() if load is None else share.capacity.minus(load.owners())
 
 
 def _elsewhere(reason: str) -> Refusal:

@@ -11,10 +11,11 @@ from suanlian.drivers.contract import Fault, Observation
 from suanlian.model.job import ENDED, EndCause, JobState, Outcome
 from suanlian.model.protocol import Wish
 from suanlian.model.usage import UsageSegment
-from suanlian.rules.owner import UNFIT
+from suanlian.rules.owner import UNFIT, is_refusal
 from suanlian.rules.retries import IMAGE_WORD, cause_of
 
 EVICTED: Final = "evicted by its owner"
+MOVED: Final = "moved by its hub"
 PAUSED: Final = "the platform's owner paused it before this attempt started"
 LOWERED: Final = "the platform's owner lowered the level before this attempt started"
 RECALLED: Final = "recalled before it started"
@@ -39,6 +40,12 @@ class Move(StrEnum):
     FIND = "find"
     """It may have been started, and it is to end: ask the driver."""
     STOP = "stop"
+    SIGNAL = "signal"
+    """Tell the program to write its checkpoint and end."""
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    KEEP = "keep"
+    """Take a checkpoint while it runs."""
     COLLECT = "collect"
     FORGET = "forget"
 
@@ -47,8 +54,8 @@ def decide(row: Row, *, paused: bool, now: datetime) -> Move:
     """What to do next; ``paused``: the owner starts it no more. Watching what runs goes on besides."""
     if row.step in UNSTARTED and (_unwanted(row) or paused):
         return Move.FORGET if _traceless(row) else Move.GIVE_UP
-    if row.step is Step.STARTED and _to_stop(row):
-        return Move.STOP if _stop_due(row, now) else Move.WAIT
+    if row.step is Step.STARTED:
+        return _of_started(row, now)
     if row.not_before is not None and now < row.not_before:
         return Move.WAIT
     if row.step is Step.SUBMITTING and _unwanted(row):
@@ -74,11 +81,47 @@ def _to_stop(row: Row) -> bool:
 
 
 def _unwanted(row: Row) -> bool:
-    return _to_stop(row) or row.wish in (Wish.RECALL, Wish.PAUSE, Wish.PREEMPT)
+    return _to_stop(row) or row.preempting or row.wish in (Wish.RECALL, Wish.PAUSE)
 
 
 def _traceless(row: Row) -> bool:
     return row.abandoned or row.wish is Wish.FORGET
+
+
+def _stop(row: Row, now: datetime) -> Move:
+    return Move.STOP if _stop_due(row, now) else Move.WAIT
+
+
+def _of_started(row: Row, now: datetime) -> Move:
+    if _to_stop(row):
+        return _stop(row, now)
+    if row.not_before is not None and now < row.not_before:
+        return Move.WAIT
+    return _preempt(row, now) if row.preempting else _live(row, now)
+
+
+def _preempt(row: Row, now: datetime) -> Move:
+    """Its program is told, has its time, then it is ended; what stands still goes on first, to hear it."""
+    if row.checkpoint is None:
+        return _stop(row, now)
+    if row.suspended:
+        return Move.RESUME
+    if row.signalled_at is None or not row.signal_sent:
+        return Move.SIGNAL
+    over = row.signalled_at + timedelta(seconds=row.checkpoint.grace_s)
+    return Move.WAIT if now < over else _stop(row, now)
+
+
+def _live(row: Row, now: datetime) -> Move:
+    if row.wish is Wish.PAUSE:
+        return Move.WAIT if row.suspended else Move.SUSPEND
+    if row.suspended:
+        return Move.RESUME
+    every_s = None if row.checkpoint is None else row.checkpoint.every_s
+    since = row.kept_at or row.started_at
+    if every_s is None or since is None or row.state is not JobState.RUNNING:
+        return Move.WAIT
+    return Move.KEEP if now - since >= timedelta(seconds=every_s) else Move.WAIT
 
 
 def _stop_due(row: Row, now: datetime) -> bool:
@@ -96,8 +139,14 @@ def given_up(row: Row, now: datetime, halted: str = PAUSED) -> Row:
     """The end of an attempt that was never started; ``halted``: why the owner starts it no more."""
     if row.wish is Wish.CANCEL:
         return row.closed(JobState.CANCELED, Outcome(reason=CANCELED), now)
-    reason = EVICTED if row.evict else RECALLED if row.wish is Wish.RECALL else halted or PAUSED
-    return row.closed(JobState.PREEMPTED, Outcome(reason=reason, cause=EndCause.PREEMPTED), now)
+    if row.evict:
+        reason = EVICTED
+    elif row.preempting:
+        reason = _room(row)
+    else:
+        reason = RECALLED if row.wish in (Wish.RECALL, Wish.PAUSE) else halted or PAUSED
+    cause = _room_cause(row) if row.preempting and not row.evict else EndCause.PREEMPTED
+    return row.closed(JobState.PREEMPTED, Outcome(reason=reason, cause=cause), now)
 
 
 def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int) -> tuple[Row, UsageSegment | None]:
@@ -125,7 +174,7 @@ def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int)
 
 
 def _ended(row: Row, seen: Observation, asked_at: datetime) -> tuple[Row, UsageSegment | None]:
-    end, reason, cause = _end(row, seen)
+    end, reason, cause = _end(row, seen, asked_at)
     outcome = Outcome(exit_code=seen.exit_code, reason=plain(reason), limit=_limit(seen.limit), cause=cause)
     if row.started_at is None:
         return row.with_(step=Step.ENDED, end=end, outcome=outcome, tries=0, not_before=None), None
@@ -145,18 +194,42 @@ _FAULTS: Final = {
 """What an engine's fault is to the hub: state, the word before ':' of its reason, cause."""
 
 
-def _end(row: Row, seen: Observation) -> tuple[JobState, str, EndCause | None]:
+def _room(row: Row) -> str:
+    """Why it made room, for its owner to read."""
+    if is_refusal(row.room_for):  # this share is left alone by the task for a while, so that the two do not circle
+        return row.room_for
+    return f"made room: {row.room_for}" if row.room_for else MOVED
+
+
+def _room_cause(row: Row) -> EndCause:
+    return EndCause.REFUSED if is_refusal(row.room_for) else EndCause.PREEMPTED
+
+
+def _after_signal(row: Row, seen: Observation, asked_at: datetime) -> bool:
+    """Whether it ended after its program was told to; engines tell times in whole seconds."""
+    return row.signalled_at is not None and (seen.ended_at or asked_at) >= row.signalled_at - timedelta(seconds=1)
+
+
+def _end(row: Row, seen: Observation, asked_at: datetime) -> tuple[JobState, str, EndCause | None]:
     is_wished = row.wish is Wish.CANCEL or row.abandoned or row.wish is Wish.FORGET
-    if seen.state is JobState.CANCELED and is_wished:
-        return seen.state, seen.reason, None
+    is_told = _after_signal(row, seen, asked_at)
+    if is_wished and (seen.state is JobState.CANCELED or is_told):
+        return JobState.CANCELED, seen.reason, None
     if seen.fault is not None and not is_wished:
         state, word, cause = _FAULTS[seen.fault]
         return state, f"{word}: {seen.reason or 'the engine gave no reason'}", cause
+    if row.preempting and (is_told or seen.state is JobState.CANCELED):
+        # whatever its exit code: it was told to save and to end, and the next attempt goes on from there
+        return JobState.PREEMPTED, _room(row), _room_cause(row)
     if seen.state is JobState.CANCELED:
-        if row.evict:
-            return JobState.PREEMPTED, EVICTED, EndCause.PREEMPTED
-        return JobState.SYSTEM_ERROR, ENDED_OUTSIDE, EndCause.PLATFORM
+        return _ended_by_others(row)
     return seen.state, seen.reason, cause_of(seen.state, Outcome(reason=plain(seen.reason), limit=_limit(seen.limit)))
+
+
+def _ended_by_others(row: Row) -> tuple[JobState, str, EndCause]:
+    if row.evict:
+        return JobState.PREEMPTED, EVICTED, EndCause.PREEMPTED
+    return JobState.SYSTEM_ERROR, ENDED_OUTSIDE, EndCause.PLATFORM
 
 
 def _lost(row: Row, seen: Observation) -> tuple[Row, UsageSegment | None]:

@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Final
 
 from suanlian.model.base import LongText, Name, Utc, Value
+from suanlian.model.demand import Checkpoint
 from suanlian.model.ids import AttemptId, JobId
-from suanlian.model.job import JobState, Outcome
+from suanlian.model.job import JobState, Outcome, OutputFile
 from suanlian.model.probe import Purpose
 from suanlian.model.protocol import Instruction, Wish
 from suanlian.model.quantity import Resources
@@ -72,6 +73,20 @@ class Row(Value):
     tries: int = 0
     not_before: Utc | None = None
     closed_at: Utc | None = None
+    checkpoint: Checkpoint | None = None
+    priority: int = 0
+    taken_back_at: Utc | None = None
+    """By when it is to be gone, because its owner's own work wants the share back; None: it may stay."""
+    room_for: LongText = ""
+    """Why its owner wants it to make room: it is preempted as by the hub's wish."""
+    signalled_at: Utc | None = None
+    """When its program was told to write its checkpoint and end; kept before the signal, so that grace begins once."""
+    signal_sent: bool = False
+    suspended: bool = False
+    kept_at: Utc | None = None
+    kept_mark: str = ""
+    kept_fault: LongText = ""
+    kept_files: tuple[OutputFile, ...] = ()
 
     def with_(self, **changes: object) -> "Row":
         """The row with other values in some fields, validated."""
@@ -82,6 +97,11 @@ class Row(Value):
         return self.with_(
             step=Step.CLOSED, state=state, outcome=outcome, report_version=self.report_version + 1, closed_at=now
         )
+
+    @property
+    def preempting(self) -> bool:
+        """Whether it is to make room: let its program save, then end it."""
+        return self.wish is Wish.PREEMPT or bool(self.room_for)
 
     @property
     def to_report(self) -> bool:
@@ -111,6 +131,8 @@ def first_row(said: Instruction) -> Row:
         wish_version=said.version,
         probe=said.probe,
         step=begun,
+        checkpoint=None if said.spec is None else said.spec.checkpoint,
+        priority=0 if said.spec is None else said.spec.priority,
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suanlian.agent.fetch import mismatch
+from suanlian.model.demand import PassedObject
 from suanlian.model.errors import InvalidError
 from suanlian.model.job import Input, safe_path
-from suanlian.model.protocol import Instruction
+from suanlian.model.protocol import MAX_PIECE_BYTES, Instruction
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Sources:
 
     objects: Callable[[str], str]
     fetch: Callable[[str, str, Path], None]
+    pieces: Callable[[str, int, int], str]
+    """Of what is handed on, by SHA-256, from a byte on, so many at most, in base64."""
 
 
 def stage(said: Instruction, folder: Path, sources: Sources) -> None:
@@ -33,8 +36,28 @@ def stage(said: Instruction, folder: Path, sources: Sources) -> None:
     for item in said.spec.inputs if said.spec else ():
         _lay(item, _place(folder, item.path), sources)
     for handed in said.passed:
-        item = Input(path=handed.path, object=True, sha256=handed.sha256)
-        _lay(item, _place(folder, item.path), sources)
+        target = _place(folder, handed.path)
+        if said.restored and said.spec and said.spec.checkpoint and _is_below(handed.path, said.spec.checkpoint.path):
+            target.unlink(missing_ok=True)  # what the job saved stands before what it began with
+        _hand(handed, target, sources)
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return path.startswith(f"{directory}/")
+
+
+def _hand(handed: PassedObject, target: Path, sources: Sources) -> None:
+    """Lay out what the hub hands on, piece by piece."""
+    if target.exists():
+        raise InvalidError("path_escapes", f"The path {handed.path!r} of what is handed on is an input's too.")
+    digest = hashlib.sha256()
+    with target.open("xb") as stream:
+        for start in range(0, handed.size, MAX_PIECE_BYTES):
+            piece = _decoded(sources.pieces(handed.sha256, start, MAX_PIECE_BYTES))
+            digest.update(piece)
+            stream.write(piece)
+    if digest.hexdigest() != handed.sha256:
+        raise mismatch(f"What is handed on as {handed.path!r}", handed.sha256, digest.hexdigest())
 
 
 def lay_secrets(said: Instruction, folder: Path, values: Mapping[str, bytes]) -> None:

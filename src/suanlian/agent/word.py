@@ -4,16 +4,21 @@ A policy that cannot be read never opens anything: the last good one stays in fo
 the agent there is no last good one, so it does not start.
 """
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from suanlian.agent.config import AgentConfig, Home, read_policy
 from suanlian.agent.ledger import Ledger
+from suanlian.agent.row import Row
+from suanlian.agent.taking_back import TAKEN_BACK
 from suanlian.model.errors import SuanlianError
 from suanlian.model.owner import JoinLevel, OwnerPolicy
+from suanlian.model.platform import LEAD_S, Downtime, Drain
 
 _PAUSED: Final = "paused"
 _LEVEL: Final = "level"
+_DRAIN: Final = "drain"
 _POLICY_FAULT: Final = "policy_fault"
 _POLICY_READ: Final = "policy_read_at"
 
@@ -64,6 +69,38 @@ def level_of(ledger: Ledger, config: AgentConfig) -> JoinLevel:
 def set_level(ledger: Ledger, level: JoinLevel) -> None:
     """Keep the owner's word, also over a restart."""
     ledger.set_flag(_LEVEL, level.value)
+
+
+def drain_of(ledger: Ledger) -> Drain | None:
+    """Whether the owner empties the platform, from when on and by when."""
+    said = ledger.flag(_DRAIN)
+    return Drain.model_validate_json(said) if said else None
+
+
+def set_drain(ledger: Ledger, drain: Drain | None) -> None:
+    """Keep the owner's word, also over a restart."""
+    ledger.set_flag(_DRAIN, "" if drain is None else drain.model_dump_json())
+
+
+def room_for(row: Row, drain: Drain | None, downtimes: Sequence[Downtime], now: datetime) -> str:
+    """Why this attempt has to make room by now; empty where it may stay.
+
+    All is to be out at the time that was said: moving begins its grace and a minute before.
+    """
+    lead = timedelta(seconds=LEAD_S + (row.checkpoint.grace_s if row.checkpoint else 0))
+    if drain is not None and (drain.by is None or now >= drain.by - lead):
+        return f"the platform is drained{f': {drain.why}' if drain.why else ''}"
+    if row.taken_back_at is not None and now >= row.taken_back_at - lead + timedelta(seconds=LEAD_S):
+        return TAKEN_BACK
+    for down in downtimes:
+        if down.start - lead <= now < down.end:
+            return f"downtime from {down.start.isoformat(timespec='minutes')}{f': {down.note}' if down.note else ''}"
+    return ""
+
+
+def is_down(downtimes: Sequence[Downtime], now: datetime) -> bool:
+    """Whether the calendar says that the platform is off now."""
+    return any(down.start <= now < down.end for down in downtimes)
 
 
 def is_paused(ledger: Ledger, policy: OwnerPolicy) -> bool:

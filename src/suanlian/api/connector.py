@@ -14,6 +14,8 @@ from suanlian.model.audit import AuditCall
 from suanlian.model.base import Wire
 from suanlian.model.errors import SuanlianError
 from suanlian.model.protocol import (
+    CheckpointCall,
+    CheckpointWholeCall,
     DoneAnswer,
     EnrolAnswer,
     EnrolCall,
@@ -37,10 +39,12 @@ from suanlian.model.protocol import (
 from suanlian.model.report import ReportUpCall
 from suanlian.services import (
     catalogue,
+    checkpoints,
     conformance,
     enrolling,
     files,
     lineage,
+    moving,
     platforms,
     progress,
     secrets,
@@ -140,6 +144,7 @@ def report(request: Request, body: RawBody) -> Response:
 
         def take(unit: Unit) -> tuple[ItemAnswer, ...]:
             states.told(unit, verified.keyid, call)
+            moving.heard(unit, verified.keyid, call)
             return progress.report(unit, verified.keyid, call)
 
         return ReportAnswer(**frame(ongoing, verified), attempts=ongoing.write(verified, take))
@@ -173,6 +178,7 @@ def inventory(request: Request, body: RawBody) -> Response:
             row = platforms.connector(unit, verified.keyid)
             changed = catalogue.publish(unit, node, row, call)
             states.joined(unit, verified.keyid, call)
+            moving.published(unit, verified.keyid, call)
             secrets.note_key(unit, row, call.sealing_key)
             return changed
 
@@ -200,6 +206,36 @@ def outputs(request: Request, body: RawBody) -> Response:
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call, quota = ongoing.call(OutputCall), ongoing.hub.bounds.account_bytes
         ongoing.write(verified, lambda unit: files.keep_output(unit, verified.keyid, call, quota))
+        return DoneAnswer(**frame(ongoing, verified))
+
+    return exchange(request, body, work)
+
+
+@router.post(
+    "/checkpoint", dependencies=[Depends(Signed("connector.checkpoint"))], openapi_extra=body_of(CheckpointCall)
+)
+def checkpoint(request: Request, body: RawBody) -> Response:
+    """A piece of a checkpoint."""
+
+    def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
+        call, quota = ongoing.call(CheckpointCall), ongoing.hub.bounds.account_bytes
+        ongoing.write(verified, lambda unit: checkpoints.keep(unit, verified.keyid, call, quota))
+        return DoneAnswer(**frame(ongoing, verified))
+
+    return exchange(request, body, work)
+
+
+@router.post(
+    "/checkpoint-whole",
+    dependencies=[Depends(Signed("connector.checkpoint-whole"))],
+    openapi_extra=body_of(CheckpointWholeCall),
+)
+def checkpoint_whole(request: Request, body: RawBody) -> Response:
+    """A checkpoint is whole."""
+
+    def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
+        call = ongoing.call(CheckpointWholeCall)
+        ongoing.write(verified, lambda unit: checkpoints.make_whole(unit, verified.keyid, call))
         return DoneAnswer(**frame(ongoing, verified))
 
     return exchange(request, body, work)

@@ -19,6 +19,7 @@ BYTES: Final[Mapping[str, int]] = {
     "/v1/objects": 16 * _MIB,
     "/ga4gh/tes/v1/tasks": 4 * _MIB,
     "/connector/v1/outputs": 23 * _MIB,
+    "/connector/v1/checkpoint": 6 * _MIB,
     "/connector/v1/inventory": 16 * _MIB,
     "/connector/v1/usage": 4 * _MIB,
     "/connector/v1/lend": 16 * _MIB,

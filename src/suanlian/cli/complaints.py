@@ -67,6 +67,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "invitation_invalid": N_("The invitation is unknown, used or expired."),
     "image_index_invalid": N_("The image index cannot be read, or nothing in it runs here."),
     "job_ended": N_("The job has ended."),
+    "no_checkpoint": N_("The job declares no checkpoint: moved, it would start from zero."),
+    "not_possible_there": N_("What was asked for cannot be done where the job runs."),
     "job_too_large": N_("No share of any platform could ever hold the job."),
     "join_token_invalid": N_("The join token is unknown, used or expired."),
     "key_malformed": N_("The public key cannot be read."),

@@ -42,6 +42,12 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "logs": ("logs", N_("Print what a job wrote.")),
     "outputs": ("outputs", N_("List a job's output files, or fetch them into a directory.")),
     "cancel": ("jobs", N_("Cancel a job.")),
+    "move": (
+        "moving",
+        N_("Let a job save, end and go on elsewhere; without a checkpoint from zero (--yes)."),
+    ),
+    "pause": ("moving", N_("Let what runs of a job stand still; it is charged as before.")),
+    "resume": ("moving", N_("Let what is paused of a job go on.")),
     "secrets": ("secrets", N_("List the names of your secrets.")),
     "secret": ("secrets", N_("One secret: set, rm.")),
     "charges": ("charges", N_("Show what jobs cost.")),

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from suanlian.cli.arguments import PlatformName
+from suanlian.cli.moving import drain_fields
+from suanlian.cli.moving import install as install_drain
 from suanlian.cli.onboarding import install
 from suanlian.cli.output import AsJson, listing, record
 from suanlian.cli.session import open_hub
@@ -28,6 +30,7 @@ commands.add_typer(
     help=N_("One platform: apply, come in step by step, show, connectors."),
 )
 install(_platform)
+install_drain(_platform)
 
 
 @commands.command("platforms", cls=Command, options_metavar=OPTIONS, help=N_("List platforms."))
@@ -50,7 +53,9 @@ def _platforms(as_json: AsJson = False) -> None:
 @_platform.command("show", cls=Command, options_metavar=OPTIONS, help=N_("Show one platform."))
 def _show(platform: PlatformName, as_json: AsJson = False) -> None:
     with open_hub() as hub:
-        _tell(hub.platforms.get(platform), as_json=as_json)
+        found = hub.platforms.get(platform)
+        fields = [] if as_json else list(drain_fields(hub.platforms.drained(platform)))
+    record(found, [*_fields(found), *fields], as_json=as_json)
 
 
 @_platform.command(

@@ -128,6 +128,8 @@ class EngineLoad:
     in_use: Resources
     running: int | None = None
     queued: int | None = None
+    waiting: Resources = field(default_factory=Resources)
+    """What the owner's own jobs ask for that wait for room here, where it is told."""
 
 
 @dataclass(frozen=True, slots=True)

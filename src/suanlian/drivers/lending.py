@@ -57,7 +57,7 @@ class LendTerms:
     cancels: bool = False
     """An end is told by cancelling the job at home, with a note: for engines without the hook."""
     variables: tuple[str, ...] = ()
-    """Names of environment variables that may leave; ``*`` at the end stands for any rest."""
+    """Names of environment variables that may leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ class Hook:
 class Lender(Protocol):
     """The lending side of one engine. Every call may be repeated after a crash; all raise only DriverError."""
 
-    def hook(self) -> Hook:
-        """What has to be installed into the engine."""
+    def hook(self, directory: Path) -> Hook:
+        """What has to be installed into the engine, whose configuration lies in this directory."""
         ...
 
     def fault(self) -> str:

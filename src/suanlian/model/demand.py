@@ -84,6 +84,8 @@ class SourceKind(StrEnum):
 
     OUTPUT = "output"
     """An output of another attempt of the same account."""
+    CHECKPOINT = "checkpoint"
+    """A file of a checkpoint of the same task; ``attempt_id`` names the set."""
 
 
 class Source(Value):

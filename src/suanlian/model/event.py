@@ -97,6 +97,13 @@ class EventType(StrEnum):
     OBJECT_STORED = "object.stored"
     LOG_BEGUN = "log.begun"
     OUTPUT_KEPT = "output.kept"
+    CHECKPOINT_KEPT = "checkpoint.kept"
+    JOB_MOVING = "job.moving"
+    JOB_PAUSING = "job.pausing"
+    JOB_RESUMING = "job.resuming"
+    PLATFORM_DRAINED = "platform.drained"
+    PLATFORM_UNDRAINED = "platform.undrained"
+    CONNECTOR_DRAINED = "connector.drained"
 
 
 class Event(Value):

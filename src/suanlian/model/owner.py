@@ -13,6 +13,7 @@ from suanlian.model.base import Name, Value, plain_text
 from suanlian.model.job import MAX_WALL_S
 from suanlian.model.levels import HIGHEST, Level, LevelRules, ProtectionGrade
 from suanlian.model.money import Rate
+from suanlian.model.platform import Downtime
 from suanlian.model.probe import ProbeCap
 from suanlian.model.quantity import Cards, Cores, ResourceKind, Size
 
@@ -135,6 +136,7 @@ class OwnerPolicy(Value):
     allowed_origins: tuple[str, ...] = Field(
         default=(), description="scheme://host:port of inputs that may be read though they are not public addresses"
     )
+    downtime: tuple[Downtime, ...] = Field(default=(), max_length=400, description="when the platform is off")
     paused: bool = Field(default=False, description="begin paused; `pause` and `resume` override it")
     max_input_mib: int = Field(default=1024, ge=1, le=1024 * 1024, description="longest input that is fetched by URL")
 

@@ -1,6 +1,7 @@
 """What placement compares: a place (a share with all that bears on it) and a demand (a task that looks for a place)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.job import JobSpec
@@ -39,6 +40,8 @@ class Place:
     """Whether its connector has told a key, to which a job's secrets can be sealed."""
     admitted: bool = True
     """The connector has passed conformance and verification, and the platform's entity stands checked."""
+    closing: datetime | None = None
+    """From when on it is to be empty: a drain or a downtime lies ahead."""
     level: JoinLevel = JoinLevel.TRADE
     partners: tuple[str, ...] = ()
     check: SiteCheck | None = None

@@ -1,8 +1,9 @@
 """Platforms that stay in their owners' hands: sites, shares, flavors, environments, and how a platform joins."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -106,6 +107,46 @@ class Platform(Value):
     live_at: Utc | None = None
 
 
+LEAD_S: Final = 60
+"""Moving what runs begins so many seconds, and its grace, before a place is to be empty."""
+
+
+class Downtime(Value):
+    """A time in which the platform is off: all is out at its start, and nothing is placed that would run into it."""
+
+    start: Utc
+    end: Utc
+    note: Text = ""
+
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.end <= self.start:
+            msg = "a downtime ends after its start"
+            raise ValueError(msg)
+        return self
+
+
+class Drain(Value):
+    """The platform is being emptied: nothing new comes, what runs is moved, all is out at ``by`` (None: as soon as)."""
+
+    since: Utc
+    by: Utc | None = None
+    who: Text = ""
+    why: Text = ""
+
+
+class Drained(Value):
+    """How far a platform is emptied: by whom, what still runs there, and its calendar."""
+
+    platform: Name
+    operator: Drain | None = None
+    owners: Mapping[Name, Drain] = Field(default_factory=dict, description="by connector")
+    downtimes: Mapping[Name, tuple[Downtime, ...]] = Field(default_factory=dict, description="by connector")
+    running: int = 0
+    told: int = Field(default=0, description="so many of these were told to make room")
+    attempts: tuple[str, ...] = Field(default=(), description="the first of them")
+
+
 class Latency(Value):
     """One-way latency from a site to users of a region, in milliseconds, and how it is known."""
 
@@ -172,6 +213,9 @@ class Flavor(Value):
     note: LongText = ""
 
 
+USUAL_NOTICE_S: Final = 300
+
+
 class ShareMode(StrEnum):
     """How a share stands beside the owner's own work."""
 
@@ -195,8 +239,19 @@ class Share(Value):
     allow_unisolated: bool = Field(default=False, description="the owner takes other entities' jobs without isolation")
     mode: ShareMode = ShareMode.EXCLUSIVE
     notice_s: int = Field(
-        default=0, ge=0, le=86_400, description="between the owner's asking for capacity back and the end of a job"
+        default=0,
+        ge=0,
+        le=86_400,
+        description="between the owner's asking for capacity back and a job's end; leftover: 300 if not said",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_notice(cls, given: Any) -> Any:  # noqa: ANN401 - whatever was written
+        """A leftover share of which no notice is said has the usual one."""
+        if isinstance(given, dict) and given.get("mode") == ShareMode.LEFTOVER and "notice_s" not in given:
+            return {**given, "notice_s": USUAL_NOTICE_S}
+        return given
 
 
 class Inventory(Value):

@@ -13,14 +13,14 @@ from pydantic import Field, JsonValue, PlainSerializer, StringConstraints, field
 from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Wire
 from suanlian.model.demand import PassedObject
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
-from suanlian.model.job import JobSpec, JobState, Outcome, Path
+from suanlian.model.job import JobSpec, JobState, Outcome, OutputFile, Path
 from suanlian.model.levels import Footing
 from suanlian.model.lineage import Chain, KeyText
 from suanlian.model.load import Loads
 from suanlian.model.money import Rate
 from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel
-from suanlian.model.platform import Inventory
+from suanlian.model.platform import Downtime, Drain, Inventory
 from suanlian.model.probe import ProbeCap, ProbeTask, Purpose
 from suanlian.model.quantity import Resources
 from suanlian.model.secret import MAX_SEALED_CHARS
@@ -34,6 +34,10 @@ MAX_WISHED_BYTES: Final = 4 * 1024 * 1024
 MAX_REPORTS: Final = 200
 MAX_LOG_BYTES: Final = 256 * 1024
 MAX_POLL_S: Final = 30
+MAX_PIECE_BYTES: Final = 4 * 1024 * 1024
+"""A checkpoint travels in pieces of so many bytes at most."""
+MAX_CHECKPOINT_BYTES: Final = 1024 * 1024 * 1024
+MAX_CHECKPOINT_FILES: Final = 1024
 KNOWS: Final = ("gone", "passed", "pause", "preempt", "specs")
 """What a connector of this release understands beyond the first: it is told nothing that it does not know."""
 
@@ -201,6 +205,7 @@ class ReportCall(Call):
     level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="who tells none observes")
     attempts: tuple[AttemptReport, ...] = Field(default=(), max_length=MAX_REPORTS)
     loads: Loads = Field(default=(), description="counts of its shares; one that cannot be read is passed over")
+    drain: Drain | None = Field(default=None, description="its owner empties the platform, or will")
     gone: tuple[AttemptId, ...] = Field(
         default=(), max_length=MAX_REPORTS, description="of fenced attempts: nothing of them is left here"
     )
@@ -254,6 +259,7 @@ class InventoryCall(Call):
     level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="who tells none observes")
     partners: tuple[Name, ...] = Field(default=(), max_length=400, description="whose jobs run at level run, too")
     probes: ProbeCap = Field(default=ProbeCap(), description="the owner's cap on the hub's own jobs")
+    downtimes: tuple[Downtime, ...] = Field(default=(), max_length=400, description="when it is to be empty")
     host: Annotated[str, StringConstraints(pattern="^[0-9a-f]{0,64}$")] = Field(
         default="", description="which machine, as a digest that means nothing elsewhere: probes of one take turns"
     )
@@ -291,12 +297,34 @@ class OutputCall(Call):
     data: Base64
 
 
+class CheckpointCall(Call):
+    """A piece of a checkpoint: of this set, this file, from this byte. Path ``/connector/v1/checkpoint``."""
+
+    attempt_id: AttemptId
+    token: Int64
+    set_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
+    path: Path
+    start: Int64
+    data: Base64
+
+
+class CheckpointWholeCall(Call):
+    """All of a set is sent: it counts from now on. Path ``/connector/v1/checkpoint-whole``."""
+
+    attempt_id: AttemptId
+    token: Int64
+    set_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")]
+    files: tuple[OutputFile, ...] = Field(min_length=1, max_length=MAX_CHECKPOINT_FILES)
+
+
 class ObjectCall(Call):
-    """Ask for an uploaded input of an attempt's job. Path ``/connector/v1/objects``."""
+    """Ask for an uploaded input of an attempt's job, or what it is handed. Path ``/connector/v1/objects``."""
 
     attempt_id: AttemptId
     token: Int64
     sha256: Sha256
+    start: Int64 = Field(default=0, description="from this byte on")
+    length: int = Field(default=0, ge=0, le=MAX_PIECE_BYTES, description="so many bytes at most; 0: all of it")
 
 
 class SecretsCall(Call):

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from suanlian.model.closing import ends_before, needed_s
 from suanlian.model.job import JobSpec, Variant
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
@@ -16,7 +17,7 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import FailedFilter, Filter
-from suanlian.model.platform import Latency, NamedEnvironment, Site
+from suanlian.model.platform import Latency, NamedEnvironment, ShareMode, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
 from suanlian.model.stack import Stack
 from suanlian.model.throughput import Expected
@@ -35,7 +36,7 @@ _MAX_TEXT: Final = 200
 INDIFFERENT: Final = frozenset(
     {
         *("name", "purpose", "inputs", "outputs", "env", "secrets", "array_size", "network", "attempts", "mounts"),
-        *("priority", "deadline", "budget", "after", "retries", "checkpoint", "webhook", "tags"),
+        *("priority", "deadline", "budget", "after", "retries", "webhook", "tags"),
     }
 )
 """Fields of a spec that no filter and no cost asks of. What a feature, a secret or a limit makes of them is kept apart;
@@ -220,9 +221,23 @@ def _stack(q: Question) -> Miss:
     return wanted, ", ".join(f"{had.name.value} {had.version}" for had in q.place.flavor.stacks) or "none"
 
 
+def _closing(q: Question) -> Miss:
+    if ends_before(q.demand.spec, q.place.closing, q.now) or q.place.closing is None:
+        return None
+    return f"{needed_s(q.demand.spec)} s", f"{max(0, int((q.place.closing - q.now).total_seconds()))} s"
+
+
 def _features(q: Question) -> Miss:
     missing = sorted(q.demand.spec.features - set(q.place.flavor.features))
     return (", ".join(missing), ", ".join(q.place.flavor.features) or "none") if missing else None
+
+
+def _notice(q: Question) -> Miss:
+    """A leftover share may be taken back: the job's checkpoint must fit into the notice."""
+    checkpoint, share = q.demand.spec.checkpoint, q.place.share
+    if checkpoint is None or share.mode is not ShareMode.LEFTOVER or checkpoint.grace_s <= share.notice_s:
+        return None
+    return f"{checkpoint.grace_s} s", f"{share.notice_s} s"
 
 
 def _isolation(q: Question) -> Miss:
@@ -345,6 +360,7 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.ADMITTED: _admitted,
     Filter.LEVEL: _level,
     Filter.ACCEPTING: _accepting,
+    Filter.CLOSING: _closing,
     Filter.NOT_AT_HOME: _not_at_home,
     Filter.WANTED_PLATFORM: _wanted_platform,
     Filter.WANTED_SITE: _wanted_site,
@@ -354,6 +370,7 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.ENVIRONMENT: _environment,
     Filter.STACK: _stack,
     Filter.FEATURES: _features,
+    Filter.NOTICE: _notice,
     Filter.ISOLATION: _isolation,
     Filter.NODE_SIZE: _node_size,
     Filter.SHARE_SIZE: _share_size,

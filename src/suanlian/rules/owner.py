@@ -61,6 +61,8 @@ class Asked:
     data_level: int = 1
     rates: tuple[Rate, ...] = ()
     probe: Purpose | None = None
+    movable: bool = False
+    """It writes a checkpoint when it is told to, and goes on from it elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,10 @@ def _matched(patterns: Sequence[str], names: Sequence[str]) -> bool:
 
 
 def _hours(asked: Asked, standing: Standing) -> bool:
+    """Within the hours, and not into a downtime; what can be moved may begin before one."""
+    end = standing.now + timedelta(seconds=0 if asked.movable else asked.wall_time_s)
+    if any(down.start <= end and standing.now < down.end for down in standing.policy.downtime):
+        return False
     return is_open(standing.policy.hours, standing.now, standing.now + timedelta(seconds=asked.wall_time_s))
 
 

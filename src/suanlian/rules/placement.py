@@ -21,6 +21,7 @@ LATENCY_CNY_PER_MS: Final = Decimal("0.00001")
 
 MOST_BENIGN_FIRST: Final = (
     Filter.ROOM,
+    Filter.CLOSING,
     Filter.ACCEPTING,
     Filter.ADMITTED,
     Filter.PLATFORM_LIVE,
@@ -42,6 +43,7 @@ MOST_BENIGN_FIRST: Final = (
     Filter.WANTED_PLATFORM,
     Filter.NOT_AT_HOME,
     Filter.NODE_SIZE,
+    Filter.NOTICE,
     Filter.FEATURES,
     Filter.STACK,
     Filter.ENVIRONMENT,

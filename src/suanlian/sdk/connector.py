@@ -47,6 +47,8 @@ from suanlian.model.node import NodeAbout
 from suanlian.model.protocol import (
     PROTOCOL_VERSION,
     Call,
+    CheckpointCall,
+    CheckpointWholeCall,
     DoneAnswer,
     EnrolAnswer,
     EnrolCall,
@@ -254,6 +256,14 @@ class ConnectorClient:
     def output(self, call: OutputCall) -> DoneAnswer:
         """Bring one output file back."""
         return self._retried("outputs", call, DoneAnswer)
+
+    def checkpoint(self, call: CheckpointCall) -> DoneAnswer:
+        """Send a piece of a checkpoint."""
+        return self._retried("checkpoint", call, DoneAnswer)
+
+    def checkpoint_whole(self, call: CheckpointWholeCall) -> DoneAnswer:
+        """Say that all of a checkpoint is sent."""
+        return self._retried("checkpoint-whole", call, DoneAnswer)
 
     def fetch_object(self, call: ObjectCall) -> ObjectAnswer:
         """Get an uploaded input."""

@@ -8,6 +8,7 @@ from typing import Final
 from suanlian.model.base import Value
 from suanlian.model.charge import Charge
 from suanlian.model.job import ENDED, MAX_BATCH, Job, JobSpec, JobState, Task
+from suanlian.model.moving import Move, Which
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageSegment
 from suanlian.sdk.answers import JobNotEndedError, JobRef, JobRefs
@@ -17,6 +18,7 @@ from suanlian.sdk.results import Results
 
 _POLL_FIRST_S: Final = 0.1
 _POLL_GROWTH: Final = 1.5
+_ALL: Final = Which()
 
 
 class _Batch(Value):
@@ -74,6 +76,18 @@ class Jobs(Results):
     def cancel(self, job: str) -> Job:
         """Ask for an end. A job that is being cancelled already stays so. Raises ConflictError ``job_ended``."""
         return self._transport.act(Job, f"{_path(job)}/cancel")
+
+    def move(self, job: str, asked: Move) -> Job:
+        """Let what has a place save, end and go elsewhere. Raises ConflictError ``no_checkpoint`` and others."""
+        return self._transport.act(Job, f"{_path(job)}/move", asked.model_dump_json().encode(), repeatable=False)
+
+    def pause(self, job: str, which: Which = _ALL) -> Job:
+        """Let what runs stand still. Raises ConflictError ``not_possible_there``, ``state_conflict``."""
+        return self._transport.act(Job, f"{_path(job)}/pause", which.model_dump_json().encode(), repeatable=False)
+
+    def resume(self, job: str, which: Which = _ALL) -> Job:
+        """Let what stands still go on. Raises ConflictError ``state_conflict``."""
+        return self._transport.act(Job, f"{_path(job)}/resume", which.model_dump_json().encode(), repeatable=False)
 
     def charges(self, job: str | None = None) -> Iterator[Charge]:
         """What the job cost, or all of the account's charges."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from suanlian.model.base import Value, Wire
 from suanlian.model.conformance import ConformanceRun
 from suanlian.model.levels import NewSiteCheck, SiteCheck
+from suanlian.model.moving import DrainAsked
 from suanlian.model.offer import NewOffer
 from suanlian.model.onboarding import (
     JoinTokens,
@@ -16,7 +17,7 @@ from suanlian.model.onboarding import (
     TokensWanted,
 )
 from suanlian.model.party import Decision
-from suanlian.model.platform import Connector, NewPlatform, Platform
+from suanlian.model.platform import Connector, Drained, NewPlatform, Platform
 from suanlian.model.verification import VerificationRun, VerificationRuns
 from suanlian.model.version import Published
 from suanlian.sdk.paging import Plain, items, part, plain_items
@@ -106,6 +107,19 @@ class Platforms:
     def _act(self, platform: str, verb: str, decision: Decision) -> Moved:
         # not repeated by itself: the second delivery of a proposal would be refused as the same person's
         return self._transport.act(Moved, f"{_path(platform)}/{verb}", _body(decision), repeatable=False)
+
+    def drain(self, platform: str, asked: DrainAsked) -> Drained:
+        """Empty it (operator)."""
+        content = asked.model_dump_json().encode()
+        return self._transport.act(Drained, f"{_path(platform)}/drain", content, repeatable=False)
+
+    def undrain(self, platform: str) -> Drained:
+        """Empty it no longer (operator)."""
+        return self._transport.act(Drained, f"{_path(platform)}/undrain", repeatable=False)
+
+    def drained(self, platform: str) -> Drained:
+        """By whom it is emptied, what still runs there, its calendar."""
+        return self._transport.read(Drained, f"{_path(platform)}/drain")
 
     def connectors(self, platform: str) -> Iterator[Connector]:
         """The connectors enrolled for it (its provider or the operator)."""

@@ -81,7 +81,9 @@ def object_for(unit: Unit, connector_id: str, call: ObjectCall) -> bytes:
     job = jobs.spec_of(unit, row["job_id"])
     named = {item.sha256 for item in JobSpec.model_validate_json(job).inputs if item.object}
     data = files.find_object(unit, row["account_id"], call.sha256) if call.sha256 in named else None
-    data = passed.find(unit, row, call.sha256) if data is None else data
+    if data is not None:
+        return data[call.start : call.start + call.length] if call.length else data[call.start :]
+    data = passed.find(unit, row, call.sha256, call.start, call.length)
     if data is None:
         raise NotFoundError("not_found", "The job names no such object.", field="sha256")
     return data

@@ -183,9 +183,9 @@ def _state(unit: Unit, key: LendKey, row: Row | None) -> LentState:
 
 
 def _tried(attempt: Row) -> Tried:
-    """An attempt ends here by its connector's report alone, so its end is its place's own word."""
+    """An end is its place's own word, unless the hub fenced it; then only that nothing of it is left there is one."""
     ended = attempt["ended_at"] is not None
-    return Tried(ended=ended, acknowledged=ended)
+    return Tried(ended=ended, acknowledged=ended and (attempt["fenced_at"] is None or attempt["gone_at"] is not None))
 
 
 def _shown(unit: Unit, attempt: Row) -> LentAttempt:

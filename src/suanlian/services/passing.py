@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from suanlian.model.demand import PassedFile, PassedObject, Source
+from suanlian.model.demand import PassedFile, PassedObject, Source, SourceKind
 from suanlian.model.job import JobSpec
 from suanlian.rules.dependencies import FAILED, indices, laid
-from suanlian.store import edges
+from suanlian.store import checkpoints, edges
 from suanlian.store.passed import MissingError, outputs_below
 from suanlian.store.unit import Row, Unit
 
@@ -18,9 +18,24 @@ MAX_PASSED: Final = 4096
 def sources(unit: Unit, row: Row, index: int) -> tuple[Source, ...]:
     """All that the task of this index is handed. Raises MissingError where something of it is not there."""
     spec = _spec(row["spec"])
-    if not any(one.files for one in spec.after):
+    of_others = _of_others(unit, row, spec, index) if any(one.files for one in spec.after) else ()
+    return (*of_others, *_checkpoint(unit, row, index)) if spec.checkpoint is not None else of_others
+
+
+def _checkpoint(unit: Unit, row: Row, index: int) -> tuple[Source, ...]:
+    """The newest whole checkpoint of the task; nothing where it never wrote one."""
+    newest = checkpoints.newest(unit, row["id"], index)
+    if newest is None:
         return ()
-    return _of_others(unit, row, spec, index)
+    return tuple(
+        Source(
+            passed=PassedObject.model_validate(file),
+            kind=SourceKind.CHECKPOINT,
+            attempt_id=newest["id"],
+            path=str(file["path"]),
+        )
+        for file in checkpoints.manifest_of(newest)
+    )
 
 
 @lru_cache(maxsize=16)

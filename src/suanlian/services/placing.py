@@ -12,7 +12,7 @@ from typing import Any, Final
 from suanlian.i18n.reasons import reason_line
 from suanlian.model.decision import Decision, Ends, Makes, Waits
 from suanlian.model.decision import Placed as Placed  # noqa: PLC0414 - what a round brings
-from suanlian.model.demand import Source
+from suanlian.model.demand import Source, SourceKind
 from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
 from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
@@ -35,7 +35,7 @@ from suanlian.store import attempts, capacity, jobs, loads, lost, parties, platf
 from suanlian.store.gates import standing_of
 from suanlian.store.passed import MissingError
 from suanlian.store.passed import text as passed_text
-from suanlian.store.places import Places, site_now
+from suanlian.store.places import Places, closing_of, site_now
 from suanlian.store.turns import Turn as Turn  # noqa: PLC0414 - a round begins with a turn
 from suanlian.store.unit import Row, Unit
 
@@ -115,8 +115,9 @@ class _Look:
         rest = budget.rest(spec.budget, row["committed"])
         left = deque(waiting)
         while left:
-            affordable = budget.within(spec, rest)
             failed, refused = past.get(left[0]["idx"], _NEVER)
+            affordable, moved_from = _aimed(budget.within(spec, rest), left[0], self._unit.now)
+            refused |= moved_from
             demand = Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"])
             explanation = self._explain(demand, known)
             if explanation.won is None and failed:
@@ -226,9 +227,19 @@ def estimate(
     return explain(Demand(spec, entity, levels=levels), places, now=unit.now, known=known)
 
 
+def _aimed(spec: JobSpec, task: Row, now: datetime) -> tuple[JobSpec, frozenset[ShareId]]:
+    """The spec as its owner's move sends it, as long as that holds, and the shares that it left by it."""
+    aim = json.loads(task["aim"]) if task["aim"] else {}
+    if not aim or datetime.fromisoformat(aim["until"]) <= now:
+        return spec, frozenset()
+    if aim["platform"]:
+        spec = spec.model_copy(update={"wants": spec.wants.model_copy(update={"platform": aim["platform"]})})
+    return spec, frozenset(ShareId(share) for share in aim["avoid"])
+
+
 def _like(task: Row, past: Mapping[int, Past]) -> object:
-    """What makes a task another than the one before: its past, and whether it has a place that is lost."""
-    return past.get(task["idx"], _NEVER), task["attempt_id"]
+    """What makes a task another than the one before: its past, a place that is lost, where it was sent."""
+    return past.get(task["idx"], _NEVER), task["attempt_id"], task["aim"]
 
 
 def _alike(left: Iterable[Row], past: Mapping[int, Past], most: int | None) -> list[Row]:
@@ -429,6 +440,7 @@ def _own_columns(ready: Ready, index: int, attempt_id: AttemptId, number: int) -
         "token": number,
         "queued_at": ready.tasks[index]["queued_at"],
         "passed": passed_text(ready.sources[index]),
+        "restored": any(source.kind is SourceKind.CHECKPOINT for source in ready.sources[index]),
     }
 
 
@@ -460,6 +472,8 @@ def _is_open(unit: Unit, decision: Placed) -> bool:
     row = platforms.hold(unit, decision.place.platform)
     connector = platforms.find_connector(unit, decision.connector_id)
     if row is None or connector is None or connector["admitted_at"] is None or row["state"] != PlatformState.LIVE:
+        return False
+    if closing_of(row, connector, unit.now).closed:
         return False
     return standing_of(unit, parties.entity_of(unit, row["entity_id"])) is Standing.CHECKED
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, JobId
-from suanlian.model.job import ENDED, JobSpec, JobState, Outcome
+from suanlian.model.job import ENDED, EndCause, JobSpec, JobState, Outcome
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
 from suanlian.model.placement import Assignment
@@ -51,11 +51,12 @@ def wished(
     """
     row = platforms.find_connector(unit, connector_id)
     newest = 0 if row is None else int(row["revision"])
+    is_old = row is None or not lost.knows(row)
     rows = attempts.wished_since(unit, connector_id, revision if revision <= newest else 0, MAX_WISHES + 1)
     specs = attempts.specs_of(unit, {row["job_id"] for row in rows if row["wish"] in WITH_SPEC})
     most = _that_fit(rows, specs, shares=shares)
     meant = {row["job_id"] for row in rows[:most]} & set(specs)
-    parsed = {job_id: _spec_for(specs[job_id]) for job_id in meant}
+    parsed = {job_id: _spec_for(specs[job_id], is_old=is_old) for job_id in meant}
     told = tuple(_instruction(row, parsed) for row in rows[:most])
     if most == len(rows):
         # the same state of the store gave both, so nothing lies between the last row and the newest revision
@@ -112,11 +113,16 @@ def _instruction(row: Row, specs: Mapping[str, JobSpec]) -> Instruction:
     )
 
 
-def _spec_for(text: str) -> JobSpec:
-    """The job as its connector needs it: what concerns the hub and the buyer alone stays here."""
+def _spec_for(text: str, *, is_old: bool) -> JobSpec:
+    """The job as its connector needs it: what concerns the hub and the buyer alone stays here.
+
+    A connector of an earlier release would refuse a field that it does not know, and with it all that it is told.
+    """
     spec = JobSpec.model_validate_json(text)
-    variants = tuple(variant.model_copy(update={"stands_for": ()}) for variant in spec.variants)
-    return spec.model_copy(update={**_OF_THE_HUB, "variants": variants})
+    left_out = {"stands_for": (), **({"stack": None} if is_old else {})}
+    variants = tuple(variant.model_copy(update=left_out) for variant in spec.variants)
+    older = {"priority": 0, "job_class": None} if is_old else {}
+    return spec.model_copy(update={**_OF_THE_HUB, **older, "variants": variants})
 
 
 def untold(unit: Unit, instructions: Sequence[Instruction]) -> list[AttemptId]:
@@ -291,8 +297,9 @@ def _next(unit: Unit, job: Row, row: Row, outcome: Outcome, new: JobState) -> Ne
     if job["purpose"]:
         # a probe asks about this place alone: it is tried nowhere else
         return Next(JobState.SYSTEM_ERROR if new is JobState.PREEMPTED else new)
-    before = lost.causes(unit, row["job_id"], row["idx"])
-    before.remove(cause)  # its own, which is written already
+    if cause is EndCause.PREEMPTED and row["wish"] == Wish.PREEMPT and not job["canceling"]:
+        return Next(JobState.QUEUED)  # as it was told to: that counts for nothing
+    before = lost.causes(unit, row["job_id"], row["idx"], besides=row["id"])
     spec = JobSpec.model_validate_json(job["spec"])
     return next_try(new, outcome, before=before, spec=spec, canceling=bool(job["canceling"]))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
+from suanlian.store import checkpoints
 from suanlian.store import tables as t
 from suanlian.store.unit import Row, Unit
 
@@ -92,6 +93,7 @@ def blank_attempt(unit: Unit, attempt_id: str, outcome: str) -> None:
     unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(outcome=outcome, passed=None))
     unit.connection.execute(delete(t.log_chunk).where(t.log_chunk.c.attempt_id == attempt_id))
     unit.connection.execute(delete(t.output).where(t.output.c.attempt_id == attempt_id))
+    checkpoints.remove_of_attempt(unit, attempt_id)
 
 
 def blank_account(unit: Unit, account_id: str, name: str) -> None:

@@ -247,7 +247,14 @@ def assign(unit: Unit, job_id: str, made: Mapping[int, tuple[str, int]]) -> None
     one = (
         update(t.task)
         .where(t.task.c.job_id == job_id, t.task.c.idx == bindparam("of"))
-        .values(attempt_id=bindparam("given"), attempts=bindparam("number"), state="QUEUED", rerun="", not_before=None)
+        .values(
+            attempt_id=bindparam("given"),
+            attempts=bindparam("number"),
+            state="QUEUED",
+            rerun="",
+            not_before=None,
+            aim=None,
+        )
     )
     rows = [{"of": index, "given": attempt_id, "number": number} for index, (attempt_id, number) in made.items()]
     unit.connection.execute(one, rows)

@@ -1,12 +1,15 @@
 """What platforms have lent: by the lender's key. A foreign platform's key is simply not there."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
 
 from suanlian.store import tables as t
 from suanlian.store.unit import Row, Unit
+
+OFFER_LASTS: Final = timedelta(hours=1)
 
 
 def find(unit: Unit, platform_id: str, key: str) -> Row | None:
@@ -44,12 +47,15 @@ def with_jobs(unit: Unit, platform_id: str, keys: Sequence[str]) -> dict[str, Ro
 
 
 def open_count(unit: Unit, platform_id: str) -> int:
-    """How many of a platform are offered or lent and have not ended."""
+    """How many of a platform are lent and have not ended, or were offered lately: an old offer is nobody's any more."""
+    is_offer = t.lent_job.c.job_id.is_(None) & t.lent_job.c.withdrawn_at.is_(None)
+    is_lent = t.lent_job.c.job_id.is_not(None) & t.job.c.ended_at.is_(None)
     query = (
         select(func.count())
         .select_from(t.lent_job)
         .outerjoin(t.job, t.job.c.id == t.lent_job.c.job_id)
-        .where(t.lent_job.c.platform_id == platform_id, t.lent_job.c.withdrawn_at.is_(None), t.job.c.ended_at.is_(None))
+        .where(t.lent_job.c.platform_id == platform_id)
+        .where((is_offer & (t.lent_job.c.offered_at > unit.now - OFFER_LASTS)) | is_lent)
     )
     return int(unit.connection.execute(query).scalar_one())
 

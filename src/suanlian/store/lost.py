@@ -86,11 +86,12 @@ def any_marked(unit: Unit) -> bool:
     return unit.connection.execute(query).scalar_one_or_none() is not None
 
 
-def causes(unit: Unit, job_id: str, index: int) -> list[EndCause]:
-    """Why the attempts of a task ended, oldest first, those without a cause left out."""
-    query = select(t.attempt.c.cause).where(t.attempt.c.job_id == job_id, t.attempt.c.idx == index)
-    found = unit.connection.execute(query.order_by(t.attempt.c.number)).scalars()
-    return [EndCause(cause) for cause in found if cause]
+def causes(unit: Unit, job_id: str, index: int, besides: str = "") -> list[EndCause]:
+    """Why the attempts of a task ended, oldest first, those without a cause left out, and those that a hub moved."""
+    moved = (t.attempt.c.cause == EndCause.PREEMPTED.value) & (t.attempt.c.wish_why != "")
+    counted = (t.attempt.c.cause != "") & ~moved & (t.attempt.c.id != besides)
+    query = select(t.attempt.c.cause).where(t.attempt.c.job_id == job_id, t.attempt.c.idx == index, counted)
+    return [EndCause(cause) for cause in unit.connection.execute(query.order_by(t.attempt.c.number)).scalars()]
 
 
 def fence(unit: Unit, attempt: Row, state: JobState, reason: str) -> None:

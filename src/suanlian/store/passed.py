@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from suanlian.model.demand import SOURCES, Source, SourceKind
-from suanlian.store import files
+from suanlian.store import checkpoints, files
 from suanlian.store import tables as t
 from suanlian.store.unit import Row, Unit
 
@@ -27,13 +27,19 @@ def of_row(attempt: Row) -> tuple[Source, ...]:
     return SOURCES.validate_json(attempt["passed"]) if attempt["passed"] else ()
 
 
-def find(unit: Unit, attempt: Row, sha256: str) -> bytes | None:
-    """The bytes of something that was passed to this very attempt; None where nothing of that digest was."""
+def find(unit: Unit, attempt: Row, sha256: str, start: int = 0, length: int = 0) -> bytes | None:
+    """The bytes of something that was passed to this very attempt; None where nothing of that digest was.
+
+    From ``start``, at most ``length`` (0: all).
+    """
     for source in of_row(attempt):
+        if source.passed.sha256 == sha256 and source.kind is SourceKind.CHECKPOINT and length:
+            # a checkpoint may be large: only the pieces that bear on the question are read
+            return checkpoints.read(unit, source.attempt_id, source.path, start, length)
         if source.passed.sha256 == sha256:
             data = _READ[source.kind](unit, source)
             if data is not None:
-                return data
+                return data[start : start + length] if length else data[start:]
     return None
 
 
@@ -42,7 +48,13 @@ def _output(unit: Unit, source: Source) -> bytes | None:
     return bytes(row["data"]) if row is not None and row["sha256"] == source.passed.sha256 else None
 
 
-_READ = {SourceKind.OUTPUT: _output}
+def _checkpoint(unit: Unit, source: Source) -> bytes | None:
+    found = checkpoints.pieces(unit, source.attempt_id, source.path)
+    data = b"".join(data for _start, data in found)
+    return data if len(data) == source.passed.size else None
+
+
+_READ = {SourceKind.OUTPUT: _output, SourceKind.CHECKPOINT: _checkpoint}
 
 
 def outputs_below(unit: Unit, job_id: str, indices: Sequence[int] | None, path: str, limit: int) -> Sequence[Row]:

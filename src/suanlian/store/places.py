@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from suanlian.model.closing import Closing, closing
 from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.levels import SiteCheck
 from suanlian.model.load import for_the_market
@@ -12,7 +13,7 @@ from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Standing
 from suanlian.model.place import Place
-from suanlian.model.platform import Flavor, PlatformState, Share, Site
+from suanlian.model.platform import Downtime, Drain, Flavor, PlatformState, Share, Site
 from suanlian.model.version import Subject, VersionRef
 from suanlian.store import capacity, levels, loads, lost, parties, platforms, published
 from suanlian.store.gates import standing_of
@@ -86,6 +87,7 @@ class Places:
             versions=tuple(_ref(r) for r in (row, site, flavor, offer) if r is not None),
             free=room if held is None else room.minus(held),
             seals=self._seals(row),
+            closing=self._closing(row).at,
             admitted=platform["entity_id"] in self._checked and self._admitted(row),
             level=self.level(row),
             partners=self._partners(row),
@@ -108,9 +110,15 @@ class Places:
         connector = self._connectors.get(row["connector_id"])
         if connector is None or not connector["accepting"] or connector["lost_since"] is not None:
             return False
+        if self._closing(row).closed:
+            return False
         if connector["id"] in self._owing:  # what it still runs of fenced attempts is in no book
             return False
         return connector["seen_at"] is not None and connector["seen_at"] > self._now - SILENT
+
+    def _closing(self, row: Row) -> Closing:
+        connector, platform = self._connectors.get(row["connector_id"]), self.platforms[row["platform_id"]]
+        return closing_of(platform, connector, self._now)
 
     def flavor_of(self, row: Row) -> Flavor | None:
         """The flavor that a share names, where it is published."""
@@ -134,6 +142,16 @@ class Places:
         """The flavor of the share."""
         row = self.rows[share_id]
         return FlavorId(self._named[row["platform_id"], Subject.FLAVOR, self.body(row).flavor]["id"])
+
+
+def closing_of(platform: Row, connector: Row | None, now: datetime) -> Closing:
+    """Whether nothing new comes to a connector of a platform, and from when on it is to be empty."""
+    texts = [platform["drain"], None if connector is None else connector["drain"]]
+    calendar = "[]" if connector is None else connector["downtimes"]
+    if calendar == "[]" and not any(texts):  # as nearly always: nothing is parsed
+        return Closing()
+    downtimes = tuple(Downtime.model_validate(one) for one in json.loads(calendar))
+    return closing([Drain.model_validate_json(text) for text in texts if text], downtimes, now)
 
 
 def site_now(unit: Unit, platform: Row, site: str) -> tuple[Site, SiteCheck | None] | None:

@@ -2,16 +2,25 @@
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from suanlian.drivers.contract import DriverError, DriverStatus, EngineLoad, Measured, NativeId, Observation, Work
+from suanlian.drivers.contract import (
+    DriverError,
+    DriverStatus,
+    EngineLoad,
+    Fault,
+    Measured,
+    NativeId,
+    Observation,
+    Work,
+)
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.performance import Architecture
-from suanlian.model.platform import Flavor, Share
+from suanlian.model.platform import Feature, Flavor, Share
 from suanlian.model.quantity import Resources
 
 
@@ -29,6 +38,9 @@ class Ending:
     cpu_s: Decimal = Decimal("0.01")
     peak_memory_mib: int = 1
     files: Mapping[str, bytes] | None = None
+    on_signal: "Ending | None" = None
+    """How it goes on from the moment of a signal; None: it does not listen."""
+    fault: Fault | None = None
 
 
 Script = Callable[[Work, int], Ending]
@@ -47,6 +59,9 @@ class _Job:
     directory: Path
     started_at: datetime
     ended: Observation | None = None
+    paused: bool = False
+    signals: list[str] = field(default_factory=list)
+    told_at: datetime | None = None
 
 
 class FakeDriver:
@@ -114,20 +129,23 @@ class FakeDriver:
         if job is None:
             return Observation(state=JobState.QUEUED, reason="unknown", lost=True)
         ending = job.ending
-        if job.ended is None and self._clock() >= job.started_at + timedelta(seconds=ending.after_s):
+        since = job.told_at or job.started_at
+        if job.ended is None and not job.paused and self._clock() >= since + timedelta(seconds=ending.after_s):
             for name, content in (ending.files or {}).items():
                 (job.directory / name).parent.mkdir(parents=True, exist_ok=True)
                 (job.directory / name).write_bytes(content)
             job.ended = Observation(
                 state=ending.state,
                 started_at=job.started_at,
-                ended_at=job.started_at + timedelta(seconds=ending.after_s),
+                ended_at=since + timedelta(seconds=ending.after_s),
+                fault=ending.fault,
                 exit_code=ending.exit_code,
                 reason=ending.reason,
                 limit=ending.limit,
                 measured=Measured(ending.cpu_s, ending.peak_memory_mib),
             )
-        return job.ended or Observation(state=JobState.RUNNING, started_at=job.started_at)
+        state = JobState.PAUSED if job.paused else JobState.RUNNING
+        return job.ended or Observation(state=state, started_at=job.started_at)
 
     def cancel(self, native_id: NativeId) -> None:
         """End it now, unless it has ended."""
@@ -185,3 +203,37 @@ class FakeDriver:
         if isinstance(told, Exception):
             raise told
         return told
+
+
+class LivelyDriver(FakeDriver):
+    """The same, whose jobs can be sent signals and stand still."""
+
+    def probe(self) -> DriverStatus:
+        """With the features."""
+        return replace(super().probe(), features=frozenset({Feature.SIGNALS, Feature.SUSPEND}))
+
+    def signal(self, native_id: NativeId, name: str) -> None:
+        """Remember it; a job that listens goes on as its script says."""
+        self._engine()
+        job = self._jobs.get(native_id)
+        if job is None or self._observe(native_id).ended_at is not None:
+            return
+        job.signals.append(name)
+        if job.ending.on_signal is not None:
+            job.ending, job.told_at = job.ending.on_signal, self._clock()
+
+    def signals(self, native_id: NativeId) -> Sequence[str]:
+        """The signals that a job was sent."""
+        return tuple(self._jobs[native_id].signals)
+
+    def suspend(self, native_id: NativeId) -> None:
+        """Let it stand still."""
+        self._engine()
+        if native_id in self._jobs:
+            self._jobs[native_id].paused = True
+
+    def resume(self, native_id: NativeId) -> None:
+        """Let it go on."""
+        self._engine()
+        if native_id in self._jobs:
+            self._jobs[native_id].paused = False

@@ -4,6 +4,7 @@ It keeps what connectors bring, hands out what the test wishes, and can lose, do
 """
 
 import base64
+import hashlib
 import json
 import threading
 from collections import defaultdict, deque
@@ -26,8 +27,11 @@ from suanlian.model.ids import AttemptId, ConnectorId, HubId, PlatformId, new_id
 from suanlian.model.load import ShareLoad
 from suanlian.model.node import NodeAbout
 from suanlian.model.owner import JoinLevel
+from suanlian.model.platform import Drain
 from suanlian.model.protocol import AttemptReport as Report
 from suanlian.model.protocol import (
+    CheckpointCall,
+    CheckpointWholeCall,
     DoneAnswer,
     EnrolAnswer,
     EnrolCall,
@@ -98,12 +102,17 @@ class FakeHub:
         self.wishes: list[Instruction] = []
         self.accepting: list[bool] = []
         self.levels: list[JoinLevel] = []
+        self.drains: list[Drain | None] = []
+        self.gone: list[AttemptId] = []
         self.loads: dict[str, list[ShareLoad]] = defaultdict(list)
         self.reports: dict[str, list[Report]] = defaultdict(list)
         self.verdicts: dict[str, Verdict] = {}
         self.logs: dict[tuple[str, str], bytearray] = defaultdict(bytearray)
         self.outputs: dict[str, dict[str, bytes]] = defaultdict(dict)
         self.objects: dict[str, bytes] = {}
+        self.checkpoints: dict[str, list[dict[str, bytes]]] = defaultdict(list)
+        """By attempt: every whole set, file by file."""
+        self._pieces: dict[str, dict[str, bytearray]] = defaultdict(lambda: defaultdict(bytearray))
         self.secrets: dict[str, dict[str, str]] = defaultdict(dict)
         """By attempt: what each secret says, by name."""
         self.segments: dict[str, dict[int, UsageSegment]] = defaultdict(dict)
@@ -232,6 +241,8 @@ class FakeHub:
             "logs": self._log,
             "outputs": self._output,
             "objects": self._object,
+            "checkpoint": self._checkpoint,
+            "checkpoint-whole": self._whole,
             "secrets": self._sealed,
         }
         return takers[name](body, envelope)
@@ -258,6 +269,8 @@ class FakeHub:
         call = ReportCall.model_validate_json(body)
         self.accepting.append(call.accepting)
         self.levels.append(call.level)
+        self.drains.append(call.drain)
+        self.gone.extend(call.gone)
         for load in call.loads:
             self.loads[load.share].append(load)
         return ReportAnswer(**envelope, attempts=tuple(self._item(report) for report in call.attempts))
@@ -314,7 +327,21 @@ class FakeHub:
 
     def _object(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
         call = ObjectCall.model_validate_json(body)
-        return ObjectAnswer(**envelope, data=base64.b64encode(self.objects[call.sha256]).decode())
+        data = self.objects[call.sha256][call.start :]
+        return ObjectAnswer(**envelope, data=base64.b64encode(data[: call.length or None]).decode())
+
+    def _checkpoint(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
+        call = CheckpointCall.model_validate_json(body)
+        self._pieces[call.set_id][call.path] += base64.b64decode(call.data)
+        return DoneAnswer(**envelope)
+
+    def _whole(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
+        call = CheckpointWholeCall.model_validate_json(body)
+        held = {file.path: bytes(self._pieces[call.set_id][file.path]) for file in call.files}
+        if any(hashlib.sha256(held[file.path]).hexdigest() != file.sha256 for file in call.files):
+            self.faults.append(f"a checkpoint of {call.attempt_id} is not what it says")
+        self.checkpoints[call.attempt_id].append(held)
+        return DoneAnswer(**envelope)
 
     def _sealed(self, body: bytes, envelope: dict[str, Any]) -> Envelope:
         call = SecretsCall.model_validate_json(body)

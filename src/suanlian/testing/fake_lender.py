@@ -8,6 +8,7 @@ import base64
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,8 +99,9 @@ class FakeQueue:
         if self.trouble is not None:
             raise self.trouble
 
-    def hook(self) -> Hook:
+    def hook(self, directory: Path) -> Hook:
         """Nothing has to be installed into memory."""
+        del directory
         return Hook({})
 
     def fault(self) -> str:

@@ -135,6 +135,8 @@ class Slots:
     """Directories that jobs in it may write, too."""
     driver: str = ""
     """The tables of another driver than the local one, as TOML; it has the environment ``python``, too."""
+    share: str = ""
+    """More lines of the share, as TOML."""
 
 
 def gates_of(settings: HubSettings, platform: str) -> None:
@@ -260,6 +262,7 @@ name = "cores"
 site = "main"
 flavor = "cpu"
 capacity = {room}
+{slots.share}
 [[offers]]
 name = "cores"
 share = "cores"

@@ -20,7 +20,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a cluster is like. ``partitions``: name to what stands behind it, nodes first; the first is the default."""
+    """What a cluster is like. ``partitions``: name to what stands behind it, nodes first; the first is the default.
+
+    In a partition's nodes ``{tag}`` stands for what is behind their names: ``Nodes=n1{tag}``.
+    """
 
     name: str = "suanlian"
     nodes: tuple[Node, ...] = (Node("n1", gpus=2), Node("n2", gpus=2), Node("n3"))
@@ -114,7 +117,8 @@ def controller_conf(shape: Shape, ground: Ground) -> str:
             f"CPUs={node.cpus} RealMemory={node.memory_mib}{cards} State=UNKNOWN"
         )
     for place, (name, rest) in enumerate(shape.partitions):
-        lines.append(f"PartitionName={name} {rest} Default={'NO' if place else 'YES'} MaxTime=INFINITE State=UP")
+        nodes, default = rest.replace("{tag}", ground.tag), "NO" if place else "YES"
+        lines.append(f"PartitionName={name} {nodes} Default={default} MaxTime=INFINITE State=UP")
     return "\n".join(lines) + "\n"
 
 

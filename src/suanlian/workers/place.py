@@ -40,6 +40,8 @@ class Placer(Worker):
             EventType.CONNECTOR_LEVEL,
             EventType.CONNECTOR_PARTNERS,
             EventType.SITE_CHECKED,
+            EventType.PLATFORM_UNDRAINED,
+            EventType.CONNECTOR_DRAINED,
         }
     )
     every_s: ClassVar[float] = 5.0

@@ -1,10 +1,12 @@
-"""Forgets what was promised for a time only: nonces of old calls, answers under idempotency keys."""
+"""Forgets what was promised for a time only: nonces, answers under idempotency keys, checkpoints of ended jobs."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from suanlian.model.event import EventType
-from suanlian.services import sweeping
+from suanlian.services import checkpoints, sweeping
 from suanlian.workers.loop import Worker
+
+_SETS: Final = 50
 
 
 class Sweeper(Worker):
@@ -17,4 +19,4 @@ class Sweeper(Worker):
     def step(self) -> bool:
         """Sweep once."""
         self.writer.run(self.apply(sweeping.sweep))
-        return False
+        return self.writer.run(self.apply(lambda unit: checkpoints.sweep(unit, _SETS))) == _SETS

@@ -22,6 +22,7 @@ from suanlian.i18n import _
 from suanlian.i18n.help import N_, Command, Group
 from suanlian.model.errors import ConflictError, NotFoundError
 
+USUAL_DIRECTORY: Final = Path("/etc/slurm")
 _SHOWN: Final = 200
 _group = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
 
@@ -50,7 +51,8 @@ def _hook(
 ) -> None:
     place = home(home_given)
     config = read_config(place.config)
-    hook = lender_of(config, build_driver(config, place, DriverRegistry())).hook()
+    driver = build_driver(config, place, DriverRegistry())
+    hook = lender_of(config, driver).hook(directory or USUAL_DIRECTORY)
     for name, text in {**hook.files, **hook.starters}.items():
         if directory is None:
             typer.echo(f"==> {name} <==\n{text}")

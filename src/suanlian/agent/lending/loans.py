@@ -14,6 +14,7 @@ from suanlian.agent.lending.book import KEPT_DAYS, LentBook
 from suanlian.agent.lending.fetching import Shelf
 from suanlian.agent.lending.row import (
     FOLLOWED,
+    REST_S,
     Ended,
     LentRow,
     Patience,
@@ -27,6 +28,7 @@ from suanlian.agent.lending.row import (
     offered,
     refused,
     told_home,
+    unheard,
 )
 from suanlian.agent.lending.spec import spec_of
 from suanlian.agent.lending.terms import Away, Lending, why_not
@@ -96,6 +98,7 @@ class Loans:
             if row.ended is Ended.BROUGHT:
                 self._doors.home.forget(row.key)
         for row in self.book.old(KEPT_DAYS):
+            self._doors.shelf.drop(row.key)
             self.book.drop(row.key)
 
     def _known(self, key: LendKey) -> str:
@@ -103,6 +106,21 @@ class Loans:
         if row is None:
             return ""
         return f"it was lent before: {row.why or row.ended}" if row.step is Step.CLOSED else f"it is {row.step.value}"
+
+    def _rests(self, row: LentRow) -> bool:
+        return row.closed_at is None or self._clock() - row.closed_at < timedelta(seconds=REST_S)
+
+    def _may_choose(self) -> bool:
+        """Whether the hub is there, and has refused nothing lately that another job would be refused for as well."""
+        lately = [*self.book.open_rows(), *self.book.closed_rows(MAX_A_ROUND)]
+        if any(row.is_refused_with_all and self._rests(row) for row in lately):
+            return False
+        try:
+            self._doors.hub.lent(LentCall(keys=()))
+        except UnavailableError as error:
+            log.warning("nothing more is lent while the hub is away: %s", error)
+            return False
+        return True
 
     def _adopt(self) -> None:
         """Jobs with our mark that no row knows: the ledger was lost, the mark tells how far they had come."""
@@ -112,7 +130,9 @@ class Loans:
                 self.book.add(row)
 
     def _choose(self) -> None:
-        for job, why in self.judged()[:LOOKED_AT]:
+        if not self._may_choose():
+            return
+        for job, why in self.judged():
             if why:
                 continue
             if len(self.book.open_rows()) >= self.terms.max:
@@ -122,6 +142,8 @@ class Loans:
             )
             self.book.add(row)
             self._go_on(row)
+            if (after := self.book.row(job.key)) is not None and after.is_refused_with_all:
+                return
 
     def _go_on(self, row: LentRow) -> None:
         """Make the acts that need nobody's news, one after another until one waits."""
@@ -130,7 +152,9 @@ class Loans:
             before = row
             try:
                 row = act(self, row)
-            except (UnavailableError, DriverError) as error:
+            except UnavailableError as error:
+                row = self._change(row, partial(unheard, now=now, why=str(error)))
+            except DriverError as error:
                 log.warning("lent job %s, %s: tried again later: %s", row.key.text, row.step, error)
                 row = self._change(row, partial(LentRow.postponed, now=now, why=str(error)))
             if row.step is before.step:
@@ -197,8 +221,14 @@ class Loans:
             home = self._doors.home.at_home([row.key for row in rows])
             self._tell_home(rows, home)
             states = self._states([row for row in rows if row.step is not Step.BROUGHT])
-        except (UnavailableError, DriverError) as error:
+        except DriverError as error:
             log.warning("lent jobs are not followed now: %s", error)
+            return
+        except UnavailableError as error:
+            log.warning("lent jobs are not followed now: %s", error)
+            for row in rows:
+                if row.step is Step.WITHDRAWING and (row.not_before is None or row.not_before <= self._clock()):
+                    self._go_on(self._change(row, partial(unheard, now=self._clock(), why=str(error))))
             return
         rules = Patience(now=self._clock(), patience_s=self.terms.patience_s)
         for row in rows:

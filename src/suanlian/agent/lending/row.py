@@ -18,8 +18,14 @@ NOT_HELD: Final = "it began or ended before it was held"
 AWAY: Final = "it was cancelled, released or begun at home"
 PATIENCE: Final = "nothing had room for it"
 TAKEN_HOME: Final = "its owner takes it home"
+HUB_AWAY: Final = "the hub did not answer before anything was lent"
 UNKNOWN: Final = "the hub does not know it any more, though it was lent: whether it runs elsewhere is not known"
+OF_THE_LENDER: Final = frozenset({"lending_closed", "quota_exceeded"})
+"""Codes of refusals that say nothing of the job."""
+REST_S: Final = 600
+"""So long nothing is lent after such a refusal."""
 _LONGEST_WAIT_S: Final = 60
+_PATIENT_TRIES: Final = 5
 
 
 class Step(StrEnum):
@@ -111,6 +117,11 @@ class LentRow(Value):
         wait_s = min(2 ** min(self.tries, 10), _LONGEST_WAIT_S)
         return self.with_(tries=self.tries + 1, not_before=now + timedelta(seconds=wait_s), note=why[:500])
 
+    @property
+    def is_refused_with_all(self) -> bool:
+        """Whether it was refused for no reason of its own: another would be so, too."""
+        return self.why.partition(":")[0] in OF_THE_LENDER
+
 
 Change = Callable[[LentRow], LentRow]
 _BACK: Final = frozenset({JobState.COMPLETE, JobState.EXECUTOR_ERROR})
@@ -130,6 +141,14 @@ def offered(row: LentRow) -> LentRow:
 def refused(row: LentRow, why: str) -> LentRow:
     """After the hub refused offer or confirmation: whatever it has of it is taken back first."""
     return row.at(Step.WITHDRAWING, why=why[:1000])
+
+
+def unheard(row: LentRow, now: datetime, why: str) -> LentRow:
+    """After the hub did not answer. What it has at most an offer of is let go before long: an offer is never placed."""
+    after = row.postponed(now, why)
+    if after.tries < _PATIENT_TRIES or row.may_be_lent or row.step not in (Step.HELD, Step.WITHDRAWING):
+        return after
+    return row.at(Step.RELEASING, why=row.why or HUB_AWAY)
 
 
 def looked(row: LentRow, home: AtHome) -> LentRow:

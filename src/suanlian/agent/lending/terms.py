@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from suanlian.drivers.lending import LendTerms, LocalJob
 from suanlian.model.base import Name, Value
-from suanlian.model.job import MAX_WALL_S
+from suanlian.model.job import MAX_WALL_S, EnvironmentName
 from suanlian.model.levels import Level, ProtectionGrade, RegionPrefix
 from suanlian.model.money import Amount
 from suanlian.model.owner import ANYBODY, Pattern
@@ -43,7 +43,7 @@ class Lending(Value):
     environment: Name = Field(default="shell", description="the named environment elsewhere, unless the job says one")
     environments: tuple[Name, ...] = Field(default=(), max_length=64, description="what jobs may name besides")
     architectures: tuple[Architecture, ...] = Field(default=(Architecture.X86_64,), min_length=1, max_length=16)
-    variables: tuple[Pattern, ...] = Field(default=(), max_length=400, description="names that may leave; * at the end")
+    variables: tuple[EnvironmentName, ...] = Field(default=(), max_length=400, description="names that may leave")
     network: bool = False
     wall_time_s: int = Field(default=86_400, ge=1, le=MAX_WALL_S, description="of jobs that have no limit at home")
     max_cost: Annotated[Amount, Field(gt=0)] | None = Field(default=None, description="of one job, estimated, CNY")

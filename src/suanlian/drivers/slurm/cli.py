@@ -76,7 +76,7 @@ class CommandClient:
     def queue(self, partition: str | None) -> Queue:
         """By squeue."""
         chosen = () if partition is None else (f"--partition={partition}",)
-        return parse_cli.queue(self._run("squeue", "--noheader", "--array", "--format=%T", *chosen))
+        return parse_cli.queue(self._run("squeue", *parse_cli.QUEUE, *chosen))
 
     # ------------------------------------------------------------------ commands
 
@@ -94,6 +94,10 @@ class CommandClient:
         except SlurmError as error:
             if not parse_cli.is_over(str(error)):
                 raise
+
+    def run(self, command: str, *arguments: str) -> str:
+        """What one of Slurm's commands prints, called as who we are. Raises SlurmError."""
+        return self._run(command, *arguments)
 
     def _run(self, command: str, *arguments: str, user: str | None = None, stdin: str = "") -> str:
         # times are told in UTC; what sbatch gives on to the job keeps the zone of its node

@@ -19,10 +19,11 @@ from suanlian.drivers.contract import (
     Observation,
     Work,
 )
-from suanlian.drivers.slurm import compose, looks, meaning, supply
+from suanlian.drivers.lending import Lender, LendTerms
+from suanlian.drivers.slurm import compose, lend, looks, meaning, supply
 from suanlian.drivers.slurm.book import Batch, Book
 from suanlian.drivers.slurm.options import SlurmOptions
-from suanlian.drivers.slurm.records import JobRecord, Request, SlurmError
+from suanlian.drivers.slurm.records import OURS, JobRecord, Request, SlurmError
 from suanlian.drivers.slurm.supply import engine_of
 from suanlian.model.ids import AttemptId, new_id
 from suanlian.model.job import ENDED, JobState
@@ -323,11 +324,16 @@ class SlurmDriver:
         """By the nodes of the share's partition: what is not free there for anybody. Raises DriverError."""
         partition = supply.place_of(self._options, share.name).partition
         nodes, queue = _told(self._engine.nodes), _told(lambda: self._engine.queue(partition))
-        return EngineLoad(supply.in_use(share.capacity, nodes, partition), queue.running, queue.queued)
+        in_use = supply.in_use(share.capacity, nodes, partition)
+        return EngineLoad(in_use, queue.running, queue.queued, queue.waiting)
 
     def probe_architecture(self) -> Architecture | None:
         """This machine's own, where the owner lets probes run: the nodes are taken to be of the same kind."""
         return probing.architecture() if self._options.probes else None
+
+    def lender(self, terms: LendTerms) -> Lender:
+        """The lending side of the cluster. Raises DriverError where Slurm's commands are not on this machine."""
+        return lend.lender(terms, self._options)
 
     # ------------------------------------------------------------------ within
 
@@ -349,7 +355,7 @@ class SlurmDriver:
 
 
 def _job_name(batch: str) -> str:
-    return f"suanlian-{batch}"
+    return f"{OURS}{batch}"
 
 
 def _told(ask: Callable[[], T]) -> T:

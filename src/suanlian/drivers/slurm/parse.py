@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from suanlian.drivers.slurm.records import JobRecord, NodeRecord, Queue, Request, SlurmError
+from suanlian.drivers.slurm.records import OURS, JobRecord, NodeRecord, Queue, Request, SlurmError
 from suanlian.model.quantity import Resources
 
 NO_SUCH_JOB: Final = 2017
@@ -233,15 +233,31 @@ def _node(said: Mapping[str, Any]) -> NodeRecord:
 def queue(answer: Mapping[str, Any], partition: str | None) -> Queue:
     """How many jobs of a partition run and wait; a record of waiting tasks counts as many as it names."""
     running = queued = 0
+    waiting = Resources()
     for said in answer.get("jobs") or ():
         if partition is not None and partition not in str(said.get("partition") or "").split(","):
             continue
         state, flags = state_of(words(said.get("job_state")))
         if state == "PENDING":
-            queued += len(tasks(said.get("array_task_string") or "") or (0,))
+            count = len(tasks(said.get("array_task_string") or "") or (0,))
+            queued += count
+            if for_room(str(said.get("state_reason") or ""), str(said.get("name") or "")):
+                waiting = waiting.plus(_asked(said, count))
         elif state == "RUNNING" or "COMPLETING" in flags:
             running += 1
-    return Queue(running, queued)
+    return Queue(running, queued, waiting)
+
+
+def for_room(reason: str, name: str) -> bool:
+    """Whether a job of the owner's waits for nothing but room: neither ours, nor held, nor for another job."""
+    return reason in ("Resources", "Priority") and not name.startswith(OURS)
+
+
+def _asked(said: Mapping[str, Any], count: int) -> Resources:
+    asked = tres(str(said.get("tres_req_str") or ""))
+    amounts = {"cpu": int(asked.get("cpu") or 1) * 1000, "memory": mebibytes(asked.get("mem", ""))}
+    amounts["accelerator"] = int(asked.get("gres/gpu") or 0)
+    return Resources.of({kind: amount * count for kind, amount in amounts.items()})
 
 
 # ------------------------------------------------------------------ submission and refusals

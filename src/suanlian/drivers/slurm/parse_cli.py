@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Final
 
-from suanlian.drivers.slurm.parse import cards, mebibytes, state_of, tres
+from suanlian.drivers.slurm.parse import cards, for_room, mebibytes, state_of, tres
 from suanlian.drivers.slurm.records import JobRecord, NodeRecord, Queue, Request, SlurmError
 from suanlian.model.quantity import Resources
 
@@ -27,6 +27,8 @@ _SQUEUE_FIELDS: Final = (
     "Name",
 )
 _WIDE: Final = 256
+QUEUE_FIELDS: Final = ("%T", "%r", "%C", "%j")
+QUEUE: Final = ("--noheader", "--array", f"--format={_MARK.join(QUEUE_FIELDS)}")
 SQUEUE: Final = (
     "--noheader",
     "--states=all",
@@ -283,6 +285,15 @@ def _node(fields: Mapping[str, str]) -> NodeRecord:
 
 
 def queue(said: str) -> Queue:
-    """The states that `squeue --array` printed, counted."""
-    states = said.split()
-    return Queue(sum(state in ("RUNNING", "COMPLETING") for state in states), states.count("PENDING"))
+    """What `squeue --array` printed, counted; of what waits for room the cores."""
+    lines = [line.split(_MARK, 3) for line in said.splitlines()]
+    states = [line[0].strip() for line in lines]
+    waiting = [
+        int(line[2]) for line in lines if len(line) == len(QUEUE_FIELDS) and _waits(line) and line[2].isdecimal()
+    ]
+    cores = Resources.of({"cpu": sum(waiting) * 1000})
+    return Queue(sum(state in ("RUNNING", "COMPLETING") for state in states), states.count("PENDING"), cores)
+
+
+def _waits(line: list[str]) -> bool:
+    return line[0].strip() == "PENDING" and for_room(line[1], line[3])

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Final, Protocol
 
 from suanlian.model.quantity import Resources
+
+OURS: Final = "suanlian-"
+"""So the names of our own jobs begin in Slurm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,11 @@ class NodeRecord:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """How many jobs of a partition run and wait."""
+    """How many jobs of a partition run and wait, and what those of the owner's ask for that wait for room alone."""
 
     running: int
     queued: int
+    waiting: Resources = field(default_factory=Resources)
 
 
 class SlurmError(Exception):

@@ -1,0 +1,57 @@
+"""All routes of a hub, a router a subject, in the order in which they are asked."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from suanlian.api import (
+    audit,
+    capabilities,
+    catalogue,
+    conformance,
+    connector,
+    entities,
+    files,
+    identifiers,
+    identity,
+    jobs,
+    lending,
+    moving,
+    node,
+    onboarding,
+    parties,
+    platforms,
+    resolving,
+    secrets,
+    sign_in,
+    sites,
+    supervision,
+    supply,
+    tes,
+)
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    node.router,
+    identifiers.router,
+    resolving.router,
+    parties.router,
+    entities.router,
+    sign_in.router,
+    platforms.router,
+    conformance.router,
+    onboarding.router,
+    sites.router,
+    catalogue.router,
+    capabilities.router,
+    secrets.router,
+    supply.router,
+    jobs.router,
+    files.router,
+    moving.router,
+    tes.router,
+    supervision.router,
+    audit.router,
+    connector.router,
+    lending.router,
+    identity.router,
+)
