@@ -72,7 +72,8 @@ class DriverBench:
     """Images that cannot be used, by a word that the reason must have (``not found``, ``aarch64``)."""
     many: int = 20
     """So many jobs are started at once."""
-    patience_s: float = 20.0
+    patience_s: float = 60.0
+    """So long an end is waited for: an engine or a machine may be busy."""
     driver: Driver = field(init=False)
 
     def __post_init__(self) -> None:
