@@ -330,6 +330,7 @@ def test_why_names_the_place_and_every_candidate(
 ) -> None:
     monkeypatch.setenv("SUANLIAN_LANG", lang)
     logged_in.says(f"GET /v1/jobs/{UUID}/explanation", explanation())
+    logged_in.lists(f"/v1/jobs/{UUID}/tasks")
     code, out, _err = suanlian("why", UUID, "--index", "2")
     assert code == 0
     assert logged_in.asked[0].query == {"index": "2"}
@@ -340,6 +341,7 @@ def test_why_names_the_place_and_every_candidate(
 
 def test_why_of_a_hub_without_places_is_one_line(suanlian: Suanlian, logged_in: PeopleHub) -> None:
     logged_in.says(f"GET /v1/jobs/{UUID}/explanation", {**explanation(), "candidates": [], "winner": None})
+    logged_in.lists(f"/v1/jobs/{UUID}/tasks")
     assert suanlian("why", UUID) == (0, "waits: no platform has published a share yet\n", "")
 
 

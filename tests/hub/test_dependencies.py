@@ -18,15 +18,17 @@ from suanlian.model.errors import NotFoundError
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.platform import Feature, Inventory
-from suanlian.model.protocol import Instruction, ObjectCall, OutputCall
+from suanlian.model.protocol import Instruction, LogCall, ObjectCall, OutputCall
 from suanlian.store import tables as t
 from suanlian.testing.hub import InProcessHub
 from tests.hub.laws import all_laws
+from tests.hub.test_levels import hub_in
 from tests.hub.world import Stores, Template, World, inventory, job, offer, running
 
 WUHU = "wuhu-cluster"
 AT_WUHU = {"platform": WUHU}
 FILES = [{"output": "out", "path": "in/out"}]
+OTHER = [{"output": "out", "path": "other"}]
 
 
 def lays_files(**flavor: object) -> Inventory:
@@ -188,6 +190,45 @@ def test_where_nothing_is_laid_out_such_a_job_does_not_go(world: World) -> None:
     second = world.submit(wants=AT_WUHU, after=[after(first, files=FILES)])
     world.hub.settle()
     assert "the job needs files" in world.job(second["id"])["waiting"]
+
+
+def test_what_is_handed_on_binds_who_gets_it_as_strictly(at_work: World, stores: Stores) -> None:
+    """Sensitive data is kept at a hub that may; who is handed a file of it is bound by its spec from then on."""
+    with hub_in(at_work, stores) as keeper:
+        keeper.connector().publish(lays_files(), offer())
+        wants = {"platform": WUHU, "data_level": 3, "protection_min": 2, "residency": ["34", "3205"]}
+        first = keeper.submit(wants=wants)
+        only_after = keeper.submit(after=[after(first)])
+        assert only_after["spec"]["wants"]["data_level"] == 1
+        second = keeper.submit(wants={"data_level": 2, "residency": ["34", "31"]}, after=[after(first, files=FILES)])
+        bound = second["spec"]["wants"]
+        assert (bound["data_level"], bound["protection_min"], bound["residency"]) == (3, 2, ["34"])
+        third = keeper.submit(after=[after(second, files=FILES), after(first, files=OTHER)])
+        assert third["spec"]["wants"]["data_level"] == 3
+        assert third["spec"]["wants"]["residency"] == ["34"]
+
+
+def test_a_log_goes_on_with_the_next_attempt(world: World) -> None:
+    made = world.submit(wants=AT_WUHU)
+    (said,) = told(world, made["id"])
+    connector = world.connector()
+    text = base64.b64encode(b"one").decode()
+    connector.client.log(LogCall(attempt_id=said.attempt_id, token=said.token, stream="stdout", offset=0, data=text))
+    connector.report(said, JobState.RUNNING, started_at=world.clock())
+    connector.report(said, JobState.PREEMPTED)
+    path = f"/v1/jobs/{made['id']}/log"
+
+    def look(offset: int, **which: str) -> tuple[bytes, str, str]:
+        answer = world.person("buyer").get(path, offset=offset, **which)
+        return answer.content, answer.headers["Suanlian-Ended"], answer.headers["Suanlian-Attempt"]
+
+    assert look(0) == (b"one", "false", said.attempt_id)
+    assert look(3) == (b"", "false", said.attempt_id)
+    assert look(3, attempt=said.attempt_id) == (b"", "true", said.attempt_id)
+    again = next(one for one in told(world, made["id"]) if one.attempt_id != said.attempt_id)
+    assert look(0) == (b"", "false", again.attempt_id)
+    connector.run(again)
+    assert look(0) == (b"", "true", again.attempt_id)
 
 
 def test_cancelling_what_waits_for_another(at_work: World) -> None:

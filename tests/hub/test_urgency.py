@@ -59,6 +59,7 @@ def test_what_can_no_longer_end_in_time_is_cancelled(world: World) -> None:
     world.hub.settle()
     by = world.clock() + timedelta(seconds=100)
     waits = world.submit(wants=AT_WUHU, wall_time_s=60, deadline=by.isoformat())
+    behind = world.submit(after=[{"job": holder["id"]}], wall_time_s=60, deadline=by.isoformat())
     world.clock.advance(39)
     world.hub.settle()
     assert world.job(waits["id"])["state"] == "QUEUED"
@@ -66,6 +67,8 @@ def test_what_can_no_longer_end_in_time_is_cancelled(world: World) -> None:
     world.hub.settle()
     found = world.job(waits["id"])
     assert (found["state"], found["reason"].split(":")[0]) == ("CANCELED", "deadline_passed")
+    blocked = world.job(behind["id"])
+    assert (blocked["state"], blocked["waiting"], blocked["reason"][:15]) == ("CANCELED", "", "deadline_passed")
     assert world.job(holder["id"])["state"] == "QUEUED"
     all_laws(world.hub)
 

@@ -12,7 +12,7 @@ from suanlian.cli.shown import data_level, marked, resources, span, when
 from suanlian.cli.waiting import hubs_words, waits_because
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
-from suanlian.model.job import Attempt, Job, JobState, Task
+from suanlian.model.job import Attempt, Job, JobSpec, JobState, Task
 
 commands = nouns()
 
@@ -94,11 +94,18 @@ def job_fields(job: Job, reason: str) -> list[tuple[str, object]]:
         (_("Waits because"), reason),
         (_("Ended because"), job.reason),
         (_("Webhook"), job.webhook),
-        (_("Asked for"), resources(job.spec.resources) if job.spec else ""),
+        (_("Asked for"), _asked(job.spec) if job.spec else ""),
+        (_("Comes after"), ", ".join(one.job for one in job.spec.after) if job.spec else ""),
         (_("Data level"), data_level(job.spec.wants.data_level) if job.spec else ""),
         (_("Stays within"), ", ".join(job.spec.wants.residency) if job.spec else ""),
         (_("Came by"), " -> ".join(job.path)),
     ]
+
+
+def _asked(spec: JobSpec) -> str:
+    """What each task gets, on each of its nodes."""
+    asked = resources(spec.resources)
+    return asked if spec.nodes == 1 else _("{n} nodes, each {what}").format(n=spec.nodes, what=asked)
 
 
 def _state(job: Job) -> str:

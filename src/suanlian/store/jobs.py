@@ -104,7 +104,8 @@ def progressed(unit: Unit, job: Row, columns: Mapping[str, Any]) -> None:
 
     ``columns`` are those of ``rules.progress.Progress``, with others that change besides.
     """
-    change(unit, job["id"], columns)
+    # what has ended waits for nothing
+    change(unit, job["id"], columns if columns["ended_at"] is None else {**columns, "blocked": False})
     unit.wake(f"job:{job['id']}")
     if columns["ended_at"] is None or job["ended_at"] is not None:
         return
@@ -210,9 +211,12 @@ def unplaced_tasks(unit: Unit, job_id: str, *, limit: int) -> Sequence[Row]:
     """
     waits = (t.task.c.state == "QUEUED") & t.task.c.attempt_id.is_(None)
     due = or_(t.task.c.not_before.is_(None), t.task.c.not_before <= unit.now)
-    looks = (waits & due) | (t.task.c.rerun == "yes")
-    query = select(t.task).where(t.task.c.job_id == job_id, looks).order_by(t.task.c.idx).limit(limit)
-    return unit.connection.execute(query).mappings().all()
+    # one query for each index: a large array has many tasks with places
+    lost = (t.task.c.rerun == "yes") & (t.task.c.rerun != "")
+    mine = select(t.task).where(t.task.c.job_id == job_id)
+    found = [*unit.connection.execute(mine.where(waits & due).order_by(t.task.c.idx).limit(limit)).mappings()]
+    found += unit.connection.execute(mine.where(lost)).mappings()
+    return sorted(found, key=lambda row: int(row["idx"]))[:limit]
 
 
 def task(unit: Unit, job_id: str, index: int) -> Row | None:

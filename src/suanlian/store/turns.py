@@ -24,6 +24,8 @@ class Turn:
     after: str = ""
     taken: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     kept: frozenset[ShareId] = frozenset()
+    preferring: frozenset[str] | None = None
+    """Accounts with priorities, as they were when the pass began."""
 
 
 def rows(unit: Unit, turn: Turn, *, limit: int, untold: bool = False) -> tuple[Sequence[Row], Turn | None]:
@@ -35,14 +37,14 @@ def rows(unit: Unit, turn: Turn, *, limit: int, untold: bool = False) -> tuple[S
     found = jobs.queued(unit, after=turn.after, limit=limit, untold=untold)
     if untold or not found:
         return [{**row, "instead_of": ""} for row in found], None
-    chosen = _by_priority(unit, found, turn)
+    preferring = jobs.preferring(unit) if turn.preferring is None else turn.preferring
+    chosen = _by_priority(unit, found, turn, preferring)
     taken = {**turn.taken, **{row["account_id"]: (row["priority"], row["id"]) for row in chosen}}
-    following = Turn(found[-1]["turn"], taken, turn.kept)
+    following = Turn(found[-1]["turn"], taken, turn.kept, preferring)
     return chosen, following if len(found) == limit else None
 
 
-def _by_priority(unit: Unit, found: Sequence[Row], turn: Turn) -> Sequence[Row]:
-    preferring = jobs.preferring(unit)
+def _by_priority(unit: Unit, found: Sequence[Row], turn: Turn, preferring: frozenset[str]) -> Sequence[Row]:
     turns = Counter(row["account_id"] for row in found if row["account_id"] in preferring)
     instead = {
         account: iter(jobs.preferred(unit, account, turn.taken.get(account), count)) for account, count in turns.items()
