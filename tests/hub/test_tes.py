@@ -328,6 +328,11 @@ def test_the_same_idempotency_key_makes_one_task(tes: World) -> None:
     first, again = (tes.person("buyer").post(f"{TES}/tasks", task(), headers=headers).json() for _ in range(2))
     assert first == again
     assert len(listed(tes)) == 1
+    # the same answer although no platform knows the image any more
+    tes.connector().publish(capable("python:3.12"), offer())
+    tes.hub.settle()
+    assert tes.person("buyer").post(f"{TES}/tasks", task(), headers=headers).json() == first
+    assert tes.person("buyer").post(f"{TES}/tasks", task()).json()["code"] == "image_unknown"
 
 
 def test_what_only_the_server_says_is_passed_over(tes: World) -> None:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from suanlian.api.deps import Hub, RawBody, TheHub, TheRetry, may, open_to, parsed, write
 from suanlian.model.base import Value
-from suanlian.model.errors import BadTaskError, InvalidError, NotFoundError, TooLargeError
+from suanlian.model.errors import BadTaskError, InvalidError, NotFoundError, SuanlianError, TooLargeError
 from suanlian.model.event import EventType
 from suanlian.model.party import Caller
 from suanlian.model.tes import (
@@ -110,13 +110,13 @@ def create(
     hub: TheHub, caller: Annotated[Caller, Depends(may("tes.create"))], body: RawBody, again: TheRetry
 ) -> Response:
     """Create a task. It waits until its inputs are read, and then for a place."""
-    checks = hub.known.checks()
-    with _of_a_task():
-        made = tes.translate(parsed(body, NewTesTask), checks.places, hub.secrets.random_bytes)
-        allowance.check(caller, [made.spec])
-        jobs.check_all([made.spec], checks)
-        with hub.reading(caller) as unit:
-            tes.check_addresses(unit, caller, made.kept, hub.bounds.doors, hub.node)
+    try:
+        made = _checked(hub, caller, body)
+    except SuanlianError:
+        kept = again.kept(hub, caller, body)  # it may have been taken under the same key, when the places were others
+        if kept is None:
+            raise
+        return Response(kept, media_type=_JSON)
     prepared = jobs.prepare(hub.node, caller, [made.spec], hub.now(), held=bool(made.kept.fetches))
     job_id = str(prepared.jobs[0]["id"])
 
@@ -129,6 +129,18 @@ def create(
         return TesCreated(id=job_id).model_dump_json()
 
     return Response(again.run(hub, caller, body, work), media_type=_JSON)
+
+
+def _checked(hub: Hub, caller: Caller, body: bytes) -> tes.Translated:
+    """The job of a task. Raises BadTaskError where it cannot be meant, or not be run here."""
+    checks = hub.known.checks()
+    with _of_a_task():
+        made = tes.translate(parsed(body, NewTesTask), checks.places, hub.secrets.random_bytes)
+        allowance.check(caller, [made.spec])
+        jobs.check_all([made.spec], checks)
+        with hub.reading(caller) as unit:
+            tes.check_addresses(unit, caller, made.kept, hub.bounds.doors, hub.node)
+    return made
 
 
 @router.get("/tasks", response_model=TesListing)

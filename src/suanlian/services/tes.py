@@ -17,7 +17,8 @@ from suanlian.rules.addresses import refused_address
 from suanlian.rules.tes.addresses import brings, file_path, home_of, own_output, pinned, root_of, scheme, shown_address
 from suanlian.rules.tes.parameters import Where
 from suanlian.rules.tes.software import KnownSoftware
-from suanlian.rules.tes.translate import Surroundings, Translated, translated
+from suanlian.rules.tes.translate import Surroundings, translated
+from suanlian.rules.tes.translate import Translated as Translated  # noqa: PLC0414 - what a task becomes is part of this service
 from suanlian.rules.tes.view import BRINGS, Stage, Streams, Told, shown, state_of
 from suanlian.services.ports import Doors, Node, RandomBytes
 from suanlian.store import files, tes

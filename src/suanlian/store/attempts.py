@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Select, bindparam, insert, select, update
 
 from suanlian.store import tables as t
 from suanlian.store.bulk import insert_rows
@@ -110,20 +110,27 @@ def mark_told(unit: Unit, attempt_ids: Collection[str]) -> None:
     unit.connection.execute(update(t.attempt).where(which).values(first_told_at=unit.now))
 
 
-def with_places(unit: Unit, job_id: str, indices: Collection[int]) -> Sequence[Row]:
-    """The attempts of these tasks, oldest first, with the names of where they ran."""
+def _places() -> Select[Any]:
     share, flavor = t.published.alias("share"), t.published.alias("flavor")
-    query = (
+    return (
         select(t.attempt, t.platform.c.name.label("platform"), share.c.body.label("share_body"))
         .add_columns(flavor.c.body.label("flavor_body"), t.connector.c.lost_since)
         .join(t.platform, t.platform.c.id == t.attempt.c.platform_id)
         .join(t.connector, t.connector.c.id == t.attempt.c.connector_id)
         .join(share, (share.c.id == t.attempt.c.share_id) & (share.c.version == 1))
         .join(flavor, (flavor.c.id == t.attempt.c.flavor_id) & (flavor.c.version == 1))
-        .where(t.attempt.c.job_id == job_id, t.attempt.c.idx.in_(list(indices)))
+        .where(t.attempt.c.job_id == bindparam("job"), t.attempt.c.idx.in_(bindparam("indices", expanding=True)))
         .order_by(t.attempt.c.idx, t.attempt.c.number)
     )
-    return unit.connection.execute(query).mappings().all()
+
+
+_PLACES: Final = _places()
+"""Made once: a page of many tasks asks it for each of them, and making it costs more than asking."""
+
+
+def with_places(unit: Unit, job_id: str, indices: Collection[int]) -> Sequence[Row]:
+    """The attempts of these tasks, oldest first, with the names of where they ran."""
+    return unit.connection.execute(_PLACES, {"job": job_id, "indices": list(indices)}).mappings().all()
 
 
 def lock_live(unit: Unit, job_id: str) -> Sequence[Row]:
