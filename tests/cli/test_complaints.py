@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from suanlian.cli import complaints
 from suanlian.cli.complaints import FAULTS, MEANINGS, problem_text
 from suanlian.i18n import use_language
-from suanlian.model.errors import CODES, SuanlianError
-from suanlian.model.findings import WORDS
+from suanlian.model.errors import CODES, FieldFault, SuanlianError
+from suanlian.model.findings import BOUNDS, WORDS
 
 
 def test_every_code_has_its_meaning() -> None:
@@ -16,6 +17,14 @@ def test_every_code_has_its_meaning() -> None:
 
 def test_every_word_for_a_fault_is_translated() -> None:
     assert set(FAULTS) == set(WORDS)
+    assert set(complaints.BOUNDS) == set(BOUNDS)
+
+
+def test_a_bound_is_told_in_chinese() -> None:
+    fault = FieldFault(field="purpose", wrong="write at most 200 characters")
+    with use_language("zh"):
+        (line,) = problem_text(SuanlianError("field_invalid", "x", faults=(fault,))).splitlines()[2:]
+    assert line == "  purpose: 最多写 200 个字符"
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -73,6 +73,16 @@ def test_what_can_no_longer_end_in_time_is_cancelled(world: World) -> None:
     all_laws(world.hub)
 
 
+def test_what_could_not_end_in_time_from_the_first_moment_never_has_a_place(world: World) -> None:
+    """There is room for it; placing may look before the worker that ends what is late."""
+    made = world.submit(wants=AT_WUHU, wall_time_s=60, deadline=(world.clock() + timedelta(seconds=30)).isoformat())
+    assert told(world, made["id"]) == []
+    world.hub.settle()
+    assert world.job(made["id"])["reason"].split(":")[0] == "deadline_passed"
+    with world.hub.running.hub.reading() as unit:
+        assert not unit.connection.execute(select(t.attempt.c.id).where(t.attempt.c.job_id == made["id"])).all()
+
+
 def test_what_runs_is_cancelled_at_its_deadline(world: World) -> None:
     by = world.clock() + timedelta(seconds=100)
     made = world.submit(wants=AT_WUHU, wall_time_s=60, deadline=by.isoformat())

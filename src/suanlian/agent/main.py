@@ -190,7 +190,9 @@ def _guarded(work: Callable[[], object]) -> int:
     try:
         code = work()
     except SuanlianError as error:
-        return _complain(_("Refused ({code}): {wrong}").format(code=error.code, wrong=error), REFUSED)
+        told = [_("Refused ({code}): {wrong}").format(code=error.code, wrong=error)]
+        told += [f"  {one.field}: {one.wrong}" for one in error.faults if one.wrong != error.wrong]
+        return _complain("\n".join(told), REFUSED)
     except (CryptoError, DriverError, ValueError) as error:
         return _complain(str(error), REFUSED)
     except TyperException as error:

@@ -150,9 +150,21 @@ FAULTS: Final = (
     N_("is missing"),
     N_("write a list"),
     N_("write fields with their values"),
+    N_("write a moment with its zone, such as 2026-12-01T18:00:00+08:00"),
+    N_("write an image by its digest, such as registry.example.org/python@sha256:..."),
     N_("write 1-63 of a-z, 0-9, dot, dash, underscore, beginning and ending with a letter or digit"),
 )
 """The fixed words of `suanlian.model.findings`, marked for translation."""
+BOUNDS: Final = (
+    N_("write at least {bound} characters"),
+    N_("write at most {bound} characters"),
+    N_("write at least {bound}"),
+    N_("write at most {bound}"),
+    N_("write more than {bound}"),
+    N_("write less than {bound}"),
+    N_("write one of {bound}"),
+)
+"""Those that carry a bound."""
 
 
 ADVICE: Final = frozenset(
@@ -218,11 +230,22 @@ def _is_understood(text: str) -> bool:
 
 
 def _fault_line(fault: FieldFault) -> str:
-    wrong = _(fault.wrong) if fault.wrong in FAULTS else fault.wrong
+    wrong = _fault_words(fault.wrong)
     match = _MEANT.match(fault.todo)
     todo = _("Did you mean {names}?").format(names=match[1]) if match else fault.todo
     stop = _("; ") if match else " "
-    return f"{fault.field}: {wrong}{stop}{todo}" if todo else f"{fault.field}: {wrong}"
+    where = f"{fault.field}: " if fault.field else ""
+    return f"{where}{wrong}{stop}{todo}" if todo else f"{where}{wrong}"
+
+
+def _fault_words(wrong: str) -> str:
+    if wrong in FAULTS:
+        return _(wrong)
+    for bound in BOUNDS:
+        begin, _field, end = bound.partition("{bound}")
+        if wrong.startswith(begin) and wrong.endswith(end):
+            return _(bound).format(bound=wrong[len(begin) : len(wrong) - len(end)])
+    return wrong
 
 
 def usage_text(error: TyperException) -> str:
@@ -242,6 +265,8 @@ def _usage_fault(error: TyperException) -> str:
         return _("{name} is missing.").format(name=name)
     if isinstance(error, BadParameter):
         name = error.param.get_error_hint() if error.param else (error.param_hint or "")
+        if not name:  # the words themselves quote what was written
+            return _wrong_value(error)
         return _("{name} cannot be that: {wrong}").format(name=name, wrong=_wrong_value(error))
     message = error.format_message()
     match = _NO_COMMAND.match(message)

@@ -123,6 +123,8 @@ def _ended(news: News) -> str:
     if code is not None:
         parts.append(_("exit code {code}").format(code=code))
     why = (attempt.outcome.reason if attempt is not None else "") or news.job.reason
+    if why == f"exit code {code}":  # said already
+        why = ""
     return ", ".join(parts) + (f": {why}" if why and news.task.state is not JobState.COMPLETE else "")
 
 

@@ -53,7 +53,7 @@ class Group(TyperGroup):
 
     def summaries(self) -> Sequence[Row]:
         """Each command below with its help in the source's language."""
-        return [(name, command.help or "") for name, command in self.commands.items()]
+        return [(name, command.help or "") for name, command in self.commands.items() if not command.hidden]
 
 
 def nouns() -> typer.Typer:
@@ -111,7 +111,7 @@ def _written(param: Parameter) -> str:
 def _described(param: Parameter) -> str:
     text = _translated(getattr(param, "help", None))
     default = param.default
-    if isinstance(default, str | int) and not isinstance(default, bool):
+    if isinstance(default, str | int) and not isinstance(default, bool) and default != "":
         text += " " + _("[default: {default}]").format(default=default)
     return text
 

@@ -1,5 +1,6 @@
 """What do pydantic's findings mean to a person? Each as a fault: the field, what was wrong, what to write instead."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, get_args
@@ -12,6 +13,7 @@ from suanlian.model.errors import FieldFault
 _LONGEST: Final = 400
 _TOO_SHORT: Final = "too_short"
 _UNKNOWN: Final = "extra_forbidden"
+MOMENT_RULE: Final = "write a moment with its zone, such as 2026-12-01T18:00:00+08:00"
 _BY_TYPE: Final[Mapping[str, str]] = {
     _UNKNOWN: "is no field here",
     "missing": "is missing",
@@ -19,10 +21,26 @@ _BY_TYPE: Final[Mapping[str, str]] = {
     "list_type": "write a list",
     "dict_type": "write fields with their values",
     "model_type": "write fields with their values",
+    **dict.fromkeys(("timezone_aware", "datetime_parsing", "datetime_from_date_parsing", "datetime_type"), MOMENT_RULE),
 }
 """Pydantic's type of a finding -> our words; other findings keep pydantic's."""
 NAME_RULE: Final = "write 1-63 of a-z, 0-9, dot, dash, underscore, beginning and ending with a letter or digit"
-WORDS: Final = frozenset({*_BY_TYPE.values(), NAME_RULE})
+IMAGE_RULE: Final = "write an image by its digest, such as registry.example.org/python@sha256:..."
+_IMAGE_PATTERN: Final = "@sha256:"
+_BOUNDS: Final[Mapping[re.Pattern[str], str]] = {
+    re.compile(r"^Input should be greater than or equal to (\S+)$"): "write at least {bound}",
+    re.compile(r"^Input should be less than or equal to (\S+)$"): "write at most {bound}",
+    re.compile(r"^Input should be greater than (\S+)$"): "write more than {bound}",
+    re.compile(r"^Input should be less than (\S+)$"): "write less than {bound}",
+    re.compile(r"^\w+ should have at least (\d+) items?\b.*$"): "write at least {bound}",
+    re.compile(r"^\w+ should have at least (\d+) characters?\b.*$"): "write at least {bound} characters",
+    re.compile(r"^\w+ should have at most (\d+) items?\b.*$"): "write at most {bound}",
+    re.compile(r"^\w+ should have at most (\d+) characters?\b.*$"): "write at most {bound} characters",
+    re.compile(r"^Input should be ('.+')$"): "write one of {bound}",
+}
+"""Pydantic's words that carry a bound -> ours."""
+BOUNDS: Final = frozenset(_BOUNDS.values())
+WORDS: Final = frozenset({*_BY_TYPE.values(), NAME_RULE, IMAGE_RULE})
 """All the fixed words, for those who translate them."""
 
 Place = Sequence[int | str]
@@ -58,6 +76,11 @@ def _wrong(finding: Finding) -> str:
     message = str(finding["msg"])
     if NAME_PATTERN in message:
         return NAME_RULE
+    if finding["type"] == "string_pattern_mismatch" and _IMAGE_PATTERN in message:
+        return IMAGE_RULE
+    for pattern, words in _BOUNDS.items():
+        if match := pattern.match(message):
+            return words.format(bound=match[1].replace(" or ", ", "))
     return _BY_TYPE.get(finding["type"]) or message.removeprefix("Value error, ")[:_LONGEST]
 
 

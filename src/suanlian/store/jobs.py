@@ -116,9 +116,10 @@ def progressed(unit: Unit, job: Row, columns: Mapping[str, Any]) -> None:
         edges.owe(unit, job["id"], edges.WEBHOOK, unit.now)
 
 
-def _waiting() -> Select[Any]:
-    """Jobs with tasks that wait for a place, none of which wait for another job; with whose they are."""
-    waits = (t.job.c.queued > 0) & t.job.c.blocked.is_(False)
+def _waiting(unit: Unit) -> Select[Any]:
+    """Jobs with tasks that wait for a place, none for another job, which can still end in time; with whose they are."""
+    in_time = t.job.c.start_by.is_(None) | (t.job.c.start_by >= unit.now)
+    waits = (t.job.c.queued > 0) & t.job.c.blocked.is_(False) & in_time
     return (
         select(t.job, t.entity.c.name.label("entity")).join(t.entity, t.entity.c.id == t.job.c.entity_id).where(waits)
     )
@@ -129,7 +130,7 @@ def queued(unit: Unit, *, after: str, limit: int, untold: bool = False) -> Seque
 
     ``after``: a turn. ``untold``: only those of which it is not said yet why they wait.
     """
-    query = _waiting().where(t.job.c.turn > after, ordinary()).order_by(t.job.c.turn).limit(limit)
+    query = _waiting(unit).where(t.job.c.turn > after, ordinary()).order_by(t.job.c.turn).limit(limit)
     if untold:
         query = query.where(t.job.c.waiting.is_(None))
     return unit.connection.execute(query).mappings().all()
@@ -143,7 +144,7 @@ def preferring(unit: Unit) -> frozenset[str]:
 
 def preferred(unit: Unit, account_id: str, behind: tuple[int, str] | None, limit: int) -> Sequence[Row]:
     """Waiting jobs of one account, the highest priority first, then the oldest; those behind (priority, id)."""
-    query = _waiting().where(t.job.c.account_id == account_id, ordinary())
+    query = _waiting(unit).where(t.job.c.account_id == account_id, ordinary())
     if behind is not None:
         priority, job_id = behind
         lower = t.job.c.priority < priority
