@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 
 from scripts.engines_demo.networks import networks
-from scripts.engines_demo.platforms import ENTITIES, Ground, lacking, places
+from scripts.engines_demo.platforms import USERS, Ground, lacking, places
 from scripts.engines_demo.stage import Stage, set_the_stage
 from scripts.engines_demo.table import Row, show
 from scripts.engines_demo.work import work
@@ -59,7 +59,8 @@ def _run(console: Console) -> list[Row]:
         ends.callback(shutil.rmtree, root, ignore_errors=True)
         fleet = Fleet(root / "logs", "en")
         ends.callback(fleet.end)
-        users = ends.enter_context(unix_users(*ENTITIES))
+        made = ends.enter_context(unix_users(*USERS.values()))
+        users = {entity: made[short] for entity, short in USERS.items()}
         nets = ends.enter_context(networks(fleet))
         stage = Stage(fleet, root, console, nets)
         try:

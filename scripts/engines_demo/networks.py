@@ -22,6 +22,7 @@ from suanlian.demo.processes import Fleet
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _FIRST: Final = 2
+_LISTENS: Final = "0A"
 _RELAY_S: Final = 20.0
 _NET: Final = "10.213.77"
 
@@ -82,13 +83,21 @@ class Networks:
             self._relay(f"relay-{platform}-{port}", inside, f"127.0.0.1:{port}", f"{_NET}.1:{port}")
         return inside
 
-    def reached(self, number: int, ports: Sequence[int]) -> list[int]:
-        """Which of these ports of a platform's address answer from the hub's side: none should."""
+    def reached(self) -> list[str]:
+        """What answers at a platform's own address, seen from the hub's side."""
         found = []
-        for port in ports:
-            with contextlib.suppress(OSError), socket.create_connection((f"{_NET}.{number}", port), timeout=0.5):
-                found.append(port)
+        for number, name in enumerate(self._names, _FIRST):
+            for port in self._listening(name):
+                with contextlib.suppress(OSError), socket.create_connection((f"{_NET}.{number}", port), timeout=1):
+                    found.append(f"{_NET}.{number}:{port}")
         return found
+
+    def _listening(self, name: str) -> list[int]:
+        """The ports that are open inside, on whatever address: each is tried from outside."""
+        inside = ["nsenter", f"--net=/run/netns/{name}", "--", "cat", "/proc/net/tcp", "/proc/net/tcp6"]
+        told = subprocess.run(inside, capture_output=True, text=True, check=True).stdout
+        rows = [line.split() for line in told.splitlines() if line.split()[3:4] == [_LISTENS]]
+        return sorted({int(row[1].rpartition(":")[2], 16) for row in rows})
 
     def close(self) -> None:
         """Remove all of it; what runs in a namespace was ended before."""

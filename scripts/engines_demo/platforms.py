@@ -18,15 +18,25 @@ from suanlian.demo.agentfile import environments, toml
 from suanlian.demo.engines.architectures import Way, driver_environment, missing, ways
 from suanlian.demo.world import DELTA, PLATFORMS, PlatformPlan, native_architecture
 from suanlian.model.performance import Architecture
+from suanlian.testing.lending_cluster import LendingCluster, lending_cluster
 from suanlian.testing.ray import RayHead
-from suanlian.testing.slurm import Shape, SlurmCluster
 from suanlian.testing.slurm import missing as slurm_missing
-from suanlian.testing.slurm_conf import Node
 
 NATIVE: Final = "native"
+SHELL: Final = "shell"
+"""Where lent jobs run: the two clusters alone have it."""
 BUYERS: Final = ("buyer-research", "buyer-company")
-ENTITIES: Final = (*BUYERS, DELTA)
-"""Whose jobs run at Slurm, and as which user: the buyers', and the small jobs by which the hub tests a platform."""
+USERS: Final[Mapping[str, str]] = {
+    "buyer-research": "research",
+    "buyer-company": "company",
+    "wuhu-cluster-provider": "wuhu",
+    "suzhou-public-provider": "suzhou",
+    DELTA: "delta",
+    "home": "home",
+}
+"""Whose jobs run at Slurm, and what their users are called: buyers, the two that lend, the small jobs by which the hub
+tests a platform; and a user of the clusters themselves.
+"""
 _CAPACITY: Final = {"cpu": "2", "memory": "3GiB", "disk": "2GiB"}
 _NODE: Final = {"cpu": "2", "memory": "3GiB", "disk": "2GiB"}
 
@@ -40,6 +50,8 @@ class Engine:
     options: Mapping[str, Any] = field(default_factory=dict)
     environments: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    lends: LendingCluster | None = None
+    """What its own users see, where they may lend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,28 +86,40 @@ def architectures() -> dict[str, Architecture]:
     }
 
 
-def slurm(name: str, ground: Ground, inside: tuple[str, ...], **more: Any) -> Engine:  # noqa: ANN401
-    """A cluster of two nodes with two cores each."""
-    shape = Shape(name=name.partition("-")[0], nodes=(Node("n1", cpus=2, gpus=1), Node("n2", cpus=2)), **more)
-    cluster = ground.ends.enter_context(SlurmCluster(shape=shape, prefix=inside))
-    shared = ground.root / f"shared-{name}"
+def slurm(name: str, ground: Ground, inside: tuple[str, ...]) -> Engine:
+    """A cluster of one node with two cores, whose own users may lend, and a small node that tells them ends."""
+    home, short = ground.users["home"], name.partition("-")[0]
+    lends = ground.ends.enter_context(lending_cluster(short, home, inside=inside))
+    cluster, shared = lends.cluster, ground.root / f"shared-{name}"
     shared.mkdir(mode=0o755)
-    for user in ground.users.values():
+    users = {entity: user for entity, user in ground.users.items() if entity != "home"}
+    for user in users.values():
         cluster.token_file(user)
-    options = {
-        "root": str(shared),
-        "probe_python": str(reachable_python()),
-        "users": dict(ground.users),
-        "rest_url": cluster.rest_url,
-        "token_file": str(cluster.directory / "tokens" / "{user}"),
-        "jobcomp": str(cluster.jobcomp),
-        "conf": str(cluster.conf),
-    }
     tools = ground.root / "bin"
     tools.mkdir(exist_ok=True)
     if not (tools / "python").exists():
         (tools / "python").symlink_to(reachable_python())
-    return Engine("slurm", "Slurm 22.05, slurmrestd with JWT", options, {NATIVE: {"path": [str(tools)]}})
+    options = {
+        "root": str(shared),
+        "probe_python": str(reachable_python()),
+        "users": users,
+        "rest_url": cluster.rest_url,
+        "token_file": str(cluster.directory / "tokens" / "{user}"),
+        "jobcomp": str(cluster.jobcomp),
+        "conf": str(cluster.conf),
+        "shares": {called(name, kind): {"partition": "main"} for kind in Architecture},
+    }
+    lending = {
+        "queues": ["main"],
+        "data_level": 1,
+        "wait_s": 0,
+        "environment": SHELL,
+        "wall_time_s": 600,
+        "spool": str(lends.terms.spool),
+        "replay_queue": "replay",
+    }
+    setups = {NATIVE: {"path": [str(tools)]}, SHELL: {}}
+    return Engine("slurm", "Slurm 22.05, slurmrestd with JWT", options, setups, {"lending": lending}, lends)
 
 
 def ray(name: str, ground: Ground, inside: tuple[str, ...]) -> Engine:
@@ -211,7 +235,8 @@ def by_architecture() -> dict[Architecture, Way]:
 
 
 def _flavor(place: Place, kind: Architecture, way: Way) -> dict[str, Any]:
-    names = [NATIVE] if kind is native_architecture() else []
+    is_native = kind is native_architecture()
+    names = [NATIVE, *([SHELL] if SHELL in place.engine.environments else [])] if is_native else []
     names += [way.environment] if kind is way.architecture else []
     is_emulated = kind is way.architecture and way.is_emulated
     return {

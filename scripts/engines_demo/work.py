@@ -1,7 +1,12 @@
 """What is shown: the same job on every engine, an array, four architectures, a job moved twice, overflow both ways."""
 
+import hashlib
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from scripts.engines_demo.platforms import NATIVE, called
@@ -9,11 +14,16 @@ from scripts.engines_demo.stage import Stage
 from scripts.engines_demo.table import Row
 from suanlian.demo.engines import architectures
 from suanlian.demo.world import native_architecture
-from suanlian.model.job import ENDED, Job, JobSpec, JobState, Task, Variant, Wants
+from suanlian.model.demand import Checkpoint
+from suanlian.model.job import ENDED, Input, Job, JobSpec, JobState, Task, Variant, Wants
+from suanlian.model.moving import Move
 from suanlian.model.quantity import Resources
 from suanlian.sdk.client import Client
 
-PATIENCE_S: Final = 120.0
+PATIENCE_S: Final = 180.0
+WUHU, SUZHOU, JIASHAN, ZHONGWEI = "wuhu-cluster", "suzhou-public", "jiashan-intelligent", "zhongwei-west"
+TWICE: Final = 2
+_ROOT: Final = Path(__file__).resolve().parents[2]
 BUYER: Final = "buyer-research"
 _LOOK_S: Final = 0.2
 _SMALL: Final = Resources.of({"cpu": 500, "memory": 256, "disk": 64})
@@ -27,6 +37,10 @@ def work(stage: Stage) -> Iterator[Row]:
         yield from everywhere(stage, buyer)
         yield array(stage, buyer)
         yield four(stage, buyer)
+        yield moved(stage, buyer)
+    for full, idle in ((WUHU, SUZHOU), (SUZHOU, WUHU)):
+        yield overflow(stage, full, idle)
+    yield closed(stage)
 
 
 def spec(name: str, command: Sequence[str], **more: object) -> JobSpec:
@@ -105,6 +119,81 @@ def four(stage: Stage, buyer: Client) -> Row:
     right = equal and len({one.architecture for one in ran}) == len(built)
     result = "equal output, to the last bit" if equal else ", ".join(one.state.value for one in seen)
     return Row("one C source on four instruction sets", ", ".join(labels), result, right, time.monotonic() - began)
+
+
+def moved(stage: Stage, buyer: Client) -> Row:
+    """An iterative program, moved from Slurm to Ray and on to the sandbox, ends with the checksum of one run."""
+    began = time.monotonic()
+    source = (_ROOT / "examples" / "ising.py").read_text()
+    arguments = ("48", "4000", "2.27", "7")
+    with tempfile.TemporaryDirectory() as place:
+        command = [sys.executable, str(_ROOT / "examples" / "ising.py"), *arguments]
+        subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=PATIENCE_S)
+        alone = hashlib.sha256((Path(place) / "result.txt").read_bytes()).hexdigest()
+    made = buyer.jobs.submit(
+        spec(
+            "ising",
+            ("python", "ising.py", *arguments),
+            inputs=(Input(path="ising.py", content=source),),
+            outputs=("result.txt",),
+            checkpoint=Checkpoint(path="state", signal="USR1", grace_s=20),
+        )
+    )
+    for number, to in enumerate((WUHU, JIASHAN, ZHONGWEI), 1):
+        if _begun(stage, buyer, made.id, number).attempts[-1].platform != to:
+            buyer.jobs.move(made.id, Move(to=to))
+    seen = ended(stage, buyer, made.id)
+    (task,) = buyer.jobs.tasks(made.id)
+    sums = [one.sha256 for one in buyer.jobs.outputs(made.id)]
+    where = " -> ".join(attempt.platform for attempt in task.attempts)
+    engines = {stage.places[attempt.platform].engine.driver for attempt in task.attempts}
+    right = seen.state is JobState.COMPLETE and sums == [alone] and len(task.attempts) > TWICE and len(engines) > TWICE
+    result = f"checksum {alone[:12]}, as of one run" if sums == [alone] else f"{seen.state.value}: {_reason([task])}"
+    return Row("a program moved between engines", where, result, right, time.monotonic() - began)
+
+
+def _begun(stage: Stage, buyer: Client, job: str, number: int) -> Task:
+    """The task, once its attempt of this number has said that it began."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        stage.fleet.check()
+        (task,) = buyer.jobs.tasks(job)
+        runs = len(task.attempts) >= number and task.attempts[-1].state is JobState.RUNNING
+        if runs and f"attempt {len(task.attempts)} restored".encode() in b"".join(buyer.jobs.log(job)):
+            return task
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"attempt {number} has not begun: {task}")
+        time.sleep(_LOOK_S)
+
+
+def overflow(stage: Stage, full: str, idle: str) -> Row:
+    """What waits at the full cluster runs at the idle one, and its end is seen at home."""
+    began = time.monotonic()
+    home = stage.places[full].engine.lends
+    if home is None:
+        return Row("overflow", f"{full} -> {idle}", "the cluster lends nothing", right=False, seconds=0.0)
+    blocker = home.fill()
+    (home.home / "a.txt").write_text(f"data of {full}\n")
+    script = "#!/bin/bash\necho $SLURM_JOB_ID reads $(cat a.txt)\nmkdir res; cp a.txt res/\nexit 3\n"
+    number = home.sbatch("--comment=suanlian:in=a.txt,out=res", "--output=out-%j.txt", script=script)
+    told = home.ended(number, within_s=PATIENCE_S)
+    said = home.read(f"out-{number}.txt")
+    home.cluster.command("scancel", blocker)
+    right = (told["JobState"], told["ExitCode"]) == ("FAILED", "3:0")
+    right = right and said == f"{number} reads data of {full}\n" and home.read("res/a.txt") == f"data of {full}\n"
+    right = right and f"ran at {idle}" in told["AdminComment"]
+    result = f"at home: {told['JobState']}, exit code {told['ExitCode']}; {told['AdminComment']}"
+    return Row("sbatch at the full cluster", f"{full} -> {idle}", result, right, time.monotonic() - began)
+
+
+def closed(stage: Stage) -> Row:
+    """From outside nothing of a platform answers: neither its engine nor its connector."""
+    began = time.monotonic()
+    if not stage.nets.apart:
+        return Row("inbound", "all", "not apart on this machine", right=True, seconds=0.0)
+    reached = stage.nets.reached()
+    result = "nothing answers from outside" if not reached else f"answers: {', '.join(reached)}"
+    return Row("inbound closed", f"{len(stage.places)} networks", result, not reached, time.monotonic() - began)
 
 
 def _reason(tasks: Sequence[Task]) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from suanlian.testing.lending_cluster import LendingCluster, lending_cluster
 from suanlian.testing.nodes import NO_PROBES, AgentProcess, HubProcess, Slots, make_hub, make_platform
 from suanlian.testing.processes import Processes, until
 from suanlian.testing.slurm import missing, unix_users
-from tests.engines.lending_cluster import LendingCluster, lending_cluster
 
 pytestmark = [pytest.mark.engine("slurm"), pytest.mark.skipif(bool(missing()), reason=missing())]
 NAMES = ("wuhu", "suzhou")

@@ -8,9 +8,9 @@ import pytest
 
 from suanlian.drivers.contract import DriverError
 from suanlian.drivers.lending import AtHome, LentEnd, Phase
+from suanlian.testing.lending_cluster import BODY, LendingCluster, lending_cluster
 from suanlian.testing.processes import until
 from suanlian.testing.slurm import missing, unix_users
-from tests.engines.lending_cluster import BODY, LendingCluster, lending_cluster
 
 pytestmark = [pytest.mark.engine("slurm"), pytest.mark.skipif(bool(missing()), reason=missing())]
 ASKS = "--comment=suanlian"

@@ -33,12 +33,14 @@ class LendingCluster:
         return self.cluster.directory / "home"
 
     def lender(self) -> SlurmLender:
+        """What a connector lends by."""
         driver = SlurmDriver(SlurmOptions(root=self.cluster.directory / "jobs", conf=self.cluster.conf))
         made = driver.lender(self.terms)
         assert isinstance(made, SlurmLender)
         return made
 
     def sbatch(self, *options: str, script: str = BODY, arguments: tuple[str, ...] = ()) -> str:
+        """Submit as the user, at home; its number."""
         said = ("sbatch", "--parsable", f"--chdir={self.home}", *options)
         if arguments:
             (self.home / "job.sh").write_text(script)
@@ -68,10 +70,12 @@ class LendingCluster:
         return until(f"job {number} has ended: {self.told(number)}", look, within_s=within_s, every_s=0.2)
 
     def key(self, number: str) -> LendKey:
+        """What a job is lent under."""
         (found,) = [job.key for job in self.lender().lendable(100) if job.key.native_id == number]
         return found
 
     def read(self, name: str) -> str:
+        """A file at home."""
         return (self.home / name).read_text()
 
     def ran(self, number: str) -> bool:
@@ -80,13 +84,16 @@ class LendingCluster:
 
 
 @contextmanager
-def lending_cluster(name: str, user: str, *, cpus: int = 2) -> Iterator[LendingCluster]:
+def lending_cluster(
+    name: str, user: str, *, cpus: int = 2, inside: tuple[str, ...] = (), variables: tuple[str, ...] = ("COLOUR",)
+) -> Iterator[LendingCluster]:
     """Main: one node of so many cores. Replay: one of a single core, for ends."""
     nodes = (Node("n1", cpus=cpus), Node("n2", cpus=1))
     partitions = (("main", "Nodes=n1{tag}"), ("replay", "Nodes=n2{tag}"))
-    cluster = SlurmCluster(Shape(name=name, nodes=nodes, partitions=partitions, extra=("JobSubmitPlugins=lua",)))
+    shape = Shape(name=name, nodes=nodes, partitions=partitions, extra=("JobSubmitPlugins=lua",))
+    cluster = SlurmCluster(shape, prefix=inside)
     spool = cluster.directory / "lent"
-    terms = LendTerms(("main",), (), spool, replay_queue="replay", variables=("COLOUR",))
+    terms = LendTerms(("main",), (), spool, replay_queue="replay", variables=variables)
     files = lend_hook.hook(terms, SCONTROL, str(cluster.directory))
     for file, text in {**files.files, **files.starters}.items():
         (cluster.directory / file).write_text(text)
