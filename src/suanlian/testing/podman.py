@@ -78,6 +78,7 @@ class Podman:
             self._service = subprocess.Popen(
                 [*self._command(), "system", "service", "--time=0", self.url],
                 env=self._environment(),
+                cwd=self.home,  # the monitors of containers leave files where they were started
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -105,7 +106,13 @@ class Podman:
         """A command of podman over this engine's state; what it prints. Raises CalledProcessError."""
         command = [*self._command(), *words]
         done = subprocess.run(
-            command, env=self._environment(), input=given, capture_output=True, check=True, timeout=_COMMAND_S
+            command,
+            env=self._environment(),
+            cwd=self.home,
+            input=given,
+            capture_output=True,
+            check=True,
+            timeout=_COMMAND_S,
         )
         return done.stdout.decode().strip()
 
