@@ -69,7 +69,7 @@ up: $(VENV)/.installed-demo
 	@$(BIN)/suanlian up $(ARGS)
 
 test: $(VENV)/.installed-dev $(TES_CLIENT)/.installed
-	@$(PY) -m pytest -p scripts.engines $(ARGS)
+	@$(PY) -m pytest -p scripts.engines --ignore tests/engines $(ARGS)
 
 test-engines: $(VENV)/.installed-dev
 	@$(PY) -m scripts.install_engines

@@ -47,7 +47,7 @@ def test_a_probe_runs_by_our_own_words_whoever_else_may_not(bench: Bench, script
     assert bench.hub.last(said.attempt_id).state is JobState.COMPLETE
     (work,) = script.works
     assert (work.command, work.environment) == (("tick", TICK.model_dump_json()), PROBE_ENVIRONMENT)
-    assert (dict(work.env), work.network, work.limits.wall_time_s) == ({}, False, 9)
+    assert (dict(work.env), work.network, work.limits.wall_time_s) == ({"SUANLIAN_ATTEMPT": "1"}, False, 9)
 
 
 def test_ordinary_work_may_not_use_the_environment_of_probes(bench: Bench, script: Worked) -> None:

@@ -162,6 +162,8 @@ def test_an_act_is_told(  # noqa: PLR0913 - the columns of the table above
     chinese: str,
 ) -> None:
     logged_in.says(call, answer)
+    if command.startswith("platform show"):
+        logged_in.says(f"{call}/drain", {"platform": "wuhu"})
     code, out, _err = suanlian(*command.split())
     assert code == 0
     assert told in out
@@ -190,6 +192,7 @@ def test_an_offer_is_published_from_a_file(suanlian: Suanlian, logged_in: People
 
 def test_moments_are_shown_in_the_local_zone(suanlian: Suanlian, logged_in: PeopleHub) -> None:
     logged_in.says("GET /v1/platforms/wuhu", platform())
+    logged_in.says("GET /v1/platforms/wuhu/drain", {"platform": "wuhu"})
     assert "2026-03-01 16:00:00+08:00" in suanlian("platform", "show", "wuhu")[1]
 
 

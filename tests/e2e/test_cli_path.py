@@ -52,8 +52,8 @@ class User:
         assert process.stdout is not None
         try:
             yield ((time.time(), line) for line in process.stdout)
-            # it ends when the task does
-            assert process.wait(60) == 0
+            # it ends when the task does, and says that this was no good end
+            assert process.wait(60) == 3
         finally:
             process.kill()
             process.wait()

@@ -321,6 +321,16 @@ def test_a_drain_by_a_time_moves_in_time_and_places_what_ends_before(able: World
     assert wished(able, connector, made["id"]).wish is Wish.PREEMPT
 
 
+def test_a_drain_by_a_moment_that_is_past_is_refused_and_empties_nothing(able: World) -> None:
+    made, _told, connector = running(able)
+    mine = connector_name(able, connector)
+    by = able.clock() - timedelta(days=365)
+    answer = able.person("operator").post(f"/v1/platforms/{mine}/drain", {"by": by.isoformat()})
+    assert (answer.status_code, answer.json()["code"]) == (422, "field_invalid")
+    able.hub.settle()
+    assert wished(able, connector, made["id"]).wish is Wish.RUN
+
+
 def test_nothing_is_placed_into_an_owners_downtime_or_drain(able: World) -> None:
     mine = BOTH[0]
     connector = able.connector(mine)

@@ -3,9 +3,9 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -19,12 +19,24 @@ MAX_SPEC_BYTES: Final = 4 * 1024 * 1024
 INLINE_BYTES: Final = 64 * 1024
 """A local file up to this long goes inside the spec, a longer one as an object."""
 
+_TEXT: Final = "tag:yaml.org,2002:str"
+_WORDS: Final = frozenset({"tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"})
 Upload = Callable[[bytes], object]
 """What is done with the bytes of a longer file."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Numbers and dates stay texts: ``cpu: 0.5`` is not rounded, ``user_region: 310000`` is a code, not a number."""
+    """Numbers and dates stay texts: ``cpu: 0.5`` is not rounded, ``user_region: 310000`` is a code, not a number.
+
+    The name of a field is a text, too: ``on`` is no truth value.
+    """
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The fields; what YAML takes for yes, no or nothing is a name here."""
+        for key, _value in node.value:
+            if key.tag in _WORDS:
+                key.tag = _TEXT
+        return super().construct_mapping(node, deep=deep)
 
 
 def _as_written(loader: _Loader, node: yaml.ScalarNode) -> object:

@@ -84,8 +84,8 @@ def _submit_all(hub: Client, files: list[Path], settings: list[str], after: list
     """One after the other, so that each may name those before it; what was taken before one is refused stays taken."""
     made, jobs = dict[str, Job](), list[Job]()
     further = [_after(text) for text in after]
-    for file in files:
-        spec = load(file, settings, hub.objects.upload)
+    # read whole before the first is submitted: a mistake in the last file leaves nothing behind
+    for spec in [load(file, settings, hub.objects.upload) for file in files]:
         named = tuple(
             one.model_copy(update={"job": made[one.job].id if one.job in made else only_job_named(hub, one.job)})
             for one in (*spec.after, *further)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from suanlian.model.errors import ConflictError, ForbiddenError, NotFoundError
+from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.job import ENDED, JobSpec, JobState
 from suanlian.model.moving import Move, Which
@@ -145,7 +145,15 @@ def resume(unit: Unit, caller: Caller, ref: str, asked: Which) -> int:
 
 
 def drain(unit: Unit, caller: Caller, row: Row, *, by: datetime | None, why: str) -> None:
-    """Empty a platform: nothing new comes, what runs is moved so that all is out at ``by``. Again, it says anew."""
+    """Empty a platform: nothing new comes, what runs is moved so that all is out at ``by``. Again, it says anew.
+
+    Raises InvalidError where ``by`` is past: a year that was mistyped would empty a platform at once.
+    """
+    if by is not None and by <= unit.now:
+        todo = (
+            "Give a moment that is still to come, with its zone; leave it out to empty the platform as soon as can be."
+        )
+        raise InvalidError("field_invalid", "The moment by which all is to be out is past.", todo=todo, field="by")
     said = Drain(since=unit.now, by=by, who="operator", why=why)
     moving.set_drain(unit, row["id"], said.model_dump_json())
     unit.record(EventType.PLATFORM_DRAINED, row["id"], operator=caller.principal_id, by=by)
