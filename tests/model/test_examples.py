@@ -16,5 +16,9 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_is_a_job(path: Path) -> None:
-    spec = JobSpec.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    written = yaml.safe_load(path.read_text("utf-8"))
+    for item in written.get("inputs", []):
+        if (beside := item.pop("file", None)) is not None:  # the command line reads files that lie beside
+            item |= {"path": beside, "content": (path.parent / beside).read_text("utf-8")}
+    spec = JobSpec.model_validate(written)
     assert spec.name == path.stem

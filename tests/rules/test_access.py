@@ -10,6 +10,7 @@ from suanlian.rules.scopes import SUBJECTS, covers, needed, opens
 PRIVATE = ("job.log", "job.outputs", "job.output")
 OPEN = {"health.read", "node.read", "node.keys", "operator.claim", "identifier.resolve", "identifier.history"}
 OPEN |= {f"identifier.{name}" for name in ("status", "descriptor", "descriptors", "version")}
+OPEN |= {"tes.service-info"}  # GA4GH: a client asks a service what it is before it has a key
 OPEN |= {"session.open", "session.begin", "session.return", "session.redeem"}
 
 

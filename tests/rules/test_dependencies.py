@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suanlian.model.demand import After, AfterWhen, PassedFile
+from suanlian.model.demand import After, AfterWhen, Checkpoint, PassedFile
 from suanlian.model.job import ENDED, JobSpec, JobState, Wants
 from suanlian.rules.dependencies import indices, is_met, laid, narrowed
 from suanlian.rules.feasibility import INDIFFERENT, asked_of_places
@@ -87,6 +87,7 @@ def test_every_field_of_a_spec_is_asked_of_places_or_named_as_indifferent() -> N
         "wants": Wants(platform="elsewhere"),
         "nodes": 2,
         "job_class": "hpc",
+        "checkpoint": Checkpoint(path="state"),
     }
     asked = set(JobSpec.model_fields) - INDIFFERENT
     assert asked == set(other)
