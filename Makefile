@@ -1,7 +1,7 @@
 # Everything sets itself up: a fresh machine needs Python >= 3.11, git and make, nothing else.
 #   make demo    the 1+4 on this machine with real work; ends by itself
 #   make up      the same, until Ctrl-C
-#   make demo-engines  the 1+4 on Slurm, Ray, containers and the sandbox, with what they can do together
+#   make demo-engines  the 1+4 on two Slurm clusters, Ray and the sandbox, with what they can do together
 #   make test    all tests, on SQLite and on a real PostgreSQL
 #   make test-engines  the tests against real engines, which it installs where it can (apt-get as root, npm below .cache/)
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew

@@ -1,4 +1,4 @@
-"""`make demo-engines`: the 1+4 on Slurm, Ray, containers and the sandbox; ends by itself, 0 when all was right."""
+"""`make demo-engines`: the 1+4 on two Slurm clusters, Ray and the sandbox; ends by itself, 0 when all was right."""
 
 import contextlib
 import shutil

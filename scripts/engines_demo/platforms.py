@@ -1,6 +1,6 @@
 """The five platforms on real engines: what runs beside each, and what its owner writes into ``agent.toml``.
 
-Wuhu and Suzhou run on Slurm, Jiashan on Ray, Shanghai on containers where podman is here, Zhongwei in the sandbox. Each
+Wuhu and Suzhou run on Slurm, Jiashan on Ray, Shanghai and Zhongwei in the sandbox. Each
 engine, its connector and its jobs live in the platform's own network namespace.
 """
 

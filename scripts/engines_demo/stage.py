@@ -1,6 +1,6 @@
 """Hubs, platforms and people of the demonstration on engines; they come in as anybody would."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,8 +114,3 @@ def _enrol(stage: Stage, place: Place) -> Running:
     return stage.fleet.begin(
         f"{plan.name}-enrol", [*place.inside, *program("suanlian-agent"), "enrol", hub.url, *entry]
     )
-
-
-def ports_of(_places: Mapping[str, Place]) -> list[int]:
-    """Ports on which something of a platform listens, on its own loopback; from outside none may answer."""
-    return []

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suanlian.drivers import kept
 from suanlian.drivers.container import compose, parse, verdict
 from suanlian.drivers.container.loads import taken
 from suanlian.drivers.container.meter import Meter
@@ -70,7 +71,7 @@ def test_every_ending_has_a_record_that_reads_back(
 ) -> None:
     facts = verdict.Facts(hit=hit, canceled=canceled, measured=Measured(peak_memory_mib=round(length_s)))
     end = verdict.decide(SPEC, container(code, length_s, oom=oom), facts)
-    assert parse.from_record(parse.to_record(end)) == end
+    assert kept.from_record(kept.to_record(end)) == end
     assert end.state in ENDED
     assert (end.state is JobState.COMPLETE) <= (code == 0)
     assert (end.reason == "") == (end.state is JobState.COMPLETE)

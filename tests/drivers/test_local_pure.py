@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suanlian.drivers import tree
 from suanlian.drivers.local import parse
 from suanlian.drivers.local.cgroup import Bounds, Group, Parents, candidates, flat_keyed, mount_points, own_paths
-from suanlian.drivers.local.keeper import record, tree
+from suanlian.drivers.local.keeper import record
 from suanlian.drivers.local.keeper.spec import Bounded
 from suanlian.drivers.local.keeper.verdict import Seen, decide, exit_of, limit_text, own_line
 from suanlian.drivers.local.sandbox import tmp_mib

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from suanlian.drivers import kept
 from suanlian.drivers.contract import DriverError, Fault, Measured, Observation
 from suanlian.drivers.slurm import images, looks, meaning, script
 from suanlian.drivers.slurm.book import Batch, Book, Extra, Owner
@@ -214,7 +215,7 @@ def test_a_job_that_has_not_ended_is_told_as_it_is(record: JobRecord, state: Job
 
 def test_what_was_seen_is_kept_as_it_was() -> None:
     seen = meaning.observation(JobRecord(1, "FAILED", status=3 << 8, started=10, ended=12), BEGUN)
-    assert meaning.restored(meaning.kept(seen)) == seen
+    assert kept.from_record(kept.to_record(seen)) == seen
     assert isinstance(seen, Observation)
 
 

@@ -124,6 +124,16 @@ def test_bounds_end_a_job_with_the_limit_in_words(
     assert len(ray(bench).read_log(native_id, "stdout", 0, 10**9)) <= 1_000_000
 
 
+def test_a_tree_of_any_depth_ends_the_job_and_is_removed(bench: DriverBench) -> None:
+    source = "import os\nwhile True:\n    os.mkdir('d'); os.chdir('d')"
+    native_id, seen = bench.run(python(source))
+    assert (seen.state, seen.limit) == (JobState.EXECUTOR_ERROR, "disk")
+    assert "nested deeper" in seen.reason
+    bench.driver.forget(native_id)
+    assert not (root_of(bench) / "jobs" / native_id).exists()
+    assert not list(root_of(bench).glob("gone.*"))
+
+
 def test_what_waits_for_resources_is_cancelled_at_once_and_never_begins(bench: DriverBench) -> None:
     native_id = bench.start(("sh", "-c", "touch began"), granted={"cpu": 100_000})
     bench.wait(native_id, lambda seen: seen.state is JobState.INITIALIZING)

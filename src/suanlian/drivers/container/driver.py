@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from suanlian.drivers import probing
+from suanlian.drivers import kept, probing, tree
 from suanlian.drivers.container import compose, parse, place, starting, verdict
 from suanlian.drivers.container.client import RefusedError
 from suanlian.drivers.container.engine import Engine
@@ -129,7 +129,7 @@ class ContainerDriver:
         if here is None or spec is None:
             return _lost("this engine's connector knows no such job")
         if (content := here.read(place.EXIT)) is not None:
-            return parse.from_record(content)
+            return kept.from_record(content)
         container = self._client.container(starting.name_of(native_id))
         if container is None:
             return _gone(here)
@@ -162,7 +162,7 @@ class ContainerDriver:
                 if not here.has(place.EXIT):
                     self._client.remove(starting.name_of(native_id))
                     end = verdict.never_ran(JobState.CANCELED, "canceled before it started")
-                    here.write(place.EXIT, parse.to_record(end))
+                    here.write(place.EXIT, kept.to_record(end))
 
     def forget(self, native_id: NativeId) -> None:
         """Remove container, control group and directory. Raises DriverError while it runs."""
@@ -178,7 +178,7 @@ class ContainerDriver:
             if here.directory.exists():
                 gone = self._fresh / f"{native_id}.gone.{os.urandom(4).hex()}"
                 here.directory.rename(gone)
-                place.remove(gone)
+                tree.remove(gone)
         except OSError as error:
             raise DriverError(f"job {native_id} cannot be removed: {error}", transient=True) from error
         self._watch.dismiss(native_id)

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from suanlian.drivers.contract import Fault, Measured, Observation
-from suanlian.model.job import JobState
+from suanlian.drivers.contract import Measured
 from suanlian.model.performance import Architecture, ComputeClass
 from suanlian.model.platform import Flavor
 from suanlian.model.quantity import Resources
@@ -144,35 +143,6 @@ def log_driver(info: Mapping[str, Any]) -> str:
     """The engine's way to keep output byte by byte, where it has one."""
     known = (info.get("Plugins") or {}).get("Log") or []
     return next((name for name in ("k8s-file", "local") if name in known), "json-file")
-
-
-def to_record(end: Observation) -> dict[str, Any]:
-    """An end as plain JSON."""
-    return {
-        "state": end.state.value,
-        "started_at": end.started_at.isoformat() if end.started_at else None,
-        "ended_at": end.ended_at.isoformat() if end.ended_at else None,
-        "exit_code": end.exit_code,
-        "reason": end.reason,
-        "limit": end.limit,
-        "cpu_s": str(end.measured.cpu_s),
-        "peak_memory_mib": end.measured.peak_memory_mib,
-        "fault": end.fault.value if end.fault else None,
-    }
-
-
-def from_record(content: Mapping[str, Any]) -> Observation:
-    """The end that such a record tells. Raises KeyError or ValueError when it is none of ours."""
-    return Observation(
-        state=JobState(content["state"]),
-        started_at=moment(content["started_at"]),
-        ended_at=moment(content["ended_at"]),
-        exit_code=content["exit_code"],
-        reason=content["reason"],
-        limit=content["limit"],
-        measured=measured(content),
-        fault=Fault(content["fault"]) if content["fault"] else None,
-    )
 
 
 def measured(content: Mapping[str, Any] | None) -> Measured:

@@ -6,26 +6,19 @@ were read, ``exit.json``.
 """
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
+from suanlian.drivers import kept, tree
 from suanlian.drivers.contract import DriverError, Work
 
 SPEC, STARTING, STARTED, CANCEL, HIT = "container.json", "starting.json", "started.json", "cancel.json", "hit.json"
 PAUSE, LIVE, EXIT = "pause.json", "live.json", "exit.json"
-_INODE_BYTES, _BLOCK_BYTES = 512, 512
-_MAX_DEPTH: Final = 100
-
-
-class TooDeepError(Exception):
-    """Directories are nested deeper than anybody needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +91,13 @@ class Place:
         try:
             new.rename(self.directory)
         except OSError:  # somebody else was first
-            remove(new)
+            tree.remove(new)
             if not self.directory.exists():
                 raise
 
     def take_over(self, staged: Path | None) -> None:
-        """Make the staged directory the working directory, once. Raises DriverError when it is gone."""
-        if self.work.exists():
-            return
-        if staged is None:
-            self.work.mkdir()
-            return
-        try:
-            staged.rename(self.work)
-        except FileNotFoundError as error:
-            raise DriverError(f"the staged directory {staged} is gone: stage the inputs again") from error
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            part = self.directory / "work.part"  # from another file system: copied whole, then named
-            remove(part)
-            shutil.copytree(staged, part, symlinks=True)
-            part.rename(self.work)
-            shutil.rmtree(staged)
+        """Make the staged directory the working directory, once. Raises DriverError when it is gone, OSError."""
+        kept.take_over(staged, self.work)
 
     def lay_out(self, work: Work) -> None:
         """Make what mounts and the checkpoint lead to, while nobody is at work there. Raises DriverError."""
@@ -139,66 +116,17 @@ class Place:
     def give(self, uid: int) -> None:
         """Make all of the working directory belong to a user. Nobody may be at work there. Raises OSError."""
         self.work.chmod(0o700)
-        os.chown(self.work, uid, uid, follow_symlinks=False)
-        for entry in walk(self.work):
-            os.chown(entry.path, uid, uid, follow_symlinks=False)
+        tree.give(self.work, uid)
 
     def take_back(self, *, chown: bool) -> None:
         """Make the files the driver's again, and let it into directories that the job closed."""
-        with contextlib.suppress(TooDeepError):  # the limit has spoken; ``remove`` takes any depth
+        with contextlib.suppress(tree.TooDeepError):  # the limit has spoken; ``tree.remove`` takes any depth
             if chown:
                 self.give(os.getuid())
-            for entry in walk(self.work):
+            for entry in tree.walk(self.work):
                 if entry.is_dir(follow_symlinks=False):
                     Path(entry.path).chmod(0o755)
 
     def used_bytes(self) -> int:
         """Bytes on disk of the working directory, and a little for each name. Raises TooDeepError."""
-        total = 0
-        for entry in walk(self.work):
-            with contextlib.suppress(FileNotFoundError):
-                total += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES + _INODE_BYTES
-        return total
-
-
-def walk(root: Path) -> Iterator[os.DirEntry[str]]:
-    """Every entry below ``root``, links never followed; what vanishes meanwhile is left out. Raises TooDeepError."""
-    pending = [(str(root), 1)]
-    while pending:
-        here, depth = pending.pop()
-        if depth > _MAX_DEPTH:
-            raise TooDeepError(here[:200])
-        try:
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    yield entry
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append((entry.path, depth + 1))
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                raise TooDeepError(here[:200]) from error
-
-
-def remove(root: Path) -> None:
-    """Remove a directory whatever its depth and modes; gone already is no error. Raises OSError.
-
-    Subdirectories are first moved up to the top: a tree nested ten thousand deep has no path that can be named.
-    """
-    moved = 0
-    while root.is_dir() and (entries := list(os.scandir(root))):
-        for entry in entries:
-            path = Path(entry.path)
-            if not entry.is_dir(follow_symlinks=False):
-                path.unlink(missing_ok=True)
-                continue
-            path.chmod(0o700)
-            for below in list(os.scandir(path)):
-                if below.is_dir(follow_symlinks=False):
-                    Path(below.path).chmod(0o700)
-                    moved += 1
-                    Path(below.path).rename(root / f".moved-{moved}-{os.getpid()}")
-                else:
-                    Path(below.path).unlink(missing_ok=True)
-            path.rmdir()
-    with contextlib.suppress(FileNotFoundError):
-        root.rmdir()
+        return tree.used_bytes(self.work)

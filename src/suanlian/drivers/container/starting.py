@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from suanlian.drivers import kept
 from suanlian.drivers.container import compose, engine, parse, place, verdict
 from suanlian.drivers.container.client import RefusedError
 from suanlian.drivers.container.options import ContainerEnvironment
@@ -58,7 +59,7 @@ class Starter:
         try:
             self._start(work, here, spec)
         except Refusal as refusal:
-            here.write(place.EXIT, parse.to_record(refusal.end))
+            here.write(place.EXIT, kept.to_record(refusal.end))
             with suppress(DriverError):  # else `forget` removes it
                 self._client.remove(name_of(here.attempt))
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from suanlian.drivers import kept, tree
 from suanlian.drivers.container import parse, place, starting, verdict
 from suanlian.drivers.container.client import RefusedError
 from suanlian.drivers.container.engine import Engine
@@ -68,7 +69,7 @@ class Watch:
             return None
         try:
             used = here.used_bytes()
-        except place.TooDeepError:
+        except tree.TooDeepError:
             return "disk", "by directories that are nested too deep"
         self._disk_due[here.attempt] = begun + _DISK_SHARE * (time.monotonic() - begun)
         if used >= spec.disk_mib * _MIB:
@@ -135,12 +136,12 @@ class Watch:
         hit = here.read(place.HIT) or ({"limit": "output", "detail": f"on {over[0]}"} if over else {})
         with here.locked():
             if (content := here.read(place.EXIT)) is not None:
-                return parse.from_record(content)
+                return kept.from_record(content)
             end = verdict.decide(spec, container, self._facts(here, hit, container))
             here.take_back(chown=os.geteuid() == 0)
             if line := silent + verdict.own_line(end):
                 _say(here.directory / "stderr", line)
-            here.write(place.EXIT, parse.to_record(end))
+            here.write(place.EXIT, kept.to_record(end))
         self.dismiss(here.attempt)
         return end
 

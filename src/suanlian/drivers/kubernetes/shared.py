@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from suanlian.drivers import tree
 from suanlian.drivers.contract import DriverError
 
 STREAMS: Final = frozenset({"stdout", "stderr"})
@@ -45,7 +46,7 @@ class SharedFiles:
         try:
             (place / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
             part = place / "work.part"
-            shutil.rmtree(part, ignore_errors=True)
+            tree.remove(part)
             if staged is None:
                 part.mkdir()
             elif not staged.is_dir():
@@ -68,9 +69,7 @@ class SharedFiles:
         """Hand everything below to the user of jobs, links themselves included."""
         if os.geteuid() != 0:
             return
-        for parent, folders, files in os.walk(directory):
-            for name in (".", *folders, *files):
-                os.chown(os.path.join(parent, name), self._user, self._user, follow_symlinks=False)  # noqa: PTH118
+        tree.give(directory, self._user)
 
     def read(self, job: str, stream: str, offset: int, limit: int) -> bytes:
         """Bytes of a stream; nothing before the job began."""
@@ -107,11 +106,12 @@ class SharedFiles:
         place = self._jobs / job
         if place.exists():
             gone = self._jobs / f".{job}.gone"
-            shutil.rmtree(gone, ignore_errors=True)
-            place.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
-            if gone.exists():
-                raise DriverError(f"the files of {job} cannot all be removed", transient=True)
+            try:
+                tree.remove(gone)
+                place.rename(gone)
+                tree.remove(gone)
+            except OSError as error:
+                raise DriverError(f"the files of {job} cannot all be removed: {error}", transient=True) from error
 
 
 def _made(directory: Path, path: str) -> None:

@@ -5,7 +5,6 @@ A job is a directory ``root/jobs/ATTEMPT``: ``spec.json`` (its existence is the 
 """
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -17,7 +16,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from suanlian.drivers import probing
+from suanlian.drivers import kept, probing, tree
 from suanlian.drivers.contract import (
     DriverError,
     DriverStatus,
@@ -29,7 +28,7 @@ from suanlian.drivers.contract import (
 )
 from suanlian.drivers.local import inside, machine, parse, room
 from suanlian.drivers.local.compose import compose, slot_locks
-from suanlian.drivers.local.keeper import leftover, processes, record, tree, verdict
+from suanlian.drivers.local.keeper import leftover, processes, record, verdict
 from suanlian.drivers.local.keeper.spec import Spec
 from suanlian.drivers.local.options import LocalOptions
 from suanlian.model.ids import AttemptId
@@ -114,7 +113,7 @@ class LocalDriver:
                 for key in sorted(specs):
                     self._journal(specs[key])
                     gates.callback(_release, record.lock(self._jobs / key / "gate", wait=True))
-                    self._take_over(work.staged.get(key), self._jobs / key)
+                    kept.take_over(work.staged.get(key), self._jobs / key / record.WORK)
                     self._lay_out(work, self._jobs / key)
                 self._spawn([self._jobs / key for key in specs], work.secret_env)
         except OSError as error:
@@ -138,27 +137,6 @@ class LocalDriver:
                 raise
             return
         record.sync(self._jobs)
-
-    def _take_over(self, staged: Path | None, job: Path) -> None:
-        """Make the staged directory the working directory, once."""
-        target = job / record.WORK
-        if target.exists():
-            return
-        if staged is None:
-            target.mkdir()
-            return
-        try:
-            staged.rename(target)
-        except FileNotFoundError as error:
-            raise DriverError(f"the staged directory {staged} is gone: stage the inputs again") from error
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            part = job / "work.part"  # from another file system: copied whole, then named
-            tree.remove(part)
-            shutil.copytree(staged, part, symlinks=True)
-            part.rename(target)
-            shutil.rmtree(staged)
 
     def _lay_out(self, work: Work, job: Path) -> None:
         """Make what mounts and the checkpoint lead to, before the job can put links there."""

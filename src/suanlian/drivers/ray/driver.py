@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from suanlian.drivers import probing
+from suanlian.drivers import kept, probing, tree
 from suanlian.drivers.contract import (
     DriverError,
     DriverStatus,
@@ -138,8 +138,7 @@ class RayDriver:
             runner.write(fresh / "spec.json", self._spec(work, setup, index, key))
             fresh.rename(job)
         target, staged = job / "work", work.staged.get(key)
-        if not target.exists():
-            _take_over(staged, target)
+        kept.take_over(staged, target)
         if work.checkpoint is not None:
             (target / work.checkpoint.path).mkdir(parents=True, exist_ok=True)
         if work.secret_env and not (job / "claim").exists():
@@ -250,7 +249,7 @@ class RayDriver:
         try:
             gone = self._options.root / f"gone.{native_id}.{os.urandom(4).hex()}"
             job.rename(gone)
-            shutil.rmtree(gone)
+            tree.remove(gone)
         except OSError as error:
             raise DriverError(f"job {native_id} cannot be removed: {error}", transient=True) from error
 
@@ -319,23 +318,6 @@ class RayDriver:
 _ENDED: Final = frozenset(
     {JobState.COMPLETE, JobState.EXECUTOR_ERROR, JobState.SYSTEM_ERROR, JobState.CANCELED, JobState.PREEMPTED}
 )
-
-
-def _take_over(staged: Path | None, target: Path) -> None:
-    """Make the staged directory the working directory, once; from another file system it is copied whole first."""
-    if staged is None:
-        target.mkdir()
-        return
-    try:
-        staged.rename(target)
-    except FileNotFoundError as error:
-        raise DriverError(f"the staged directory {staged} is gone: stage the inputs again") from error
-    except OSError:
-        part = target.with_name("work.part")
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(staged, part, symlinks=True)
-        part.rename(target)
-        shutil.rmtree(staged)
 
 
 def _never_ran() -> dict[str, Any]:

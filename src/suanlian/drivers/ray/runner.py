@@ -28,6 +28,7 @@ _LIVE_EVERY_S = 1.0
 _KIB_OF_PAGE = os.sysconf("SC_PAGE_SIZE") // 1024
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _SIGNAL_BASE = 128
+_MAX_DEPTH = 100
 _KILL_PATIENCE_S = 60.0
 _libc = ctypes.CDLL(None)
 
@@ -118,13 +119,23 @@ def used_cpu_s(pids: Iterable[int]) -> float:
     return sum(sum(int(field) for field in fields[11:15]) for fields in map(stat, pids) if fields) / _TICKS_PER_S
 
 
+class TooDeepError(Exception):
+    """Directories are nested deeper than a path can name."""
+
+
 def used_bytes(root: Path) -> int:
-    """What lies below a directory, links not followed."""
-    total = 0
-    for folder, names, files in os.walk(root):
-        for name in files + names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(f"{folder}/{name}").st_blocks * 512
+    """What lies below a directory, links not followed; no recursion: a job chooses the depth. Raises TooDeepError."""
+    total, pending = 0, [(str(root), 1)]
+    while pending:
+        here, depth = pending.pop()
+        if depth > _MAX_DEPTH:
+            raise TooDeepError
+        with contextlib.suppress(OSError), os.scandir(here) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((entry.path, depth + 1))
     return total
 
 
@@ -224,7 +235,17 @@ class Runner:
         for name in ("stdout", "stderr"):
             if (self.job / name).stat().st_size > self.spec["stream_bytes"]:
                 self.reach("output", f"more than {self.spec['stream_bytes']} bytes on {name}")
-        if everything and used_bytes(self.job / "work") > self.spec["disk_mib"] * 1024 * 1024:
+        if everything:
+            self.look_at_disk()
+
+    def look_at_disk(self) -> None:
+        """See whether the working directory is too large, or nested too deep to be looked at."""
+        try:
+            used = used_bytes(self.job / "work")
+        except TooDeepError:
+            self.reach("disk", f"directories nested deeper than {_MAX_DEPTH} in the working directory")
+            return
+        if used > self.spec["disk_mib"] * 1024 * 1024:
             self.reach("disk", f"disk limit of {self.spec['disk_mib']} MiB exceeded in the working directory")
 
     def reach(self, limit: str, reason: str) -> None:

@@ -13,12 +13,13 @@ import json
 import os
 import re
 import secrets
-import shutil
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from suanlian.drivers import kept, tree
 
 NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -114,7 +115,7 @@ class Book:
         batch = self.batch(name)
         for _index, attempt in batch.tasks if batch else ():
             self.drop(attempt)
-        remove(self.here(name))
+        tree.remove(self.here(name))
 
     # ------------------------------------------------------------------ attempts
 
@@ -131,7 +132,7 @@ class Book:
             if more.secrets:
                 _private(mark / "secrets", more.secrets)
             (fresh / "batch").write_text(f"{batch} {place}\n")
-            _take_over(staged, fresh / "work")
+            kept.take_over(staged, fresh / "work")
             for path in more.directories:
                 if not (fresh / "work" / path).exists():  # what was staged there may be a file
                     (fresh / "work" / path).mkdir(parents=True)
@@ -189,7 +190,7 @@ class Book:
         gone = self._fresh / f"{attempt}.gone.{secrets.token_hex(4)}"
         with contextlib.suppress(FileNotFoundError):
             home.rename(gone)
-            remove(gone)
+            tree.remove(gone)
         self._places.pop(attempt, None)
         self._seen.pop(attempt, None)
         if found is None:
@@ -199,7 +200,7 @@ class Book:
         if not _has_links(self.here(batch)):
             self._kept.pop(batch, None)
             self._numbers.pop(batch, None)
-            remove(self.here(batch))
+            tree.remove(self.here(batch))
 
     # ------------------------------------------------------------------ what a job left
 
@@ -250,19 +251,6 @@ def _opened(directory: Path, name: str) -> Iterator[int | None]:
         yield descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
     finally:
         os.close(descriptor)
-
-
-def _take_over(staged: Path | None, target: Path) -> None:
-    if staged is None:
-        target.mkdir()
-        return
-    try:
-        staged.rename(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        shutil.copytree(staged, target, symlinks=True)  # from another file system
-        shutil.rmtree(staged)
 
 
 def _give(top: Path, owner: Owner) -> None:
@@ -319,17 +307,3 @@ def _has_links(directory: Path) -> bool:
             return any(entry.is_symlink() for entry in entries)
     except FileNotFoundError:
         return False
-
-
-def remove(top: Path) -> None:
-    """Remove a tree; directories that somebody closed are opened first. What is gone is no error."""
-
-    def opened(
-        function: Callable[..., object], path: str, error: tuple[type[BaseException], BaseException, object]
-    ) -> None:
-        if isinstance(error[1], FileNotFoundError):
-            return
-        Path(path).parent.chmod(0o700)
-        function(path)
-
-    shutil.rmtree(top, onerror=opened)

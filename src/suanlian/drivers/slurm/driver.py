@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, TypeVar
 
+from suanlian.drivers import kept as ends
 from suanlian.drivers import probing
 from suanlian.drivers.contract import (
     DriverError,
@@ -155,7 +156,7 @@ class SlurmDriver:
         if self._book.place(native) is None:
             return _UNKNOWN
         kept = self._book.seen(native)
-        return None if kept is None else meaning.restored(kept)
+        return None if kept is None else ends.from_record(kept)
 
     def _asked(self, ids: Sequence[NativeId]) -> dict[NativeId, Observation]:
         numbers = {native: self._number(native) for native in ids}
@@ -202,7 +203,7 @@ class SlurmDriver:
             self._bound_streams(native)
         seen = meaning.observation(record, own)
         if meaning.is_over(record) or unwanted:
-            self._book.keep_seen(native, meaning.kept(seen))
+            self._book.keep_seen(native, ends.to_record(seen))
         return seen
 
     def _forgotten(self, gone: Mapping[NativeId, int | None]) -> dict[NativeId, Observation]:
@@ -230,7 +231,7 @@ class SlurmDriver:
         own = looks.own(self._book, native, batch)
         if own.ended is not None:
             seen = meaning.by_own_word(own, *looks.times(self._book, native))
-            self._book.keep_seen(native, meaning.kept(seen))
+            self._book.keep_seen(native, ends.to_record(seen))
             return seen
         return looks.lost(own, self._book, native)
 
@@ -249,7 +250,7 @@ class SlurmDriver:
             return
         try:
             if self._number(native_id) is None and self._book.forbid(native_id):
-                self._book.keep_seen(native_id, meaning.kept(_CANCELED))
+                self._book.keep_seen(native_id, ends.to_record(_CANCELED))
                 return
         except OSError as error:
             raise DriverError(f"job {native_id} cannot be cancelled: {error}", transient=True) from error

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from suanlian.drivers.contract import Fault, Measured, Observation
 from suanlian.drivers.slurm import images
@@ -296,32 +296,3 @@ def _clock(text: str) -> Decimal:
     """``1m2.345s`` in seconds."""
     minutes, _, rest = text.partition("m")
     return 60 * Decimal(minutes) + Decimal(rest.rstrip("s"))
-
-
-def kept(seen: Observation) -> dict[str, Any]:
-    """An observation as it is kept."""
-    return {
-        "state": seen.state.value,
-        "started_at": seen.started_at.isoformat() if seen.started_at else None,
-        "ended_at": seen.ended_at.isoformat() if seen.ended_at else None,
-        "exit_code": seen.exit_code,
-        "reason": seen.reason,
-        "limit": seen.limit,
-        "cpu_s": str(seen.measured.cpu_s),
-        "peak_memory_mib": seen.measured.peak_memory_mib,
-        "fault": seen.fault.value if seen.fault else None,
-    }
-
-
-def restored(said: Mapping[str, Any]) -> Observation:
-    """An observation out of what was kept."""
-    return Observation(
-        state=JobState(said["state"]),
-        started_at=datetime.fromisoformat(said["started_at"]) if said["started_at"] else None,
-        ended_at=datetime.fromisoformat(said["ended_at"]) if said["ended_at"] else None,
-        exit_code=said["exit_code"],
-        reason=said["reason"],
-        limit=said["limit"],
-        measured=Measured(cpu_s=Decimal(said["cpu_s"]), peak_memory_mib=said["peak_memory_mib"]),
-        fault=Fault(said["fault"]) if said["fault"] else None,
-    )

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from suanlian.drivers.local.keeper import leftover, processes, record, tree, verdict
+from suanlian.drivers import tree
+from suanlian.drivers.local.keeper import leftover, processes, record, verdict
 from suanlian.drivers.local.keeper.spec import Spec
 from suanlian.drivers.local.keeper.start import Place, make_group, start, take_place
 from suanlian.drivers.local.keeper.watch import Watch

@@ -7,8 +7,9 @@ import signal
 import time
 from pathlib import Path
 
+from suanlian.drivers import tree
 from suanlian.drivers.local.cgroup import Reading
-from suanlian.drivers.local.keeper import processes, record, tree
+from suanlian.drivers.local.keeper import processes, record
 from suanlian.drivers.local.keeper.pausing import Pausing
 from suanlian.drivers.local.keeper.spec import Spec
 from suanlian.drivers.local.keeper.start import Place, Running
