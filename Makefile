@@ -2,7 +2,7 @@
 #   make demo    the 1+4 on this machine with real work; ends by itself
 #   make up      the same, until Ctrl-C
 #   make demo-engines  the 1+4 on two Slurm clusters, Ray and the sandbox, with what they can do together
-#   make test    all tests, on SQLite and on a real PostgreSQL
+#   make test    all tests but those of engines, on SQLite and on a real PostgreSQL; two lanes side by side
 #   make test-engines  the tests against real engines, which it installs where it can (apt-get as root, npm below .cache/)
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
 #   make check   linter, types, floors, sizes, docs, translations
@@ -69,7 +69,7 @@ up: $(VENV)/.installed-demo
 	@$(BIN)/suanlian up $(ARGS)
 
 test: $(VENV)/.installed-dev $(TES_CLIENT)/.installed
-	@$(PY) -m pytest -p scripts.engines --ignore tests/engines $(ARGS)
+	@$(PY) -m scripts.run_tests $(ARGS)
 
 test-engines: $(VENV)/.installed-dev
 	@$(PY) -m scripts.install_engines
