@@ -134,6 +134,14 @@ def test_a_tree_of_any_depth_ends_the_job_and_is_removed(bench: DriverBench) -> 
     assert not list(root_of(bench).glob("gone.*"))
 
 
+def test_what_a_job_puts_in_the_place_of_its_stream_is_not_followed(bench: DriverBench, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("not for buyers")
+    native_id, _ = bench.run(("sh", "-c", f"ln -sf {secret} ../stdout"))
+    with pytest.raises(DriverError, match="cannot be read"):
+        ray(bench).read_log(native_id, "stdout", 0, 100)
+
+
 def test_what_waits_for_resources_is_cancelled_at_once_and_never_begins(bench: DriverBench) -> None:
     native_id = bench.start(("sh", "-c", "touch began"), granted={"cpu": 100_000})
     bench.wait(native_id, lambda seen: seen.state is JobState.INITIALIZING)

@@ -5,11 +5,13 @@
 the exit record is true whatever Ray remembers; Ray alone tells of a job that has none.
 """
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
+import stat
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -260,7 +262,14 @@ class RayDriver:
         job = self._known(native_id)
         if job is None or stream not in _STREAMS:
             raise DriverError(f"there is no stream {stream!r} of job {native_id!r} here")
-        with (job / stream).open("rb") as file:
+        try:
+            # a job shares a user with what holds it: what it puts in the place of a stream is not followed
+            descriptor = os.open(job / stream, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise DriverError(f"the stream {stream} of {native_id} cannot be read: {error}", transient=True) from error
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return b""
             file.seek(max(0, offset))
             return file.read(max(0, limit))
 
@@ -292,13 +301,15 @@ class RayDriver:
         """Leave word for the runner to stop the job where it is; Ray keeps its resources for it."""
         job = self._known(native_id)
         if job is not None and not (job / "exit.json").exists():
-            (job / "pause").touch()
+            with _told():
+                (job / "pause").touch()
 
     def resume(self, native_id: NativeId) -> None:
         """Take that word back."""
         job = self._known(native_id)
         if job is not None:
-            (job / "pause").unlink(missing_ok=True)
+            with _told():
+                (job / "pause").unlink(missing_ok=True)
 
     def signal(self, native_id: NativeId, name: str) -> None:
         """Leave a signal for the runner to send."""
@@ -307,8 +318,9 @@ class RayDriver:
             return
         if name not in {"TERM", "INT", "USR1", "USR2"}:
             raise DriverError(f"{name!r} is none of the signals TERM, INT, USR1, USR2")
-        number = len(list((job / "signals").iterdir()))
-        (job / "signals" / f"{number:06d}-{name}").touch()
+        with _told():
+            number = len(list((job / "signals").iterdir()))
+            (job / "signals" / f"{number:06d}-{name}").touch()
 
     def _known(self, native_id: str) -> Path | None:
         job = self._jobs / native_id if _NAME.match(native_id) else None
@@ -318,6 +330,15 @@ class RayDriver:
 _ENDED: Final = frozenset(
     {JobState.COMPLETE, JobState.EXECUTOR_ERROR, JobState.SYSTEM_ERROR, JobState.CANCELED, JobState.PREEMPTED}
 )
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """A word left for the runner; what the shared directory refuses is the engine's trouble, and may pass."""
+    try:
+        yield
+    except OSError as error:
+        raise DriverError(f"the shared directory does not take it: {error}", transient=True) from error
 
 
 def _never_ran() -> dict[str, Any]:
