@@ -139,6 +139,10 @@ def test_a_job_is_moved_to_one_platform_and_back(able: World) -> None:
         connector.report(told, JobState.RUNNING, started_at=able.clock())
     wrong = able.person("buyer").post(f"/v1/jobs/{made['id']}/move", {"to": connector_name(able, connector)})
     assert (wrong.status_code, wrong.json()["code"]) == (409, "state_conflict")
+    assert "already" in wrong.json()["detail"]
+    nowhere = able.person("buyer").post(f"/v1/jobs/{made['id']}/move", {"index": 5})
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not_found")
+    assert "no task 5" in nowhere.json()["detail"]
     assert able.person("buyer").post(f"/v1/jobs/{made['id']}/move", {"to": "nowhere"}).status_code == 404
 
 
@@ -261,6 +265,7 @@ def test_a_running_job_stands_still_and_goes_on(able: World) -> None:
     assert able.job(made["id"])["state"] == "PAUSED"
     answer = able.person("buyer").post(f"/v1/jobs/{made['id']}/pause", {})
     assert (answer.status_code, answer.json()["code"]) == (409, "state_conflict")
+    assert answer.json()["detail"] == "It is paused already."
     able.ok("buyer", "POST", f"/v1/jobs/{made['id']}/resume", {})
     assert wished(able, connector, made["id"]).wish is Wish.RUN
     connector.report(told, JobState.RUNNING, started_at=able.clock())

@@ -220,6 +220,12 @@ def test_a_list_is_newest_first_by_pages_and_by_what_is_asked_for(tes: World) ->
     assert seen == newest
 
 
+@pytest.mark.parametrize("query", [{"view": "HUGE"}, {"page_size": 99_999}, {"page_token": "zzz"}, {"state": "FINE"}])
+def test_a_query_that_cannot_be_meant_is_told_as_clients_know_it(tes: World, query: dict[str, Any]) -> None:
+    answer = tes.person("buyer").get(f"{TES}/tasks", **query)
+    assert (answer.status_code, answer.json()["status"]) == (400, 400)
+
+
 @pytest.mark.parametrize(
     ("asked", "tags", "fits"),
     [

@@ -102,7 +102,8 @@ def _drain(
 def _undrain(platform: PlatformName, as_json: AsJson = False) -> None:
     with open_hub() as hub:
         found = hub.platforms.undrain(platform)
-    record(found, list(drain_fields(found)), as_json=as_json)
+    fields = list(drain_fields(found)) or [(_("Emptied"), _("no longer: it takes new jobs again"))]
+    record(found, fields, as_json=as_json)
 
 
 def drain_fields(drained: Drained) -> Iterator[tuple[str, object]]:

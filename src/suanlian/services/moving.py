@@ -26,7 +26,7 @@ _ROOM: Final = frozenset({Wish.RUN, Wish.PAUSE, Wish.RECALL})
 _SHOWN: Final = 20
 
 
-def _locked(unit: Unit, caller: Caller, ref: str) -> Row:
+def _locked(unit: Unit, caller: Caller, ref: str, index: int | None) -> Row:
     found = jobs.find(unit, caller, ref)
     row = None if found is None else jobs.lock(unit, found["id"])
     if row is None:
@@ -37,6 +37,9 @@ def _locked(unit: Unit, caller: Caller, ref: str) -> Row:
         raise ConflictError("job_ended", wrong, todo="There is nothing left to move.")
     if caller.account_id != row["account_id"] and not caller.sees_all:
         raise ForbiddenError("forbidden", "The job belongs to another account.")
+    if index is not None and index >= row["tasks"]:
+        todo = f"Indices run from 0 to {row['tasks'] - 1}."
+        raise NotFoundError("not_found", f"The job has no task {index}.", todo=todo, field="index")
     return row
 
 
@@ -50,7 +53,7 @@ def move(unit: Unit, caller: Caller, ref: str, asked: Move) -> int:
 
     Raises NotFoundError, ConflictError ``job_ended``, ``no_checkpoint``, ``not_possible_there``, ``state_conflict``.
     """
-    job = _locked(unit, caller, ref)
+    job = _locked(unit, caller, ref, asked.index)
     spec = JobSpec.model_validate_json(job["spec"])
     target = None if asked.to is None else _target(unit, spec, asked.to)
     live = [row for row in _live(unit, job, asked.index) if target is None or row["platform_id"] != target["id"]]
@@ -65,7 +68,7 @@ def move(unit: Unit, caller: Caller, ref: str, asked: Move) -> int:
         jobs.change_task(unit, job["id"], row["idx"], {"aim": json.dumps(aim)})
     waiting = moving.aim_waiting(unit, job["id"], asked.index, until, asked.to) if asked.to else 0
     if not live and not waiting:
-        wrong = "Nothing of it is anywhere else than there."
+        wrong = "Nothing of it has a place." if asked.to is None else f"All of it is at {asked.to} already."
         raise ConflictError("state_conflict", wrong, todo="suanlian show tells where it is.")
     if waiting:
         jobs.change(unit, job["id"], {"waiting": None})
@@ -115,12 +118,15 @@ def pause(unit: Unit, caller: Caller, ref: str, asked: Which) -> int:
 
     Raises NotFoundError, ConflictError ``job_ended``, ``not_possible_there``, ``state_conflict``.
     """
-    job = _locked(unit, caller, ref)
-    live = [row for row in _live(unit, job, asked.index) if row["wish"] in (Wish.RUN, Wish.RECALL)]
+    job = _locked(unit, caller, ref, asked.index)
+    everything = _live(unit, job, asked.index)
+    live = [row for row in everything if row["wish"] in (Wish.RUN, Wish.RECALL)]
     running = [row for row in live if row["state"] == JobState.RUNNING]
     if not running:
-        wrong = "Nothing of it runs."
-        raise ConflictError("state_conflict", wrong, todo="What waits for a place costs nothing; suanlian show tells.")
+        if any(row["wish"] == Wish.PAUSE for row in everything):
+            raise ConflictError("state_conflict", "It is paused already.", todo="suanlian resume lets it go on.")
+        todo = "What waits for a place costs nothing; suanlian show tells."
+        raise ConflictError("state_conflict", "Nothing of it runs.", todo=todo)
     for row in running:
         flavor = Flavor.model_validate_json(moving.flavor_body(unit, row["flavor_id"]))
         if Feature.SUSPEND not in flavor.features or "pause" not in _knows(unit, row):
@@ -134,7 +140,7 @@ def pause(unit: Unit, caller: Caller, ref: str, asked: Which) -> int:
 
 def resume(unit: Unit, caller: Caller, ref: str, asked: Which) -> int:
     """Let what stands still go on; returns how many tasks. Raises as ``pause``."""
-    job = _locked(unit, caller, ref)
+    job = _locked(unit, caller, ref, asked.index)
     paused = [row for row in _live(unit, job, asked.index) if row["wish"] == Wish.PAUSE]
     if not paused:
         raise ConflictError("state_conflict", "Nothing of it is paused.", todo="suanlian show tells how it stands.")
