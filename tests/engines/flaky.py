@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FAILED = b'{"cause":"disk full","message":"the engine has a bad day","response":500}'
+VANISHED = b'{"cause":"no such process","message":"read /proc/15417/cgroup: no such process","response":500}'
+"""What podman says of a container whose process left while it was looked at."""
 
 
 class _Relay(socketserver.StreamRequestHandler):
@@ -25,10 +27,11 @@ class _Relay(socketserver.StreamRequestHandler):
                 lines.append(line)
         length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
         request = b"".join(lines) + b"Connection: close\r\n\r\n" + self.rfile.read(length)
-        way = self.server.way if self.server.only in head.decode() else "well"
-        if way == "500":
-            size = str(len(FAILED)).encode()
-            self.wfile.write(b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: " + size + b"\r\n\r\n" + FAILED)
+        way = self.server.way_of(head.decode())
+        if way in ("500", "vanished"):
+            said = FAILED if way == "500" else VANISHED
+            size = str(len(said)).encode()
+            self.wfile.write(b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: " + size + b"\r\n\r\n" + said)
         elif way == "rubbish":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n<?>")
         elif way == "slow":
@@ -49,7 +52,10 @@ class _Relay(socketserver.StreamRequestHandler):
 
 
 class FlakyEngine(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Listens on loopback, with TLS where it has a certificate. ``way``: well, 500, rubbish, slow, or mute."""
+    """Listens on loopback, with TLS where it has a certificate. ``way``: well, 500, vanished, rubbish, slow, or mute.
+
+    ``failed``: the first lines of requests that did not go well.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -57,6 +63,7 @@ class FlakyEngine(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(self, real: Path, certificate: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Relay)
         self.real, self.way, self.only = real, "well", ""
+        self.times, self.failed = 0, list[str]()
         self.closing = threading.Event()
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -67,9 +74,16 @@ class FlakyEngine(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def url(self) -> str:
         return f"tcp://127.0.0.1:{self.server_address[1]}"
 
-    def fail(self, way: str, only: str = "") -> None:
-        """From now on requests whose first line has ``only`` in it fail this way; ``mute``: done, but not answered."""
-        self.way, self.only = way, only
+    def fail(self, way: str, only: str = "", times: int = 1_000_000) -> None:
+        """From now on so many requests whose first line has ``only`` in it fail so; ``mute``: done, not answered."""
+        self.way, self.only, self.times, self.failed = way, only, times, []
+
+    def way_of(self, head: str) -> str:
+        """How the request with this first line goes."""
+        if self.way == "well" or self.only not in head or len(self.failed) >= self.times:
+            return "well"
+        self.failed.append(head.strip())
+        return self.way
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Who hung up has hung up."""

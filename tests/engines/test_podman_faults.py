@@ -4,7 +4,7 @@ The engine is a real podman; a relay before it fails as the test says.
 """
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,8 @@ from cryptography.x509.oid import NameOID
 from suanlian.drivers.contract import DriverError, Fault, NativeId
 from suanlian.model.demand import Mount
 from suanlian.model.job import JobState
+from suanlian.model.platform import Share
+from suanlian.model.quantity import Resources
 from suanlian.testing.drivers import DriverBench, ended_well, running
 from suanlian.testing.podman import Podman, busybox_layer, missing
 from suanlian.testing.processes import until
@@ -70,6 +72,46 @@ def test_an_engine_in_trouble_is_waited_for(
     assert bench.driver.probe().ready
     assert bench.wait(native_id).state is JobState.COMPLETE
     assert said(bench, native_id) == b"done\n"
+
+
+def test_a_process_that_leaves_while_it_is_looked_at_is_looked_at_again(
+    podman: Podman, bench: DriverBench, relay: FlakyEngine
+) -> None:
+    driver, native_id = driver_of(bench), bench.start(bench.commands["long"])
+    bench.wait(native_id, running)
+    share = Share(name="s", site="main", flavor="f", capacity=Resources.of({"cpu": 1000, "memory": 1000}))
+    calls: dict[str, Callable[[], object]] = {
+        "GET /v1.40/containers/suanlian": lambda: driver.observe([native_id])[native_id].state is JobState.RUNNING,
+        "GET /v1.40/containers/json": lambda: driver.load(share),
+        "/pause": lambda: driver.suspend(native_id),
+        "/unpause": lambda: driver.resume(native_id),
+        "/exec": lambda: driver.cancel(native_id),
+        "GET /v1.40/containers": lambda: bench.wait(native_id).state is JobState.CANCELED,
+        "DELETE ": lambda: driver.forget(native_id),
+    }
+    for only, call in calls.items():
+        relay.fail("vanished", only, times=1)
+        assert call() is not False
+        assert len(relay.failed) == 1, only
+    assert native_id not in podman.run("ps", "--all", "--format", "{{.Names}}")
+
+
+def test_a_process_that_goes_on_vanishing_is_the_engines_trouble(bench: DriverBench, relay: FlakyEngine) -> None:
+    native_id = bench.start(bench.commands["long"])
+    bench.wait(native_id, running)
+    relay.fail("vanished")
+    with pytest.raises(DriverError, match="no such process") as told:
+        bench.driver.observe([native_id])
+    assert told.value.transient
+    assert 1 < len(relay.failed) < 10
+    # what is not the same twice is asked for once
+    relay.fail("vanished", "POST ")
+    with pytest.raises(DriverError, match="no such process"):
+        bench.start(("true",))
+    assert len(relay.failed) == 1
+    relay.fail("well")
+    bench.driver.cancel(native_id)
+    bench.wait(native_id)
 
 
 def test_an_engine_that_is_down_is_waited_for(podman: Podman, bench: DriverBench) -> None:

@@ -58,7 +58,7 @@ class Follower:
     quiet_start: bool = False
     last: News | None = None
     _told: str = ""
-    _attempts: set[str] = field(default_factory=set)
+    _ran: set[str] = field(default_factory=set)
 
     def follow(self, on_turn: Callable[[], None] = lambda: None) -> News | None:
         """Until the task has ended, with ``on_turn`` in between. What came of it; None where that is unknown."""
@@ -77,10 +77,19 @@ class Follower:
     def hear(self, news: News) -> None:
         """Keep it, and tell what is new."""
         self.last = news
-        line = _line(news)
-        if self.tells and line and line != self._told and not (self.quiet_start and not self._told and _is_usual(news)):
-            remark(f"-- {line}")
-        self._told = line or self._told
+        quiet = not self.tells or (self.quiet_start and not self._told and _is_usual(news))
+        for line in (self._missed(news), _line(news)):
+            if line and line != self._told and not quiet:
+                remark(f"-- {line}")
+            self._told = line or self._told
+
+    def _missed(self, news: News) -> str:
+        """Where it ran, of an attempt that began and ended between two looks."""
+        attempt = news.attempt
+        if attempt is None or attempt.started_at is None or attempt.id in self._ran:
+            return ""
+        self._ran.add(attempt.id)
+        return "" if news.task.state in (JobState.RUNNING, JobState.PAUSED) else _at(news, attempt, JobState.RUNNING)
 
 
 def streams(*, both: bool, stderr: bool, raw: bool, prefix: str = "") -> dict[str, Stream]:
@@ -97,7 +106,7 @@ def _is_usual(news: News) -> bool:
 
 def _line(news: News) -> str:
     """What is to be told of the task as it is now."""
-    job, task, attempt = news.job, news.task, news.attempt
+    task, attempt = news.task, news.attempt
     if task.state is JobState.QUEUED and (attempt is None or attempt.ended_at is not None):
         why = _waits(news)
         if attempt is not None:
@@ -109,11 +118,15 @@ def _line(news: News) -> str:
         return _ended(news)
     if attempt is None or task.state is JobState.CANCELING:
         return task.state.value
-    nodes = job.spec.nodes if job.spec else 1
+    return _at(news, attempt, task.state)
+
+
+def _at(news: News, attempt: Attempt, state: JobState) -> str:
+    nodes = news.job.spec.nodes if news.job.spec else 1
     place = _place(attempt) if nodes == 1 else _("{place} on {n} nodes").format(place=_place(attempt), n=nodes)
     if attempt.number == 1:
-        return _("{state} at {place}").format(state=task.state, place=place)
-    return _("try {n}: {state} at {place}").format(n=attempt.number, state=task.state, place=place)
+        return _("{state} at {place}").format(state=state, place=place)
+    return _("try {n}: {state} at {place}").format(n=attempt.number, state=state, place=place)
 
 
 def _ended(news: News) -> str:

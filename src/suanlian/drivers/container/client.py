@@ -1,17 +1,19 @@
 """Talk to an engine over the Docker-compatible API: what was asked, and whether it was done. No meaning here.
 
-Everything that may be tried again is a transient DriverError; what the engine refuses is a ``RefusedError``.
+Everything that may be tried again is a transient DriverError; what the engine refuses is a ``RefusedError``. Here it is
+asked again only where a process left while the engine looked at it, and asking twice is asking once.
 """
 
 import json
 import ssl
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import httpx2
+import stamina
 
 from suanlian.drivers.container.options import ContainerOptions
 from suanlian.drivers.contract import DriverError
@@ -22,6 +24,11 @@ _TLS_PORT: Final = 2376
 _CONNECT_S: Final = 5.0
 _MAX_WORDS: Final = 500
 _IMPROPER: Final = "container state improper"
+# podman reads below /proc of a process that it believes to live: `inspect` of a container that just ended fails so
+_VANISHED: Final = ("no such process", "/proc/")
+_LOOKS: Final = 4
+"""So often a call is made whose process vanishes; podman knows of the end a moment later."""
+_LOOK_S: Final = 0.05
 _UNCHANGED, _NOT_FOUND, _CONFLICT, _SERVER = 304, 404, 409, 500
 
 
@@ -42,6 +49,11 @@ class RefusedError(DriverError):
     def improper(self) -> bool:
         """The container is not in the state for it; podman says that with 500."""
         return self.status in (_UNCHANGED, _CONFLICT) or _IMPROPER in self.words
+
+    @property
+    def vanished(self) -> bool:
+        """A process left while the engine looked at it: in a moment the engine knows."""
+        return self.status >= _SERVER and any(word in self.words for word in _VANISHED)
 
 
 class EngineClient:
@@ -69,11 +81,11 @@ class EngineClient:
 
     def version(self) -> Mapping[str, Any]:
         """What it is."""
-        return self._object("GET", "/version")
+        return self._object("/version")
 
     def info(self) -> Mapping[str, Any]:
         """Its machine and what it can do."""
-        return self._object("GET", "/info")
+        return self._object("/info")
 
     def image(self, reference: str) -> Mapping[str, Any] | None:
         """An image that lies there, or None."""
@@ -108,34 +120,34 @@ class EngineClient:
         params = {"all": "true" if every else "false"}
         if label is not None:
             params["filters"] = json.dumps({"label": [label]})
-        found: Any = _json(self._send("GET", "/containers/json", params=params).text)
+        found: Any = _json(self._ask("/containers/json", params).text)
         return [entry for entry in found or [] if isinstance(entry, dict)]
 
     def kill(self, name: str, signal: str = "KILL") -> None:
         """Send a signal to its first process; gone or ended is no error."""
         with _let(improper=True, absent=True):
-            self._send("POST", f"/containers/{_part(name)}/kill", params={"signal": f"SIG{signal}"})
+            self._tell(f"/containers/{_part(name)}/kill", {"signal": f"SIG{signal}"})
 
     def pause(self, name: str) -> None:
         """Freeze it; gone, ended or frozen is no error."""
         with _let(improper=True, absent=True):
-            self._send("POST", f"/containers/{_part(name)}/pause")
+            self._tell(f"/containers/{_part(name)}/pause")
 
     def unpause(self, name: str) -> None:
         """Let it go on; gone, ended or not frozen is no error."""
         with _let(improper=True, absent=True):
-            self._send("POST", f"/containers/{_part(name)}/unpause")
+            self._tell(f"/containers/{_part(name)}/unpause")
 
     def remove(self, name: str) -> None:
         """Remove it with its volumes; gone is no error."""
         with _let(absent=True):
-            self._send("DELETE", f"/containers/{_part(name)}", params={"force": "true", "v": "true"})
+            _again(lambda: self._send("DELETE", f"/containers/{_part(name)}", params={"force": "true", "v": "true"}))
 
     def usage(self, name: str) -> Mapping[str, Any]:
         """What it uses now; empty when it does not run: engines say that in many ways."""
         params, found = {"stream": "false", "one-shot": "true"}, None
         with suppress(RefusedError):
-            found = _json(self._send("GET", f"/containers/{_part(name)}/stats", params=params).text)
+            found = _json(self._ask(f"/containers/{_part(name)}/stats", params).text)
         return found if isinstance(found, dict) else {}
 
     def run_inside(self, name: str, command: list[str]) -> int | None:
@@ -145,7 +157,7 @@ class EngineClient:
             made: Any = _json(self._send("POST", f"/containers/{_part(name)}/exec", body=asked).text)
             number = _part(str(made["Id"]))
             self._send("POST", f"/exec/{number}/start", body={"Detach": False})
-            code = self._object("GET", f"/exec/{number}/json").get("ExitCode")
+            code = self._object(f"/exec/{number}/json").get("ExitCode")
         except RefusedError:
             return None
         return code if isinstance(code, int) else None
@@ -164,14 +176,21 @@ class EngineClient:
 
     def _found(self, path: str) -> Mapping[str, Any] | None:
         with _let(absent=True):
-            return self._object("GET", path)
+            return self._object(path)
         return None
 
-    def _object(self, method: str, path: str, params: Mapping[str, str] | None = None) -> Mapping[str, Any]:
-        found = _json(self._send(method, path, params=params).text)
+    def _object(self, path: str) -> Mapping[str, Any]:
+        found = _json(self._ask(path).text)
         if not isinstance(found, dict):
             raise DriverError(f"the container engine answers {path} with something else than an object", transient=True)
         return found
+
+    def _ask(self, path: str, params: Mapping[str, str] | None = None) -> httpx2.Response:
+        return _again(lambda: self._send("GET", path, params=params))
+
+    def _tell(self, path: str, params: Mapping[str, str] | None = None) -> None:
+        """What changes nothing the second time."""
+        _again(lambda: self._send("POST", path, params=params))
 
     def _send(
         self,
@@ -190,6 +209,12 @@ class EngineClient:
         if answer.is_error or answer.status_code == _UNCHANGED:
             raise _refused(answer)
         return answer
+
+
+def _again(call: Callable[[], httpx2.Response]) -> httpx2.Response:
+    """The answer, asked for some times where a process vanished under it. Raises as the call."""
+    caller = stamina.RetryingCaller(attempts=_LOOKS, wait_initial=_LOOK_S, wait_jitter=_LOOK_S)
+    return caller(lambda error: isinstance(error, RefusedError) and error.vanished, call)
 
 
 @contextmanager
