@@ -259,6 +259,11 @@ def _phrases(text: str) -> str:
 _TERMS: Final[Mapping[Term, Callable[[], str]]] = {
     Term.RENT: lambda: _("rent"),
     Term.LATENCY: lambda: _("latency"),
+    Term.SCARCITY: lambda: _("scarcity"),
+    Term.DATA: lambda: _("moving its data"),
+    Term.CARBON: lambda: _("carbon"),
+    Term.LATENESS: lambda: _("lateness"),
+    Term.UNKNOWN: lambda: _("another part that this version does not know"),
 }
 
 _GRADES: Final[Mapping[Grade, Callable[[], str]]] = {
@@ -337,6 +342,7 @@ _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.ELSEWHERE: lambda: _("an earlier attempt failed there"),
     Filter.OWNER_REFUSED: lambda: _("its owner's policy refused this task a short while ago"),
     Filter.ROOM: lambda: _("wanted {wanted}, free at present {had}"),
+    Filter.UNKNOWN: lambda: _("wanted {wanted}, has {had}"),
 }
 
 _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
@@ -369,4 +375,5 @@ _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.ELSEWHERE: lambda: _("no earlier attempt had failed there"),
     Filter.OWNER_REFUSED: lambda: _("its owner's policy admitted it; it is asked again later"),
     Filter.ROOM: lambda: _("running jobs ended and gave back {wanted}"),
+    Filter.UNKNOWN: lambda: _("it had {wanted}"),
 }

@@ -3,11 +3,14 @@
 An explanation is data (codes and values with units); ``i18n/reasons.py`` turns it into Chinese or English.
 """
 
+from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
+from typing import Final, Self
 
 from pydantic import Field
 
-from suanlian.model.base import Name, Text, Utc, Value
+from suanlian.model.base import Name, Text, Utc, Value, Wire
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId
 from suanlian.model.money import Amount
 from suanlian.model.performance import Architecture
@@ -48,9 +51,19 @@ class Filter(StrEnum):
     ELSEWHERE = "elsewhere"
     OWNER_REFUSED = "owner-refused"
     ROOM = "room"
+    UNKNOWN = "unknown"
+    """One that a newer hub has and this version does not know; never asked."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("unknown") if isinstance(value, str) and value != "unknown" else None
 
 
-class FailedFilter(Value):
+ASKED: Final = tuple(name for name in Filter if name is not Filter.UNKNOWN)
+"""The filters that are asked, in their order."""
+
+
+class FailedFilter(Wire):
     """A filter that a candidate did not pass: what was wanted and what it had, with units, as people read it."""
 
     filter: Filter
@@ -63,9 +76,24 @@ class Term(StrEnum):
 
     RENT = "rent"
     LATENCY = "latency"
+    SCARCITY = "scarcity"
+    """What the work takes of a share that is scarce, at its shadow price: a weight, billed to nobody."""
+    DATA = "data"
+    CARBON = "carbon"
+    LATENESS = "lateness"
+    UNKNOWN = "unknown"
+    """One that a newer hub has and this version does not know."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("unknown") if isinstance(value, str) and value != "unknown" else None
 
 
-class CostTerm(Value):
+BILLED: Final = frozenset({Term.RENT, Term.DATA})
+"""Terms that somebody pays; all others are weights, billed to nobody."""
+
+
+class CostTerm(Wire):
     """One part of the cost in CNY, with how it came about (``0.25 core x 0.05 CNY/core-hour x 0.5 h``)."""
 
     term: Term
@@ -73,7 +101,7 @@ class CostTerm(Value):
     how: Text
 
 
-class Candidate(Value):
+class Candidate(Wire):
     """One share with one variant: passed when ``failed`` is empty."""
 
     share_id: ShareId
@@ -89,8 +117,36 @@ class Candidate(Value):
     cost: Amount | None = None
     expected: Expected | None = Field(default=None, description="how long, where the job tells places apart by speed")
 
+    @property
+    def billed(self) -> Decimal | None:
+        """What of the cost somebody pays, by estimate; None where the place has no price."""
+        if self.cost is None:
+            return None
+        return sum((term.amount for term in self.terms if term.term in BILLED), start=Decimal(0))
 
-class Explanation(Value):
+
+class MarketView(Wire):
+    """By which prices of scarcity a decision was made: those of a tick of the matcher, or none."""
+
+    tick: Name | None = Field(default=None, description="its id; none: every price of scarcity is 0")
+    at: Utc | None = Field(default=None, description="when its prices were made")
+    prices_hash: Name | None = Field(default=None, description="of the prices, rounded as they are used")
+    policy: int = Field(default=0, ge=0, description="version of the market's policy")
+
+
+class Queueing(Wire):
+    """How the job stood among those that waited when it was decided of."""
+
+    place: int = Field(ge=1, description="its turn, 1 is the next")
+    of: int = Field(ge=1, description="so many jobs waited")
+    waited_s: int = Field(ge=0)
+    fair: Decimal = Field(
+        default=Decimal(0), ge=0, description="what the account used of its fair share; 1 is all of it"
+    )
+    reserved: Name | None = Field(default=None, description="the share that was promised to it")
+
+
+class Explanation(Wire):
     """The whole comparison. ``winner``, ``runner_up`` and ``nearest`` (miss of waiting work) index ``candidates``."""
 
     at: Utc
@@ -99,6 +155,11 @@ class Explanation(Value):
     runner_up: int | None = None
     nearest: int | None = None
     left_out: int = Field(default=0, ge=0, description="further candidates that were compared and are not kept")
+    missed: Mapping[Filter, int] = Field(
+        default_factory=dict, description="of all candidates, how many failed which filter as their most stubborn one"
+    )
+    market: MarketView | None = None
+    queueing: Queueing | None = None
 
     @property
     def won(self) -> Candidate | None:

@@ -16,7 +16,7 @@ from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
 from suanlian.model.place import Demand, Place
-from suanlian.model.placement import FailedFilter, Filter
+from suanlian.model.placement import ASKED, FailedFilter, Filter
 from suanlian.model.platform import Latency, NamedEnvironment, ShareMode, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
 from suanlian.model.stack import Stack
@@ -93,7 +93,7 @@ def failed_filters(question: Question) -> tuple[FailedFilter, ...]:
     Chip, environment and maximum cost are asked only of a variant of the place's architecture.
     """
     runs = question.variant.architecture is question.place.flavor.architecture
-    asked = (name for name in Filter if runs or name not in _OF_THE_VARIANT)
+    asked = (name for name in ASKED if runs or name not in _OF_THE_VARIANT)
     return _failed((name, CHECKS[name](question)) for name in asked)
 
 

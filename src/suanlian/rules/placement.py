@@ -1,20 +1,31 @@
 """Where does a task go, and why there? Filter, then the lowest cost; every candidate stands in the explanation.
 
-Cost terms are in CNY. RENT is an estimate over the expected hours. LATENCY is a weight, billed to nobody: where the job
-asked for a latency, a nearer site wins over a farther one of nearly the same rent.
+Cost terms are in CNY. RENT is an estimate over the expected hours. LATENCY and SCARCITY are weights, billed to nobody:
+where the job asked for a latency, a nearer site wins over a farther one of nearly the same rent; what others need more
+is left to them, as long as the bill stays within the market's detour of the least one.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
+from suanlian.model.market import NO_MARKET, Market
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
 from suanlian.rules.feasibility import Question, clip, failed_filters, latency_of
 from suanlian.rules.normalising import Known, Ruler
 from suanlian.rules.performance import BEST_FIRST
-from suanlian.rules.pricing import QUANTITY_STEP, expected_rent, plain, rent_text, unpriced
+from suanlian.rules.pricing import (
+    QUANTITY_STEP,
+    expected_hours,
+    expected_rent,
+    lines_at,
+    plain,
+    rent_text,
+    unpriced,
+)
 
 LATENCY_CNY_PER_MS: Final = Decimal("0.00001")
 """What a millisecond, one way, weighs when a latency was asked for: our own choice, small beside a core-hour's rent."""
@@ -58,15 +69,23 @@ KEPT: Final = 24
 _RANK: Final = {name: rank for rank, name in enumerate(MOST_BENIGN_FIRST)}
 
 
-def explain(demand: Demand, places: Sequence[Place], *, now: datetime, known: Known | None = None) -> Explanation:
+def explain(
+    demand: Demand,
+    places: Sequence[Place],
+    *,
+    now: datetime,
+    known: Known | None = None,
+    market: Market = NO_MARKET,
+) -> Explanation:
     """Compare all places: one candidate each, with the variant that does best there.
 
-    The winner has the lowest cost for the work; of equal cost one that is not simulated, then one that is known better,
-    then the faster one, then the first by share and platform name. ``known``: what is known besides what is published.
+    The winner has the lowest cost for the work, of those whose bill lies within the market's detour of the least one;
+    of equal cost one that is not simulated, then one that is known better, then the faster one, then the first by share
+    and platform name. ``known``: what is known besides what is published. ``market``: what is scarce.
     """
     ruler = Ruler(demand, places, known or Known(), now)
-    candidates = tuple(_candidate(demand, place, now, ruler) for place in places)
-    passed = sorted((n for n, c in enumerate(candidates) if not c.failed), key=lambda n: _order(candidates[n]))
+    candidates = tuple(_candidate(demand, place, now, ruler, market) for place in places)
+    passed = _ranked(candidates, market.detour)
     missed = range(len(candidates)) if not passed else ()
     return Explanation(
         at=now,
@@ -74,7 +93,17 @@ def explain(demand: Demand, places: Sequence[Place], *, now: datetime, known: Kn
         winner=passed[0] if passed else None,
         runner_up=passed[1] if len(passed) > 1 else None,
         nearest=min(missed, key=lambda n: (_distance(candidates[n].failed), _order(candidates[n])), default=None),
+        missed=Counter(max(c.failed, key=lambda miss: _RANK[miss.filter]).filter for c in candidates if c.failed),
+        market=market.view,
     )
+
+
+def _ranked(candidates: Sequence[Candidate], detour: Decimal) -> list[int]:
+    """Those that passed, the best first; whose bill is a detour too large comes behind all others."""
+    passed = [n for n, candidate in enumerate(candidates) if not candidate.failed]
+    bills = {n: candidates[n].billed or Decimal(0) for n in passed}
+    most = min(bills.values(), default=Decimal(0)) * (1 + detour)
+    return sorted(passed, key=lambda n: (bills[n] > most, _order(candidates[n])))
 
 
 def shortened(explanation: Explanation) -> Explanation:
@@ -90,6 +119,9 @@ def shortened(explanation: Explanation) -> Explanation:
         at=explanation.at,
         candidates=tuple(every[n] for n in kept),
         left_out=len(every) - len(kept),
+        missed=explanation.missed,
+        market=explanation.market,
+        queueing=explanation.queueing,
         **{
             name: None if (n := getattr(explanation, name)) is None else place[n]
             for name in ("winner", "runner_up", "nearest")
@@ -97,18 +129,18 @@ def shortened(explanation: Explanation) -> Explanation:
     )
 
 
-def _candidate(demand: Demand, place: Place, now: datetime, ruler: Ruler) -> Candidate:
+def _candidate(demand: Demand, place: Place, now: datetime, ruler: Ruler, market: Market) -> Candidate:
     """The variant that does best at this place; where none is of its architecture, the first one stands for all."""
     numbered = list(enumerate(demand.spec.variants))
     fitting = [pair for pair in numbered if pair[1].architecture is place.flavor.architecture] or numbered[:1]
     asked = [(n, Question(demand, place, variant, now, ruler.expected(place, variant))) for n, variant in fitting]
-    tried = [_with_variant(n, question) for n, question in asked]
+    tried = [_with_variant(n, question, market) for n, question in asked]
     return min(tried, key=lambda c: (_distance(c.failed), _cost(c), c.variant))
 
 
-def _with_variant(number: int, question: Question) -> Candidate:
+def _with_variant(number: int, question: Question, market: Market) -> Candidate:
     place = question.place
-    terms = _terms(question)
+    terms = _terms(question, market)
     return Candidate(
         share_id=place.share_id,
         platform=place.platform,
@@ -125,7 +157,7 @@ def _with_variant(number: int, question: Question) -> Candidate:
     )
 
 
-def _terms(question: Question) -> tuple[CostTerm, ...]:
+def _terms(question: Question, market: Market) -> tuple[CostTerm, ...]:
     """The terms of the cost; none where the place has no price or cannot run the variant."""
     spec, offer, variant = question.demand.spec, question.offer, question.variant
     if question.unpriced:
@@ -135,7 +167,16 @@ def _terms(question: Question) -> tuple[CostTerm, ...]:
         return ()
     how = clip(rent_text(spec, variant, offer, question.expected))
     rent = CostTerm(term=Term.RENT, amount=expected_rent(spec, variant, offer, question.expected), how=how)
-    return (rent, *_latency_term(question))
+    return (rent, *_latency_term(question), *_scarcity_term(question, market))
+
+
+def _scarcity_term(question: Question, market: Market) -> tuple[CostTerm, ...]:
+    """What it takes of a scarce share, at the shadow prices of its resources."""
+    prices = market.scarcity.get(question.place.share_id, {})
+    spec, expected = question.demand.spec, question.expected
+    hours = expected_hours(spec, question.variant) if expected is None else expected.seconds / 3600
+    amount, how = lines_at(spec.total, prices, hours)
+    return (CostTerm(term=Term.SCARCITY, amount=amount, how=clip(f"{how}, a weight, not billed")),) if amount else ()
 
 
 def _latency_term(question: Question) -> tuple[CostTerm, ...]:

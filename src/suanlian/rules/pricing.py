@@ -4,14 +4,14 @@ Rounding, stated once: a quantity is rounded half-even to twelve decimals of a u
 quantity times the rate, rounded half-even to ``money.CHARGE_STEP``. So a line can be worked out from its own figures.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Final
 
 from suanlian.model.job import JobSpec, Variant
-from suanlian.model.money import round_charge
+from suanlian.model.money import Currency, round_charge
 from suanlian.model.offer import NewOffer
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind, Resources
 from suanlian.model.throughput import Basis, Expected
@@ -108,7 +108,7 @@ def expected_rent(spec: JobSpec, variant: Variant, offer: NewOffer, expected: Ex
 
 def rent_text(spec: JobSpec, variant: Variant, offer: NewOffer, expected: Expected | None = None) -> str:
     """How ``expected_rent`` came about, with units."""
-    products = (_product(kind, base, rate, offer) for kind, base, rate in _priced(spec.total, offer))
+    products = (_product(kind, base, rate, offer.currency) for kind, base, rate in _priced(spec.total, offer))
     hours = expected_hours(spec, variant) if expected is None else expected.seconds / _HOUR_S
     why = _variant_text(spec, variant) if expected is None else time_text(expected)
     return f"({' + '.join(products)}) x {plain(hours, 4)} h{f' ({why})' if why else ''}, estimate"
@@ -144,10 +144,25 @@ _UNIT_TEXT: Final = {
 }
 
 
-def _product(kind: ResourceKind, base: int, rate: Decimal, offer: NewOffer) -> str:
+def _product(kind: ResourceKind, base: int, rate: Decimal, currency: str) -> str:
     unit, hour = _UNIT_TEXT[kind]
     amount = plain(Decimal(base) / BASE_PER_UNIT[kind], 3)
-    return f"{amount} {unit} x {plain(rate)} {offer.currency}/{hour}"
+    return f"{amount} {unit} x {plain(rate)} {currency}/{hour}"
+
+
+def lines_at(wanted: Resources, prices: Mapping[ResourceKind, Decimal], hours: Decimal) -> tuple[Decimal, str]:
+    """What so much would come to for so long at these prices (CNY for a unit-hour), and how that came about.
+
+    Rounded to ``QUANTITY_STEP``; 0 and an empty text where none of what is wanted has a price.
+    """
+    priced = [(kind, base, prices[kind]) for kind, base in wanted.base().items() if base and prices.get(kind)]
+    if not priced:
+        return Decimal(0), ""
+    with localcontext(_EXACT):
+        exact = sum((base * rate / BASE_PER_UNIT[kind] for kind, base, rate in priced), start=Decimal(0)) * hours
+        amount = min(exact.quantize(QUANTITY_STEP, ROUND_HALF_EVEN), _MAX_ESTIMATE)
+    products = " + ".join(_product(kind, base, rate, Currency.CNY) for kind, base, rate in priced)
+    return amount, f"({products}) x {plain(hours, 4)} h"
 
 
 def plain(number: Decimal, decimals: int | None = None) -> str:
