@@ -148,9 +148,9 @@ def main() -> int:
         hub = make_hub(processes, "bench")
         root = cluster.directory / "shared"
         root.mkdir()
-        make_platform(
-            processes, hub, "slurm", Slots(cores=64, driver=driver_toml(cluster, user, root), probes="{ cpu = 0 }")
-        )
+        # the share has what the cluster has: by its memory, too, the cluster takes all tasks into its queue at once
+        whole, driver = f"{sum(node.memory_mib for node in shape.nodes)}MiB", driver_toml(cluster, user, root)
+        make_platform(processes, hub, "slurm", Slots(cores=64, memory=whole, driver=driver, probes="{ cpu = 0 }"))
         through = Through(stack.enter_context(hub.client(the_buyer(hub))))
         direct = Direct(cluster, user, said.connections)
         ways = {"direct": direct.each, "array": direct.array, "through": through.array}

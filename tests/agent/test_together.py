@@ -128,3 +128,25 @@ def test_changes_that_are_made_together_are_all_there_or_none(tmp_path: Path) ->
                 ledger.change(attempt, lambda was: was.with_(step=Step.STAGING), now)
         assert {r.step for r in other.rows()} == {Step.STAGING}
         other.close()
+
+
+def test_what_needs_nothing_brought_in_is_laid_out_in_larger_groups() -> None:
+    def row(*, bare: bool) -> Row:
+        return Row(
+            attempt_id=AttemptId(new_id()),
+            token=1,
+            job_id=JobId(new_id()),
+            task_index=0,
+            entity="lab",
+            share="share",
+            flavor="flavor",
+            granted=Resources.of({"cpu": 1}),
+            wish=Wish.RUN,
+            wish_version=1,
+            step=Step.STAGING,
+            bare=bare,
+        )
+
+    due = [(Move.STAGE, row(bare=bare)) for bare in [True, False] * 100]
+    sizes = sorted((part[0].bare, len(part)) for _move, part in groups(due))
+    assert sizes == [(False, 4), (False, 32), (False, 32), (False, 32), (True, 100)]

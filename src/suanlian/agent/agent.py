@@ -35,8 +35,8 @@ Apart = Callable[[Callable[[], None]], bool]
 _MAX_PIECES_A_ROUND: Final = 8
 _PLACED: Final = frozenset({Step.RECEIVED, Step.STAGING, Step.SUBMITTING, Step.STARTED})
 _MANY: Final = 50
-_PAUSE: Final = 5
-"""A look at many jobs is followed by a pause of so many times its own length: the engine has work of its own."""
+_PAUSE: Final = 1
+"""Asking for many jobs is followed by a pause of so many times its length: the engine has work of its own."""
 
 
 def at_once(work: Callable[[], None]) -> bool:
@@ -187,8 +187,9 @@ class Agent:
             return False  # nothing can be judged before the first look
         self._watch()
         due, halt = list[tuple[Move, Row]](), self.desk.halt
+        room_for = self.desk.room_now()
         for known in self.desk.ledger.rows():
-            row = self._with_room(known)
+            row = self._with_room(known, room_for)
             move = decide(row, paused=bool(halt.why(row)), now=self.desk.clock())
             if move is not Move.WAIT and self._claim(row):
                 due.append((move, row))
@@ -197,9 +198,9 @@ class Agent:
             moved = self._start(move, rows, apart) or moved
         return moved
 
-    def _with_room(self, row: Row) -> Row:
+    def _with_room(self, row: Row, room_for: Callable[[Row], str]) -> Row:
         """The row, which from now on makes room where its owner's drain or calendar says so."""
-        if row.step not in _PLACED or row.preempting or not (why := self.desk.room_for(row)):
+        if row.step not in _PLACED or row.preempting or not (why := room_for(row)):
             return row
         return self.desk.change(row, lambda was: was.with_(room_for=why))
 
@@ -249,7 +250,8 @@ class Agent:
         except DriverError as error:
             log.warning("the engine cannot be asked: %s", error)
             return
-        self._look_again_at = monotonic() + _PAUSE * (monotonic() - began)
+        finally:
+            self._look_again_at = monotonic() + _PAUSE * (monotonic() - began)
         segment_s = desk.config.usage_segment_s
         changed: list[tuple[AttemptId, Accounted]] = []
         for native, found in seen.items():

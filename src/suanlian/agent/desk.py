@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from suanlian.agent.config import AgentConfig, Home
@@ -89,9 +90,9 @@ class Desk:
         """Whether nothing new may start: paused, drained, or in a downtime."""
         return self.paused or self.drain is not None or is_down(self.word.policy.downtime, self.clock())
 
-    def room_for(self, row: Row) -> str:
-        """Why this attempt has to make room by now, by the owner's word; empty where it may stay."""
-        return room_for(row, self.drain, self.word.policy.downtime, self.clock())
+    def room_now(self) -> Callable[[Row], str]:
+        """Why an attempt has to make room by now, by the owner's word; empty where it may stay. Read once for all."""
+        return partial(room_for, drain=self.drain, downtimes=self.word.policy.downtime, now=self.clock())
 
     @property
     def opens(self) -> bool:

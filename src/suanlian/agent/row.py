@@ -75,6 +75,8 @@ class Row(Value):
     closed_at: Utc | None = None
     checkpoint: Checkpoint | None = None
     priority: int = 0
+    bare: bool = False
+    """Nothing has to be brought in for it: laying it out waits for no network."""
     taken_back_at: Utc | None = None
     """By when it is to be gone, because its owner's own work wants the share back; None: it may stay."""
     room_for: LongText = ""
@@ -133,6 +135,7 @@ def first_row(said: Instruction) -> Row:
         step=begun,
         checkpoint=None if said.spec is None else said.spec.checkpoint,
         priority=0 if said.spec is None else said.spec.priority,
+        bare=said.spec is not None and not said.spec.inputs and not said.passed,
     )
 
 

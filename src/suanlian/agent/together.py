@@ -27,19 +27,26 @@ _MOST: Final[Mapping[Move, int]] = {
     Move.FORGET: 100,
 }
 """So many attempts are one group at most, one of other moves: what waits for a network holds up no more than these."""
+_MOST_BARE: Final = 256
+"""So many are laid out together where nothing is brought in: the fewer submissions, the less the engine is asked."""
 
 
 def groups(due: Sequence[tuple[Move, Row]]) -> Iterator[tuple[Move, list[Row]]]:
     """What is made together: the same move; of submissions those of one job on one share and flavor."""
     alike: dict[tuple[str, ...], list[Row]] = {}
     for move, row in due:
-        key = (row.job_id, row.share, row.flavor) if move is Move.SUBMIT else ()
+        key = (row.job_id, row.share, row.flavor) if move is Move.SUBMIT else ("bare",) if _is_quick(move, row) else ()
         alike.setdefault((move.value, *key), []).append(row)
     # what only tidies comes last: it holds up nobody's job
     for (name, *_key), rows in sorted(alike.items(), key=lambda item: item[0][0] == Move.FORGET):
         move, left = Move(name), iter(rows)
-        while part := list(islice(left, _MOST.get(move, 1))):
+        most = _MOST_BARE if _is_quick(move, rows[0]) else _MOST.get(move, 1)
+        while part := list(islice(left, most)):
             yield move, part
+
+
+def _is_quick(move: Move, row: Row) -> bool:
+    return move is Move.STAGE and row.bare
 
 
 def make_all(move: Move, desk: Desk, rows: Sequence[Row]) -> None:

@@ -120,6 +120,7 @@ class Slots:
     """What a platform offers: so many one-core jobs at once. ``rates`` and ``performance`` as TOML."""
 
     cores: int = 3
+    memory: str = "4GiB"
     rates: str = _RATES
     options: Mapping[str, str] = field(default_factory=dict)
     performance: str = "[]"
@@ -224,7 +225,7 @@ def agent_toml(url: str, platform: str, slots: Slots) -> str:
     """The agent's file. ``allow_unisolated``: these tests run where nothing can isolate, too."""
     base = Path(sys.base_prefix)
     cores = json.dumps(str(slots.cores))
-    room = f'{{ cpu = {cores}, memory = "4GiB", disk = "10GiB" }}'
+    room = f'{{ cpu = {cores}, memory = {json.dumps(slots.memory)}, disk = "10GiB" }}'
     binds, path = [str(base), *slots.binds], [*slots.path, str(base / "bin")]
     options = "".join(f"{name} = {value}\n" for name, value in slots.options.items())
     local = f"""[driver]
