@@ -18,7 +18,7 @@ from suanlian.agent.lending.terms import Away, Lending, why_not
 from suanlian.drivers.lending import Contents, LocalJob, Phase
 from suanlian.model.errors import ForbiddenError, InvalidError, UnavailableError
 from suanlian.model.job import JobState
-from suanlian.model.lending import LendKey
+from suanlian.model.lending import LendConfirmCall, LendKey
 from suanlian.model.quantity import Resources
 from suanlian.sdk.connector import ConnectorClient
 from suanlian.testing.fake_lender import AwayJob, FakeLendingHub, FakeQueue, QueuedJob
@@ -160,6 +160,33 @@ def test_its_owner_takes_it_home(scene: Scene) -> None:
     assert scene.one.held, "it may be running still"
     scene.hub.end(JobState.CANCELED)
     assert scene.go_on().ended is Ended.HOME
+
+
+def test_its_owner_takes_it_home_while_the_hub_is_being_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    confirm = scene.hub.lend_confirm
+
+    def and_the_owner_says_so(call: LendConfirmCall) -> object:
+        answer = confirm(call)
+        scene.loans.book.change(scene.one.job.key, let_go)
+        return answer
+
+    monkeypatch.setattr(scene.hub, "lend_confirm", and_the_owner_says_so)
+    assert scene.go_on().step is Step.WITHDRAWING
+    assert scene.go_on().ended is Ended.HOME
+    assert scene.hub.jobs[scene.one.job.key].state is JobState.CANCELED
+
+
+def test_a_name_as_long_as_names_can_be_comes_home_and_one_that_cannot_be_is_told(scene: Scene) -> None:
+    longest, too_long = "\u7b97" * 85, "\u7b97" * 90
+    scene.lent()
+    scene.hub.outputs = {longest: b"1", f"{too_long}/x": b"2", "y": b"3"}
+    scene.hub.end(JobState.COMPLETE, 0)
+    assert scene.go_on().step is Step.BROUGHT
+    end = scene.one.end
+    assert end is not None
+    assert end.outputs is not None
+    assert sorted(file.name for file in end.outputs.iterdir()) == ["y", longest]
+    assert "could not be brought back" in end.stderr.read_text()
 
 
 def test_an_end_that_overtakes_the_cancel_is_brought_back(scene: Scene) -> None:

@@ -5,6 +5,7 @@ the mark first. So a test can count how often a body ran, at home and elsewhere.
 """
 
 import base64
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,7 +17,7 @@ from suanlian.drivers.contract import DriverError
 from suanlian.drivers.lending import AtHome, Contents, Hook, LentEnd, LocalJob, Phase
 from suanlian.model.errors import ConflictError, NotFoundError, UnavailableError
 from suanlian.model.ids import AttemptId, JobId
-from suanlian.model.job import JobState, Outcome
+from suanlian.model.job import JobState, Outcome, OutputFile
 from suanlian.model.lending import (
     LendCall,
     LendConfirmCall,
@@ -25,6 +26,7 @@ from suanlian.model.lending import (
     LentCall,
     LentCancelCall,
     LentLogCall,
+    LentOutputCall,
     LentState,
 )
 
@@ -47,6 +49,7 @@ class QueuedJob:
     note: str = ""
     body_runs: int = 0
     told: list[int] = field(default_factory=list)
+    end: LentEnd | None = None
     refused_to_run: int = 0
 
     @property
@@ -165,7 +168,7 @@ class FakeQueue:
         one = self.jobs.get(key)
         if one is None or not one.waits or one.mark is None:
             return
-        one.mark, one.note = Phase.BACK, end.note
+        one.mark, one.note, one.end = Phase.BACK, end.note, end
         self.trip("phase back")
         one.held = False
         self.trip("let go")
@@ -214,6 +217,8 @@ class FakeLendingHub:
         self.away = False
         self.deaf: set[LendKey] = set()
         """Jobs whose place is not heard of: the hub may end them, and nobody has stopped them."""
+        self.outputs: dict[str, bytes] = {}
+        """What each program writes before it ends."""
         self._clock = clock
 
     def _call(self, at: str) -> None:
@@ -264,6 +269,11 @@ class FakeLendingHub:
         text = f"{call.key.native_id}\n".encode()[call.offset :]
         return SimpleNamespace(data=base64.b64encode(text).decode(), length=len(text))
 
+    def lent_output(self, call: LentOutputCall) -> Any:  # noqa: ANN401 - an answer
+        """One file that its program wrote elsewhere."""
+        self._call("output")
+        return SimpleNamespace(data=base64.b64encode(self.outputs[call.path]).decode())
+
     def _answer(self, key: LendKey) -> SimpleNamespace:
         return SimpleNamespace(job=self._state(key))
 
@@ -299,7 +309,9 @@ class FakeLendingHub:
         """What runs ends so, as its places tell."""
         for one in [*self.jobs.values(), *self.ghosts]:
             if one.running and one.attempt is not None:
-                now, outcome = self._clock(), Outcome(exit_code=exit_code)
+                files = {path: (len(data), hashlib.sha256(data).hexdigest()) for path, data in self.outputs.items()}
+                outputs = tuple(OutputFile(path=path, size=size, sha256=sha) for path, (size, sha) in files.items())
+                now, outcome = self._clock(), Outcome(exit_code=exit_code, outputs=outputs)
                 done = {"state": state, "ended_at": now, "outcome": outcome}
                 one.attempt = one.attempt.model_copy(update=done)
                 one.state = state

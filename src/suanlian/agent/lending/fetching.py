@@ -1,6 +1,7 @@
 """Where does an end lie between the hub and home? Streams and files of a lent job, fetched piece by piece."""
 
 import base64
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from suanlian.sdk.connector import ConnectorClient
 STREAMS = ("stdout", "stderr")
 _FAILED = 1
 _MOST = 255
+_UNNAMEABLE = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EILSEQ})
+"""Names that this file system cannot hold, or not beside one another: waiting mends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def _outputs(hub: ConnectorClient, key: LendKey, attempt: LentAttempt, folder: P
     lacking = []
     for said in attempt.outcome.outputs:
         into = folder / "outputs" / said.path
-        if into.exists() and into.stat().st_size == said.size:
+        if _is_here(into, said.size):
             continue
         try:
             answer = hub.lent_output(LentOutputCall(key=key, attempt_id=attempt.id, path=said.path))
@@ -115,8 +118,21 @@ def _outputs(hub: ConnectorClient, key: LendKey, attempt: LentAttempt, folder: P
         except SuanlianError as error:
             lacking.append(f"{said.path}: {error.wrong}")
             continue
-        into.parent.mkdir(parents=True, exist_ok=True)
-        part = into.with_name(f".{into.name}.part")
+        part = folder / "part"  # not beside it: its name may be as long as a name can be
         part.write_bytes(base64.b64decode(answer.data))
-        part.replace(into)
+        try:
+            into.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(into)
+        except OSError as error:
+            if error.errno not in _UNNAMEABLE:
+                raise
+            lacking.append(f"{said.path}: {os.strerror(error.errno or 0)}")
     return lacking
+
+
+def _is_here(file: Path, size: int) -> bool:
+    """Whether it was fetched before; a name that cannot be is not here."""
+    try:
+        return file.stat().st_size == size
+    except OSError:
+        return False

@@ -154,14 +154,15 @@ class Loans:
                 row = act(self, row)
             except UnavailableError as error:
                 row = self._change(row, partial(unheard, now=now, why=str(error)))
-            except DriverError as error:
+            except (DriverError, OSError) as error:
                 log.warning("lent job %s, %s: tried again later: %s", row.key.text, row.step, error)
                 row = self._change(row, partial(LentRow.postponed, now=now, why=str(error)))
             if row.step is before.step:
                 return
 
     def _change(self, row: LentRow, change: Callable[[LentRow], LentRow]) -> LentRow:
-        after = self.book.change(row.key, change)
+        """Make the change, unless the row went another way meanwhile, as by its owner's word: then that holds."""
+        after = self.book.change(row.key, lambda was: change(was) if was.step is row.step else was)
         if after.step is not row.step:
             log.info("lent job %s: %s%s", after.key.text, after.step, f", {after.why}" if after.why else "")
         return after
@@ -221,14 +222,14 @@ class Loans:
             home = self._doors.home.at_home([row.key for row in rows])
             self._tell_home(rows, home)
             states = self._states([row for row in rows if row.step is not Step.BROUGHT])
-        except DriverError as error:
-            log.warning("lent jobs are not followed now: %s", error)
-            return
         except UnavailableError as error:
             log.warning("lent jobs are not followed now: %s", error)
             for row in rows:
                 if row.step is Step.WITHDRAWING and (row.not_before is None or row.not_before <= self._clock()):
                     self._go_on(self._change(row, partial(unheard, now=self._clock(), why=str(error))))
+            return
+        except (DriverError, SuanlianError) as error:
+            log.warning("lent jobs are not followed now: %s", error)
             return
         rules = Patience(now=self._clock(), patience_s=self.terms.patience_s)
         for row in rows:

@@ -254,7 +254,8 @@ class SlurmDriver:
                 return
         except OSError as error:
             raise DriverError(f"job {native_id} cannot be cancelled: {error}", transient=True) from error
-        self._end(native_id)
+        if self._is_still_ours(native_id):
+            self._end(native_id)
 
     def forget(self, native_id: NativeId) -> None:
         """Remove its files. Raises DriverError while Slurm may still run it."""
@@ -287,12 +288,21 @@ class SlurmDriver:
         """False where there is nothing to send it to."""
         if self._book.place(native_id) is None or self._book.seen(native_id) is not None:
             return False
-        if (job := self._job(native_id)) is None:
+        if (job := self._job(native_id)) is None or not self._is_still_ours(native_id):
             return False
         _told(lambda: self._engine.signal(job, name, self._whole(native_id)[0].user))
         return True
 
+    def _is_still_ours(self, native_id: NativeId) -> bool:
+        """Whether Slurm has the job under its number: numbers begin anew when Slurm's state is lost, names do not."""
+        batch, _place = self._whole(native_id)
+        number = self._book.number(batch.name)
+        if number is None:
+            return False
+        return any(record.name == _job_name(batch.name) for record in _told(lambda: self._engine.jobs([number])))
+
     def _end(self, native_id: NativeId) -> None:
+        """End it; only where it has just been seen under its name."""
         job = self._job(native_id)
         if job is not None:
             _told(lambda: self._engine.cancel(job, self._whole(native_id)[0].user))
