@@ -40,11 +40,10 @@ from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.rules.addresses import refused_address, refused_ip
 from suanlian.sdk.client import Client
 from suanlian.sdk.connector import ConnectorClient, Link, Means
-from suanlian.sdk.deliver import Deliverer
 from suanlian.sdk.follow import Hop
 from suanlian.sdk.kept_provider import KeptProvider, WebClient
 from suanlian.sdk.oidc import OidcProvider, secure_address, unavailable
-from suanlian.sdk.outside import Elsewhere
+from suanlian.sdk.outside import Deliverer, Elsewhere
 from suanlian.sdk.transport import HttpClient, open_client
 from suanlian.services import lineage, nodes, telling
 from suanlian.services.allowance import Granted
@@ -394,7 +393,7 @@ def _key_in_use(settings: HubSettings, store: Store, clock: Clock) -> KeyPair:
 
 def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     """What follows from events, and from time; the audit log last, so that it sees what the others did."""
-    writer, doors = hub.writer, hub.bounds.doors
+    writer, doors, told = hub.writer, hub.bounds.doors, hub.bounds.webhook_origins
 
     def above(row: Row) -> HubAbove:
         return HubAbove(row, hub.node.keypair, hub.clock, keys.before())
@@ -408,7 +407,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Drainer(tools, writer),
         Placer(tools, writer, hub.bounds.data.levels),
         Releaser(tools, writer),
-        Webhooks(tools, writer, node_now, hub.secrets, Deliverer(), hub.bounds.webhook_origins),
+        Webhooks(tools, writer, node_now, hub.secrets, (Deliverer(refused_ip, told), told)),
         Late(tools, writer),
         Rater(tools, writer),
         Lineage(tools, writer, node_now, above),

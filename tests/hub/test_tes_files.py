@@ -15,6 +15,7 @@ import pytest
 
 from suanlian.model.job import JobState
 from suanlian.model.protocol import Instruction, ObjectCall
+from suanlian.model.tes import Bytes
 from suanlian.testing.hub import FrozenClock, InProcessHub
 from tests.hub.laws import all_laws
 from tests.hub.test_tes import OUT, TES, create, end, listed, placed, show, task, with_images
@@ -168,6 +169,62 @@ def test_a_server_that_fails_for_a_while_is_asked_again(opened: Open) -> None:
     opened.world.hub.settle()
     opened.world.clock.advance(10)
     assert fetched(opened, placed(opened.world, ref), "tes/in/a") == b"there"
+
+
+def until_settled(opened: Open) -> None:
+    for _ in range(10):
+        opened.world.clock.advance(60)
+        opened.world.hub.settle()
+
+
+def test_a_server_that_leads_astray_is_refused_and_holds_up_nobody(opened: Open) -> None:
+    opened.store.files["/ok"] = b"ok"
+    opened.store.moved["/b"] = "/x\x01y"
+    bad = [create(opened.world, inputs=[{"path": "/in/a", "url": f"{opened.store.url}/b"}]) for _ in range(16)]
+    opened.world.clock.advance(1)
+    good = create(opened.world, "buyer2", inputs=[{"path": "/in/a", "url": f"{opened.store.url}/ok"}])
+    opened.world.hub.settle()
+    assert fetched(opened, placed(opened.world, good), "tes/in/a") == b"ok"
+    assert {show(opened.world, ref, "MINIMAL")["state"] for ref in bad} == {"SYSTEM_ERROR"}
+    all_laws(opened.world.hub)
+
+
+def test_a_reading_that_fails_as_nobody_thought_of_is_a_try_and_holds_up_nobody(opened: Open) -> None:
+    def read(url: str) -> Bytes:
+        if "bad" in url:
+            raise RuntimeError(url)
+        return Bytes(hashlib.sha256(b"ok").hexdigest(), 2, b"ok")
+
+    worker = next(one for one in opened.world.hub.running.workers if one.name == "tes")
+    worker._outside.read = read  # type: ignore[attr-defined]  # noqa: SLF001 - the port is handed in there
+    bad = [create(opened.world, inputs=[{"path": "/in/a", "url": f"{opened.store.url}/bad"}]) for _ in range(16)]
+    opened.world.clock.advance(1)
+    good = create(opened.world, "buyer2", inputs=[{"path": "/in/a", "url": f"{opened.store.url}/ok"}])
+    until_settled(opened)
+    assert fetched(opened, placed(opened.world, good), "tes/in/a") == b"ok"
+    assert {show(opened.world, ref, "MINIMAL")["state"] for ref in bad} == {"SYSTEM_ERROR"}
+
+
+def test_slow_addresses_of_one_account_hold_up_that_account_alone(opened: Open) -> None:
+    go_on = threading.Event()
+    asked: list[str] = []
+
+    def read(url: str) -> Bytes:
+        asked.append(url)
+        assert "slow" not in url or go_on.wait(60)
+        return Bytes(hashlib.sha256(b"ok").hexdigest(), 2, b"ok")
+
+    worker = next(one for one in opened.world.hub.running.workers if one.name == "tes")
+    worker._outside.read = read  # type: ignore[attr-defined]  # noqa: SLF001 - the port is handed in there
+    for _ in range(20):
+        create(opened.world, inputs=[{"path": "/in/a", "url": f"{opened.store.url}/slow"}])
+    opened.world.clock.advance(1)
+    good = create(opened.world, "buyer2", inputs=[{"path": "/in/a", "url": f"{opened.store.url}/good"}])
+    for _ in range(4):
+        assert worker.turn()
+    assert len(asked) == 3
+    go_on.set()
+    assert fetched(opened, placed(opened.world, good), "tes/in/a") == b"ok"
 
 
 def test_a_task_whose_inputs_are_being_read_can_be_cancelled(opened: Open) -> None:

@@ -4,20 +4,24 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from suanlian.model.errors import InvalidError
 from suanlian.model.job import JobState
+from suanlian.rules.addresses import refused_ip
+from suanlian.sdk.outside import Deliverer
 from suanlian.services import telling
 from suanlian.testing.hub import InProcessHub
+from suanlian.workers.loop import Worker
 from tests.hub.laws import all_laws
 from tests.hub.test_dependencies import told
 from tests.hub.world import Stores, World, job
@@ -153,6 +157,7 @@ def test_a_job_that_never_began_is_told_too(teller: World, receiver: Receiver) -
         "http://[::ffff:127.0.0.1]/x",
         "http://2130706433/x",
         "https://example.org:8443/x",
+        "https://☃.example.com/x",
     ],
 )
 def test_an_address_that_is_none_is_refused_when_the_job_is_submitted(world: World, url: str) -> None:
@@ -160,24 +165,84 @@ def test_an_address_that_is_none_is_refused_when_the_job_is_submitted(world: Wor
     assert (answer.status_code, answer.json()["code"]) == (422, "input_origin_refused"), answer.text
 
 
+class Delivering:
+    """A way to receivers that does what is handed in."""
+
+    def __init__(self, post: Callable[[str], int]) -> None:
+        self._post = post
+        self.told: list[str] = []
+
+    def post(self, url: str, *_rest: object) -> int:
+        self.told.append(url)
+        return self._post(url)
+
+
+def by_way_of(world: World, delivers: object) -> Worker:
+    worker = next(one for one in world.hub.running.workers if one.name == "webhook")
+    worker._delivers = delivers  # type: ignore[attr-defined]  # noqa: SLF001 - the port is handed in there
+    return worker
+
+
+def cancelled(world: World, by: str, url: str) -> str:
+    made = world.submit(by, webhook={"url": url})
+    world.ok(by, "POST", f"/v1/jobs/{made['id']}/cancel")
+    world.clock.advance(1)
+    return str(made["id"])
+
+
 def test_a_name_is_judged_at_each_try_by_what_it_leads_to_then(world: World, receiver: Receiver) -> None:
     """Submitted with a name that looks public; when it is told the name leads inside: nobody is called."""
-    worker = next(one for one in world.hub.running.workers if one.name == "webhook")
     calls: list[str] = []
 
-    class Rebinding:
-        def resolve(self, host: str, port: int) -> list[str]:
-            calls.append(f"{host}:{port}")
-            return ["93.184.216.34", "127.0.0.1"]
+    def rebinding(host: str, port: int) -> list[str]:
+        calls.append(f"{host}:{port}")
+        return ["93.184.216.34", "127.0.0.1"]
 
-        def post(self, *_arguments: object) -> int:
-            raise AssertionError("nobody is to be called")
-
-    worker._delivers = Rebinding()  # type: ignore[attr-defined]  # noqa: SLF001 - the port is handed in there
+    by_way_of(world, Deliverer(refused_ip, (), rebinding))
     found = ended(world, webhook={"url": "http://example.org/hook"})
     assert found["webhook"] == "waiting: failed: the address is refused"
     assert calls == ["example.org:80"]
     assert receiver.got == []
+
+
+def test_a_call_that_fails_as_nobody_thought_of_is_a_try_and_holds_up_no_other(world: World) -> None:
+    def post(url: str) -> int:
+        if "bad" in url:
+            raise RuntimeError(url)
+        return 204
+
+    delivers = Delivering(post)
+    by_way_of(world, delivers)
+    bad = cancelled(world, "buyer", "https://bad.example/")
+    good = cancelled(world, "buyer2", "https://good.example/")
+    for wait in (0, *telling.WAITS):
+        world.clock.advance(wait)
+        world.hub.settle()
+    assert delivers.told.count("https://good.example/") == 1
+    assert world.ok("buyer2", "GET", f"/v1/jobs/{good}")["webhook"] == "delivered"
+    assert delivers.told.count("https://bad.example/") == 1 + len(telling.WAITS)
+    assert world.job(bad)["webhook"] == "failed: RuntimeError"
+    assert world.hub.rows()["consequence"] == 0
+
+
+def test_slow_addresses_of_one_account_hold_up_that_account_alone(world: World) -> None:
+    go_on = Event()
+
+    def post(url: str) -> int:
+        return 204 if "good" in url or go_on.wait(60) else 500
+
+    delivers = Delivering(post)
+    worker = by_way_of(world, delivers)
+    for _ in range(70):
+        cancelled(world, "buyer", "https://slow.example/")
+    good = cancelled(world, "buyer2", "https://good.example/")
+    for _ in range(4):
+        assert worker.turn()
+    assert world.ok("buyer2", "GET", f"/v1/jobs/{good}")["webhook"] == "delivered"
+    assert sorted(delivers.told) == ["https://good.example/", "https://slow.example/", "https://slow.example/"]
+    go_on.set()
+    world.hub.settle()
+    assert world.hub.rows()["consequence"] == 0
 
 
 def test_a_secret_that_could_be_guessed_signs_nothing(teller: World, receiver: Receiver) -> None:
@@ -191,11 +256,7 @@ def test_a_secret_that_could_be_guessed_signs_nothing(teller: World, receiver: R
 
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=4))
 def test_no_address_is_called_unless_all_of_its_host_are_public(addresses: list[Any]) -> None:
-    url, found = (
-        "https://example.org/x",
-        telling.judged("https://example.org/x", list(map(str, addresses)), frozenset()),
-    )
-    if found is not None:
-        assert all(address.is_global and not address.is_multicast for address in addresses)
-        assert found == str(addresses[0])
-    assert telling.judged(url, list(map(str, addresses)), frozenset({"https://example.org"})) == str(addresses[0])
+    refusing = Deliverer(refused_ip, (), lambda _host, _port: list(map(str, addresses)))
+    assume(any(refused_ip(address) is not None for address in addresses))
+    with pytest.raises(InvalidError):
+        refusing.post("https://example.org/x", b"{}", {})

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from suanlian.agent.config import AgentConfig, Home, read_config
 from suanlian.agent.desk import Desk, Identity
 from suanlian.agent.enrol import read_identity
-from suanlian.agent.fetch import Fetcher, resolve_by_system
+from suanlian.agent.fetch import Fetcher
 from suanlian.agent.journal import SentJournal
 from suanlian.agent.ledger import Ledger
 from suanlian.agent.row import Row
@@ -28,6 +28,7 @@ from suanlian.model.errors import ConflictError, InvalidError, NotFoundError
 from suanlian.model.owner import OwnerPolicy
 from suanlian.model.protocol import ObjectCall
 from suanlian.sdk.connector import ConnectorClient, Link, Means
+from suanlian.sdk.strangers import resolve_by_system
 from suanlian.sdk.transport import Clock, HttpClient, Route, open_client
 
 _MIB: Final = 1024 * 1024
@@ -107,18 +108,17 @@ def opened(home: Home, clock: Clock, driver: Driver | None = None) -> Iterator[D
     with open_client(Route(config.proxy, config.ca_file)) as hub_http, open_client() as input_http:
         means = Means(hub_http, clock, journal.record)
         try:
-            inputs = fetcher(word.policy, input_http, clock, journal)
+            inputs = fetcher(word.policy, input_http, journal)
             yield _desk((config, identity, word), (ledger, driver), means, inputs)
         finally:
             ledger.close()
             journal.close()
 
 
-def fetcher(policy: OwnerPolicy, http: HttpClient, clock: Clock, journal: SentJournal) -> Fetcher:
+def fetcher(policy: OwnerPolicy, http: HttpClient, journal: SentJournal) -> Fetcher:
     """What reads inputs by address, within the owner's bounds."""
     return Fetcher(
         http=http,
-        clock=clock,
         allowed_origins=policy.allowed_origins,
         max_bytes=policy.max_input_mib * _MIB,
         on_send=journal.record,

@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 from suanlian.agent import keeping, policy, probes
 from suanlian.agent.collect import gathered
 from suanlian.agent.desk import STALE, Desk, coded, log
-from suanlian.agent.fetch import HostUnknownError
 from suanlian.agent.levels import misplaced
 from suanlian.agent.policy import Held, House, Present, Refusal
 from suanlian.agent.reconcile import Move, given_up, staged
@@ -23,6 +22,7 @@ from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.protocol import Instruction
+from suanlian.sdk.strangers import HostUnknownError
 
 T = TypeVar("T")
 _DAY: Final = timedelta(days=1)

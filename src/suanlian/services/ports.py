@@ -125,17 +125,13 @@ class IdentityProvider(Protocol):
 
 
 class Delivers(Protocol):
-    """The way to an address that somebody else chose. Every call may wait for the network: never inside a unit of work.
+    """The way to an address that somebody else chose. A call may wait for the network: never inside a unit of work."""
 
-    Raises UnavailableError.
-    """
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send it there, following nothing; the status of the answer, of which nothing else is told.
 
-    def resolve(self, host: str, port: int) -> list[str]:
-        """The addresses of a host, in numbers."""
-        ...
-
-    def post(self, url: str, address: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Send it to that very address, following nothing; the status of the answer, of which nothing else is told."""
+        Raises InvalidError where nobody is to be called there, UnavailableError where nobody answers.
+        """
         ...
 
 
@@ -149,6 +145,14 @@ class Directory(Protocol):
         InvalidError where one leads astray.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """What is left aside for now: jobs with which somebody is busy, and all of accounts that have enough under way."""
+
+    jobs: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

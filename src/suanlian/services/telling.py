@@ -5,10 +5,9 @@ job wrote. What the receiver answers is seen by nobody: a status is all that is 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -18,8 +17,8 @@ from suanlian.crypto.webhooks import signature_headers
 from suanlian.model.errors import InvalidError
 from suanlian.model.job import JobSpec
 from suanlian.model.secret import AT_REST, bound_to
-from suanlian.rules.addresses import refused_address, refused_ip
-from suanlian.services.ports import Node, Secrets
+from suanlian.rules.addresses import refused_address
+from suanlian.services.ports import Aside, Node, Secrets
 from suanlian.store import edges, jobs, secrets
 from suanlian.store.unit import Row, Unit
 
@@ -38,6 +37,7 @@ class Told:
     """One end that is to be told: the consequence's row, where to, and what."""
 
     row: Row
+    job_id: str
     account_id: str
     url: str
     event_id: str
@@ -78,28 +78,10 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower().removesuffix(f":{_USUAL_PORTS.get(parts.scheme)}")
 
 
-def judged(url: str, addresses: Sequence[str], allowed: frozenset[str]) -> str | None:
-    """The address to connect to; None where any address of the host is not public, unless the origin is listed."""
-    if not addresses:
-        return None
-    if origin(url) not in allowed:
-        for address in addresses:
-            if "%" in address or refused_ip(ip_address(address)) is not None:
-                return None
-    return addresses[0]
-
-
-def due(unit: Unit, node: Node, *, limit: int, per_account: int) -> list[Told]:
-    """Ends to be told now, of each account only so many at once."""
-    found: list[Told] = []
-    counted: dict[str, int] = {}
-    for row in edges.owed(unit, edges.WEBHOOK, limit):
-        job = jobs.by_id(unit, row["job_id"])
-        if job is None or counted.get(job["account_id"], 0) >= per_account:
-            continue
-        counted[job["account_id"]] = counted.get(job["account_id"], 0) + 1
-        found.append(_told(unit, node, row, job))
-    return found
+def due(unit: Unit, node: Node, aside: Aside, limit: int) -> list[Told]:
+    """Ends to be told now, the longest due first."""
+    rows = edges.owed(unit, edges.WEBHOOK, limit, jobs=aside.jobs, accounts=aside.accounts)
+    return [_told(unit, node, row, job) for row in rows if (job := jobs.by_id(unit, row["job_id"])) is not None]
 
 
 def _told(unit: Unit, node: Node, row: Row, job: Row) -> Told:
@@ -109,6 +91,7 @@ def _told(unit: Unit, node: Node, row: Row, job: Row) -> Told:
     event = event_of(node, job)
     return Told(
         row=row,
+        job_id=job["id"],
         account_id=job["account_id"],
         url="" if hook is None else hook.url,
         event_id=str(event["id"]),

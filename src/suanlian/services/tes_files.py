@@ -21,7 +21,7 @@ from suanlian.model.tes import Bytes, Delivered, Fetch, FileType, TesKept, TesSt
 from suanlian.rules.progress import Progress, parse_tally
 from suanlian.rules.tes.addresses import brings, file_path, home_of, own_output, root_of, scheme, shown_address
 from suanlian.rules.tes.view import BRINGS, Stage, deliveries
-from suanlian.services.ports import Doors, Node, Outside
+from suanlian.services.ports import Aside, Doors, Node, Outside
 from suanlian.store import files, jobs, tes
 from suanlian.store.unit import Row, Unit
 
@@ -67,9 +67,9 @@ class Done:
     again: bool = False
 
 
-def to_do(unit: Unit, node: Node, doors: Doors, limit: int) -> list[ToRead | ToBring]:
+def to_do(unit: Unit, node: Node, doors: Doors, aside: Aside, limit: int) -> list[ToRead | ToBring]:
     """What is due now, the oldest first."""
-    rows = tes.due(unit, limit, fetch=Stage.FETCH, bring=Stage.BRING)
+    rows = tes.due(unit, (Stage.FETCH, Stage.BRING), limit, jobs=aside.jobs, accounts=aside.accounts)
     return [_loaded(unit, node, doors, row) for row in rows]
 
 

@@ -4,7 +4,7 @@ Who writes an edge has the upstream job's row locked, and so has who ends that j
 which then leaves a consequence, or after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
@@ -30,9 +30,16 @@ def owe(unit: Unit, job_id: str, what: str, due_at: datetime) -> None:
     insert_new(unit.connection, t.consequence, [{"job_id": job_id, "what": what, "due_at": due_at, "tries": 0}])
 
 
-def owed(unit: Unit, what: str, limit: int) -> Sequence[Row]:
-    """What is due, the longest due first."""
+def owed(
+    unit: Unit, what: str, limit: int, *, jobs: Collection[str] = (), accounts: Collection[str] = ()
+) -> Sequence[Row]:
+    """What is due, the longest due first; of none of these jobs, nor of jobs of these accounts."""
     query = select(t.consequence).where(t.consequence.c.what == what, t.consequence.c.due_at <= unit.now)
+    if jobs:
+        query = query.where(t.consequence.c.job_id.not_in(list(jobs)))
+    if accounts:
+        theirs = t.job.c.account_id.in_(list(accounts))
+        query = query.join(t.job, t.job.c.id == t.consequence.c.job_id).where(~theirs)
     return unit.connection.execute(query.order_by(t.consequence.c.due_at).limit(limit)).mappings().all()
 
 

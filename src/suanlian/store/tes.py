@@ -85,10 +85,18 @@ def body(unit: Unit, job_id: str) -> str:
     return str(unit.connection.execute(select(t.tes_task.c.body).where(t.tes_task.c.job_id == job_id)).scalar_one())
 
 
-def due(unit: Unit, limit: int, *, fetch: str, bring: str) -> Sequence[Row]:
-    """Tasks for which something is to be done now: inputs to be read, or outputs to be brought after the end."""
+def due(
+    unit: Unit, stages: tuple[str, str], limit: int, *, jobs: Collection[str] = (), accounts: Collection[str] = ()
+) -> Sequence[Row]:
+    """Tasks for which something is to be done now: inputs to be read, or outputs to be brought after the end.
+
+    ``stages``: how the two are called. None of these jobs, nor of these accounts.
+    """
+    fetch, bring = stages
     open_ = (t.tes_task.c.stage == fetch) | ((t.tes_task.c.stage == bring) & t.job.c.ended_at.is_not(None))
     query = _with_job().where(open_, t.tes_task.c.stage != "done", t.tes_task.c.due_at <= unit.now)
+    query = query.where(t.tes_task.c.job_id.not_in(list(jobs)))
+    query = query.where(t.tes_task.c.account_id.not_in(list(accounts)))
     return unit.connection.execute(query.order_by(t.tes_task.c.due_at).limit(limit)).mappings().all()
 
 

@@ -1,88 +1,80 @@
 """Tells the ends of jobs to the addresses that their owners chose. Load, deliver with no transaction open, apply."""
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import ClassVar, Final
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Final, NamedTuple
 
-from suanlian.model.errors import UnavailableError
+from suanlian.model.errors import InvalidError, UnavailableError
 from suanlian.model.event import EventType
 from suanlian.services import telling
-from suanlian.services.ports import Delivers, Node, Secrets
+from suanlian.services.ports import Aside, Delivers, Node, Secrets
 from suanlian.services.telling import DELIVERED, Told
 from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
-from suanlian.workers.loop import Tools, Worker
+from suanlian.workers.beside import Beside
+from suanlian.workers.loop import Tools
 
-_AT_ONCE: Final = 8
-"""So many deliveries go on at a time; together they take no longer than one."""
-_PER_ACCOUNT: Final = 2
 _GOOD: Final = range(200, 300)
 _GONE: Final = 410
 
 
-class Webhooks(Worker):
+class Outcome(NamedTuple):
+    """What became of a try, in words that its owner may read, and whether it is over."""
+
+    words: str
+    final: bool
+
+
+class Webhooks(Beside[Told, Outcome]):
     """See the module."""
 
     name: ClassVar[str] = "webhook"
     follows: ClassVar[frozenset[EventType]] = frozenset({EventType.JOB_ENDED})
     every_s: ClassVar[float] = 5.0
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what is told, by whom, with what, to whom
+    def __init__(
         self,
         tools: Tools,
         writer: Writer,
         node_now: Callable[[], Node],
         secrets: Secrets,
-        delivers: Delivers,
-        allowed: frozenset[str],
+        elsewhere: tuple[Delivers, frozenset[str]],
     ) -> None:
-        """``allowed``: origins that may be told although they are not public."""
+        """``elsewhere``: the way there, and origins that may be told although they are not public."""
         super().__init__(tools, writer)
         self._node_now = node_now
         self._secrets = secrets
-        self._delivers = delivers
-        self._allowed = allowed
+        self._delivers, self._allowed = elsewhere
 
-    def step(self) -> bool:
-        """Some of what is due; again at once while there was any."""
-        with self.tools.reading() as unit:
-            due = telling.due(unit, self._node_now(), limit=_AT_ONCE * 8, per_account=_PER_ACCOUNT)[:_AT_ONCE]
-        if not due:
-            return False
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="webhook") as pool:
-            outcomes = list(pool.map(self._deliver, due))
-        self.renew()
-        for told, (outcome, final) in zip(due, outcomes, strict=True):
-            self.writer.run(self.apply(partial(_settle, told, outcome, final)))
-        return True
+    def due(self, unit: Unit, aside: Aside, limit: int) -> Sequence[Told]:
+        """Ends that are to be told."""
+        return telling.due(unit, self._node_now(), aside, limit)
 
-    def _deliver(self, told: Told) -> tuple[str, bool]:
-        """What became of it, in a word that its owner may read, and whether it is over."""
-        if not told.url:  # the account was erased
-            return "", True
-        headers = telling.signed(told, self._node_now(), self._secrets, self.tools.clock)
+    def do(self, work: Told) -> Outcome:
+        """Tell it."""
+        if not work.url:  # the account was erased
+            return Outcome("", final=True)
+        headers = telling.signed(work, self._node_now(), self._secrets, self.tools.clock)
         if isinstance(headers, str):
-            return f"failed: {headers}", True
-        if telling.refused_url(told.url, self._allowed):
-            return "failed: the address is refused", True
+            return Outcome(f"failed: {headers}", final=True)
+        if telling.refused_url(work.url, self._allowed):
+            return Outcome("failed: the address is refused", final=True)
+        return self._post(work, headers)
+
+    def _post(self, work: Told, headers: Mapping[str, str]) -> Outcome:
         try:
-            status = self._post(told, headers)
+            status = self._delivers.post(work.url, work.body, headers)
         except UnavailableError:
-            return "failed: not reached", False
-        if status is None:
-            return "failed: the address is refused", False
-        return (DELIVERED, True) if status in _GOOD else (f"failed: status {status}", status == _GONE)
+            return Outcome("failed: not reached", final=False)
+        except InvalidError:  # its host leads there now, and may lead elsewhere later
+            return Outcome("failed: the address is refused", final=False)
+        if status in _GOOD:
+            return Outcome(DELIVERED, final=True)
+        return Outcome(f"failed: status {status}", final=status == _GONE)
 
-    def _post(self, told: Told, headers: Mapping[str, str]) -> int | None:
-        """The status of the answer; None where its host, as it is resolved now, may not be reached."""
-        parts = urlsplit(told.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        found = self._delivers.resolve(parts.hostname or "", port)
-        address = telling.judged(told.url, found, self._allowed)
-        return None if address is None else self._delivers.post(told.url, address, told.body, headers)
+    def failed(self, error: BaseException) -> Outcome:
+        """Told again later, a bounded number of times."""
+        return Outcome(f"failed: {type(error).__name__}", final=False)
 
-
-def _settle(told: Told, outcome: str, final: bool, unit: Unit) -> None:  # noqa: FBT001 - a unit of work takes what it is given
-    telling.settle(unit, told, outcome, final=final)
+    def settle(self, unit: Unit, work: Told, done: Outcome) -> None:
+        """Over, or owed again."""
+        telling.settle(unit, work, done.words, final=done.final)
