@@ -2,6 +2,7 @@
 #   make demo    the 1+4 on this machine with real work; ends by itself
 #   make up      the same, until Ctrl-C
 #   make demo-engines  the 1+4 on two Slurm clusters, Ray and the sandbox, with what they can do together
+#   make simulate  what a federation would have done with a recorded demand; ARGS="--mine FILE" with yours
 #   make test    all tests but those of engines, on SQLite and on a real PostgreSQL; two lanes side by side
 #   make test-engines  the tests against real engines, which it installs where it can (apt-get as root, npm below .cache/)
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
@@ -21,7 +22,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-engines up test test-engines test-kubernetes check bench bundle locale clean distclean
+.PHONY: help demo demo-engines up simulate test test-engines test-kubernetes check bench bundle locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -46,10 +47,14 @@ endef
 
 $(VENV)/.installed-dev: pyproject.toml | $(PY)
 	$(call install,dev)
-	@touch $(VENV)/.installed-demo $@
+	@touch $(VENV)/.installed-demo $(VENV)/.installed-twin $@
 
 $(VENV)/.installed-demo: pyproject.toml | $(PY)
 	$(call install,demo)
+	@touch $@
+
+$(VENV)/.installed-twin: pyproject.toml | $(PY)
+	$(call install,twin)
 	@touch $@
 
 # py-tes 1.1 beside the 0.4 that Snakemake's executor wants: a directory of its own
@@ -67,6 +72,9 @@ demo-engines: $(VENV)/.installed-dev
 
 up: $(VENV)/.installed-demo
 	@$(BIN)/suanlian up $(ARGS)
+
+simulate: $(VENV)/.installed-twin
+	@$(BIN)/suanlian simulate $(ARGS)
 
 test: $(VENV)/.installed-dev $(TES_CLIENT)/.installed
 	@$(PY) -m scripts.run_tests $(ARGS)

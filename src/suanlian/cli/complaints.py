@@ -137,6 +137,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "token_replayed": N_("The token was used before."),
     "token_signature": N_("The issuer's key did not sign the token."),
     "token_unsigned": N_("The token is not signed."),
+    "trace_invalid": N_("A recorded demand, or what was asked of its simulation, cannot be meant."),
     "unauthenticated": N_("The API key is missing, unknown, expired or revoked."),
     "usage_conflict": N_("A usage segment contradicts one that was recorded before."),
     "variant_contradicts": N_("A variant's chips, software and instruction set go together nowhere."),

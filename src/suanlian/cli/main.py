@@ -89,6 +89,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "report": ("supervision", N_("Reports: supervision.")),
     "events": ("supervision", N_("List what happened.")),
     "audit": ("audit", N_("The audit log: head, prove, check.")),
+    "simulate": (
+        "simulate",
+        N_("Simulate a federation over recorded, generated or your own demand; nothing is sent anywhere."),
+    ),
     "demo": ("demo", N_("Run the demonstration: a national hub, a regional hub and five platforms with real work.")),
     "up": ("demo", N_("Start the same hubs and platforms and keep them until interrupted.")),
 }

@@ -133,6 +133,7 @@ CODES: Final[Mapping[str, str]] = {
     "token_replayed": "The token was used before.",
     "token_signature": "The issuer's key did not sign the token.",
     "token_unsigned": "The token is not signed.",
+    "trace_invalid": "A recorded demand, or what was asked of its simulation, cannot be meant.",
     "unauthenticated": "The API key is missing, unknown, expired or revoked.",
     "usage_conflict": "A usage segment contradicts one that was recorded before.",
     "variant_contradicts": "A variant's chips, software and instruction set go together nowhere.",

@@ -1,0 +1,208 @@
+"""A simulation's report in a terminal: who waited how long, who is worse off, what it cost."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from suanlian.cli.output import remark, say, table
+from suanlian.i18n import _
+from suanlian.twin.document import Own, Part, Report, Run, Sweep, WhatIf
+from suanlian.twin.words import (
+    NOTES,
+    PARTNERS,
+    amount,
+    assumed,
+    axis_title,
+    length,
+    own_sentences,
+    percent,
+    strategy_title,
+)
+
+R = TypeVar("R")
+
+_FIRST_LATER: Final = 10
+_MOST_ROWS: Final = 60
+
+
+def show(report: Report) -> None:
+    """Print the tables; what was assumed goes to standard error beside them."""
+    say(
+        _("{source}: {jobs} jobs, {work} accelerator-hours in {span}, {portable} of the jobs portable").format(
+            source=report.source,
+            jobs=amount(report.jobs),
+            work=amount(report.work),
+            span=length(report.span_s),
+            portable=percent(report.portable),
+        )
+    )
+    for text in (*assumed(report.synthetic), *report.notes):
+        remark(f"  {text}")
+    if report.own:
+        _own(report.own)
+    _runs(report.runs)
+    _platforms(report)
+    _fairness(report.runs)
+    for sweep in report.sweeps:
+        _sweep(sweep)
+    for what_if in report.what_ifs:
+        _what_if(what_if)
+
+
+def _title(text: str) -> None:
+    say("")
+    say(text)
+
+
+def _runs(runs: tuple[Run, ...]) -> None:
+    _title(_("Waits of all jobs"))
+    table(
+        runs,
+        [
+            (_("Strategy"), lambda run: strategy_title(run.strategy)),
+            *_waits(_whole),
+            (_("Used"), lambda run: percent(run.total.utilisation)),
+            (_("Moved"), lambda run: percent(run.moved / max(1, run.total.jobs))),
+            (_("Cost, CNY"), lambda run: amount(run.spent.cost) if run.spent else ""),
+            (_("CO2, t"), lambda run: amount(run.spent.carbon_kg / 1000) if run.spent else ""),
+            (_("Green"), lambda run: percent(run.spent.green_share) if run.spent else ""),
+            (_("Gap closed"), lambda run: "" if run.gap_closed is None else percent(run.gap_closed)),
+        ],
+    )
+
+
+def _whole(run: Run) -> Part:
+    return run.total
+
+
+def _part(row: tuple[Run, Part]) -> Part:
+    return row[1]
+
+
+def _waits(part: Callable[[R], Part]) -> list[tuple[str, Callable[[R], object]]]:
+    return [
+        (_("Mean"), lambda row: length(part(row).wait.mean)),
+        ("P50", lambda row: length(part(row).wait.p50)),
+        ("P95", lambda row: length(part(row).wait.p95)),
+        ("P99", lambda row: length(part(row).wait.p99)),
+    ]
+
+
+def _platforms(report: Report) -> None:
+    rows = [(run, part) for run in report.runs for part in run.platforms]
+    if len(rows) > _MOST_ROWS:
+        remark(_("{n} platforms: the page and the JSON have each of them.").format(n=len(report.sites)))
+        return
+    _title(_("Waits of the jobs submitted at each platform, wherever they ran"))
+    order = {site.name: number for number, site in enumerate(report.sites)}
+    rows.sort(key=lambda row: order[row[1].name])
+    table(
+        rows,
+        [
+            (_("Platform"), lambda row: row[1].name),
+            (_("Strategy"), lambda row: strategy_title(row[0].strategy)),
+            *_waits(_part),
+            (_("Used"), lambda row: percent(row[1].utilisation)),
+            (_("Given away, h"), lambda row: amount(row[1].work_out)),
+            (_("Taken in, h"), lambda row: amount(row[1].work_in)),
+        ],
+    )
+
+
+def _fairness(runs: tuple[Run, ...]) -> None:
+    rows = [(run, owner) for run in runs if run.strategy not in ("alone", "pooled") for owner in run.fairness]
+    if not rows or len(rows) > _MOST_ROWS:
+        return
+    _title(_("Who is worse off than alone: jobs that end later by more than moving costs and 60 s"))
+    table(
+        rows,
+        [
+            (_("Owner"), lambda row: row[1].owner),
+            (_("Strategy"), lambda row: strategy_title(row[0].strategy)),
+            (_("Jobs"), lambda row: amount(row[1].jobs)),
+            (_("Later"), lambda row: amount(row[1].later)),
+            (_("Share of jobs"), lambda row: percent(row[1].later / max(1, row[1].jobs))),
+            (_("Worst"), lambda row: length(row[1].later_most)),
+            (_("Mean change of all"), lambda row: length(row[1].mean_change)),
+        ],
+    )
+
+
+def _sweep(sweep: Sweep) -> None:
+    _title(_("Over {axis}").format(axis=axis_title(sweep.axis)))
+    if sweep.note:
+        remark(_(NOTES[sweep.note]))
+    table(
+        sweep.points,
+        [
+            (axis_title(sweep.axis), lambda point: f"{point.value:g}"),
+            (_("Strategy"), lambda point: strategy_title(point.strategy)),
+            (_("Mean"), lambda point: length(point.wait.mean)),
+            ("P95", lambda point: length(point.wait.p95)),
+            (_("Later than alone"), lambda point: percent(point.later_share)),
+            (_("Moved"), lambda point: percent(point.moved_share)),
+            (
+                _("CO2 after green power, t"),
+                lambda point: amount(point.spent.carbon_after_green_kg / 1000) if point.spent else "",
+            ),
+        ],
+    )
+
+
+def _what_if(what_if: WhatIf) -> None:
+    _title(
+        _("What if {asked} ({strategy})").format(asked=what_if.asked, strategy=strategy_title(what_if.after.strategy))
+    )
+    table(
+        list(_pairs(what_if)),
+        [
+            (_("Jobs of"), lambda row: row[0]),
+            (_("Mean before"), lambda row: length(row[1].wait.mean)),
+            (_("Mean after"), lambda row: length(row[2].wait.mean)),
+            (_("P95 before"), lambda row: length(row[1].wait.p95)),
+            (_("P95 after"), lambda row: length(row[2].wait.p95)),
+            (_("Used before"), lambda row: percent(row[1].utilisation)),
+            (_("Used after"), lambda row: percent(row[2].utilisation)),
+        ],
+    )
+    if what_if.after.lost:
+        say(_("Work lost by failures: {lost} accelerator-hours.").format(lost=amount(what_if.after.lost)))
+
+
+def _pairs(what_if: WhatIf) -> Iterator[tuple[str, Part, Part]]:
+    yield _("all"), what_if.before.total, what_if.after.total
+    for before, after in zip(what_if.before.platforms, what_if.after.platforms, strict=True):
+        yield before.name, before, after
+
+
+def _own(own: Own) -> None:
+    _title(
+        _("Your own queue: {jobs} jobs, {unit} counted; beside {partner} partners").format(
+            jobs=amount(own.jobs), unit=own.unit.upper(), partner=_(PARTNERS[own.partner])
+        )
+    )
+    table(
+        [
+            (_("alone, as recorded"), own.recorded),
+            (_("alone, simulated"), own.alone),
+            (_("federated, simulated"), own.federated),
+        ],
+        [
+            (_("Waits of your jobs"), lambda row: row[0]),
+            (_("Mean"), lambda row: length(row[1].mean)),
+            ("P50", lambda row: length(row[1].p50)),
+            ("P95", lambda row: length(row[1].p95)),
+            ("P99", lambda row: length(row[1].p99)),
+        ],
+    )
+    for text in own_sentences(own):
+        say(text)
+    if own.latest:
+        _title(_("Your jobs that would end later"))
+        table(
+            own.latest[:_FIRST_LATER],
+            [
+                (_("Job"), lambda row: row.job),
+                (_("User"), lambda row: row.account),
+                (_("Later by"), lambda row: length(row.by)),
+            ],
+        )
