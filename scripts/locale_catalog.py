@@ -11,12 +11,15 @@ from pathlib import Path
 from string import Formatter
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.pofile import read_po, write_po
+
+from scripts import told_texts
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "suanlian"
 CATALOGUE = PACKAGE / "locale" / "zh_CN.po"
+MARKS = {**DEFAULT_KEYWORDS, "N_": None, "T_": None}
 METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 # header lines that change with every run, or that nobody fills in
 NOISE = (b'"POT-Creation', b'"PO-Revision', b'"Generated-By', b'"Report-Msgid', b'"Last-Translator')
@@ -28,8 +31,10 @@ Key = str | tuple[str, str]
 def extract(package: Path = PACKAGE) -> Catalog:
     """Return the texts that the sources under `package` mark for translation."""
     found = Catalog(fuzzy=False)
-    for name, _line, message, comments, context in extract_from_dir(package, METHODS, OPTIONS):
+    for name, _line, message, comments, context in extract_from_dir(package, METHODS, OPTIONS, MARKS):
         found.add(_key(message), locations=[(f"src/suanlian/{name}", 0)], auto_comments=comments, context=context)
+    for text, name in told_texts.extract(package):
+        found.add(text, locations=[(f"src/suanlian/{name}", 0)])
     return found
 
 

@@ -47,7 +47,7 @@ from suanlian.sdk.outside import Deliverer, Elsewhere
 from suanlian.sdk.transport import HttpClient, open_client
 from suanlian.services import lineage, nodes, telling
 from suanlian.services.allowance import Granted
-from suanlian.services.jobs import Terms
+from suanlian.services.checking import Terms
 from suanlian.services.losing import LostTerms
 from suanlian.services.ports import Clock, Doors, Followed, Node, Relying, Secrets
 from suanlian.services.refusals import Refusals

@@ -140,6 +140,55 @@ def test_what_runs_is_cancelled_and_billed_until_then(tmp_path: Path) -> None:
         assert bench.hub.segments[said.attempt_id][0].ended_at == end.ended_at
 
 
+def writes(files: dict[str, bytes]) -> Script:
+    """A job that has made these when it is cancelled."""
+
+    def script(work: Work, _index: int) -> Ending:
+        del work
+        return Ending(after_s=1000, made=files)
+
+    return script
+
+
+def test_what_a_cancelled_job_had_made_comes_back(tmp_path: Path) -> None:
+    with Bench(tmp_path, script=writes({"a": b"1", "d/b": b"22", "other": b"3"})) as bench:
+        said, agent = run(spec(outputs=("a", "d", "never"))), bench.agent()
+        bench.hub.wish(said)
+        bench.rounds(agent, 2)
+        bench.hub.wish(then(said, Wish.CANCEL))
+        bench.rounds(agent, 3)
+        end = bench.hub.last(said.attempt_id)
+        assert end.state is JobState.CANCELED
+        assert bench.hub.outputs[said.attempt_id] == {"a": b"1", "d/b": b"22"}
+        assert {file.path for file in end.outcome.outputs} == {"a", "d/b"}
+        assert end.outcome.reason == "canceled; not brought: output 'never' is missing"
+
+
+def test_of_a_cancelled_job_no_more_is_sent_than_its_end_may_wait_for(tmp_path: Path) -> None:
+    big = bytes(15 * 1024 * 1024)
+    with Bench(tmp_path, script=writes({f"d/{n}": big for n in range(5)})) as bench:
+        said, agent = run(spec(outputs=("d",))), bench.agent()
+        bench.hub.wish(said)
+        bench.rounds(agent, 2)
+        bench.hub.wish(then(said, Wish.CANCEL))
+        bench.rounds(agent, 3)
+        end = bench.hub.last(said.attempt_id)
+        assert end.state is JobState.CANCELED
+        assert len(bench.hub.outputs[said.attempt_id]) == 4
+        assert end.outcome.reason.endswith("not brought: more than 64 MiB of outputs")
+
+
+def test_a_cancelled_job_stays_cancelled_where_its_outputs_are_refused(tmp_path: Path) -> None:
+    with Bench(tmp_path, script=writes({"a": b"1"})) as bench:
+        said, agent = run(spec(outputs=("a",))), bench.agent()
+        bench.hub.wish(said)
+        bench.rounds(agent, 2)
+        bench.hub.mischief("outputs", Mischief.REFUSED)
+        bench.hub.wish(then(said, Wish.CANCEL))
+        bench.rounds(agent, 3)
+        assert bench.hub.last(said.attempt_id).state is JobState.CANCELED
+
+
 def test_a_recall_of_what_runs_lets_it_run(tmp_path: Path) -> None:
     with Bench(tmp_path, script=lasts(4)) as bench:
         said, agent = run(), bench.agent()

@@ -53,6 +53,27 @@ def test_a_text_in_the_sources_without_translation_is_found(tmp_path: Path) -> N
     assert found == ["no translation: ('{n} a', '{n} b')", "no translation: 'new'"]
 
 
+def test_what_refusals_say_is_found_where_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services" / "jobs.py").write_text(
+        "TODO = 'Do it some other way.'\n"
+        "def refuse(name, bad):\n"
+        "    wrong, todo = f'No such thing as {name!r}.', 'Name another one.' if bad else TODO\n"
+        "    raise InvalidError('code', wrong, todo=todo)\n"
+        "def refuse_too(name):\n"
+        "    raise NotFoundError('code', 'wrong', todo=f'Set it first: {name} {{}}.')\n"
+        "def refuse_thrice():\n"
+        "    raise NotFoundError('code', 'It is not here.', todo=TODO)\n"
+        "def other():\n"
+        "    todo = 'This is none of them.'\n"
+        "    return print(todo, 'nor this one here')\n"
+    )
+    (tmp_path / "services" / "usage.py").write_text("def f():\n    raise InvalidError('code', 'Not this one here.')\n")
+    found = {message.id for message in extract(tmp_path) if message.id}
+    said = {"No such thing as {0}.", "Name another one.", "Set it first: {0} {{}}.", "It is not here."}
+    assert found == said | {"Do it some other way."}
+
+
 @pytest.mark.parametrize(
     ("have", "finding"),
     [

@@ -21,7 +21,7 @@ from suanlian.cli.visible import visible
 from suanlian.model.ids import Kind
 from suanlian.model.job import MAX_INLINE_BYTES
 from suanlian.testing.people_hub import Answer, PeopleHub, problem
-from suanlian.testing.people_samples import LATER, ME, UUID, charge, explanation, job, public_id, spec, task
+from suanlian.testing.people_samples import LATER, ME, MOMENT, UUID, charge, explanation, job, public_id, spec, task
 
 from .conftest import Suanlian
 
@@ -337,6 +337,72 @@ def test_why_names_the_place_and_every_candidate(
     assert out.count("wuhu") >= 2
     assert ("Outcome" if lang == "en" else "结果") in out
     assert json.loads(suanlian("why", UUID, "--json")[1])["winner"] == 0
+
+
+def resting_task() -> dict[str, object]:
+    tried = task(state="EXECUTOR_ERROR", outcome={"exit_code": 7, "reason": "exit code 7"})
+    return {**tried, "state": "QUEUED", "due": "2026-03-01T08:02:00.000000Z", "tries": 4}
+
+
+@pytest.mark.parametrize("command", ["why", "show"])
+@pytest.mark.parametrize(
+    ("lang", "told"),
+    [
+        ("en", "until 16:02:00, for try 2 of at most 4: the last one ended EXECUTOR_ERROR (exit code 7)"),
+        ("zh", "到 16:02:00，然后进行第 2 次尝试（最多 4 次）：上一次以 EXECUTOR_ERROR 结束（退出码 7）"),
+    ],
+)
+def test_before_another_try_it_says_until_when_for_which_and_why(  # noqa: PLR0913, PLR0917 - fixtures
+    suanlian: Suanlian, logged_in: PeopleHub, monkeypatch: pytest.MonkeyPatch, command: str, lang: str, told: str
+) -> None:
+    monkeypatch.setenv("SUANLIAN_LANG", lang)
+    monkeypatch.setenv("COLUMNS", "400")
+    logged_in.says(f"GET /v1/jobs/{UUID}", job(state="QUEUED", ended_at=None, waiting="waits until then"))
+    logged_in.says(f"GET /v1/jobs/{UUID}/explanation", problem(404, "not_found", "It waits until then."))
+    logged_in.lists(f"/v1/jobs/{UUID}/tasks", resting_task())
+    code, out, _err = suanlian(command, UUID)
+    assert code == 0
+    assert told.replace(" ", "") in "".join(out.split())
+    if command == "show":
+        assert ("1 of at most 4" if lang == "en" else "1（最多 4）") in out
+
+
+SHUT = (
+    (
+        {"by": "operator", "since": MOMENT, "until": LATER, "why": "new roof"},
+        "emptied by the operator since",
+        "new roof",
+    ),
+    ({"by": "owner", "since": MOMENT, "why": "mine"}, "emptied by its owner since", "as soon as can be: mine"),
+    ({"by": "unheard", "since": MOMENT}, "not heard of since 2026-03-01 16:00:00+08:00", ""),
+    ({"by": "downtime", "since": MOMENT, "until": LATER, "why": "cooling"}, "off by its owner's calendar", "cooling"),
+    ({"by": "paused"}, "its owner lets it take no new jobs", ""),
+    ({"by": "clearing"}, "has yet to end", ""),
+    ({"by": "state", "since": MOMENT, "why": "suspended"}, "wuhu: suspended since 2026-03-01", ""),
+)
+
+
+@pytest.mark.parametrize("command", ["why", "show"])
+def test_what_takes_nothing_now_is_named_with_who_says_so_and_why(
+    suanlian: Suanlian, logged_in: PeopleHub, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    logged_in.says(f"GET /v1/jobs/{UUID}", job(state="QUEUED", ended_at=None, waiting="waits: x"))
+    shut = [{"platform": "wuhu", **one} for one, _begin, _end in SHUT]
+    logged_in.says(f"GET /v1/jobs/{UUID}/explanation", {**waiting(), "shut": shut, "in_doubt": True})
+    logged_in.lists(f"/v1/jobs/{UUID}/tasks")
+    out = suanlian(command, UUID)[1]
+    for _one, begin, end in SHUT:
+        assert any(begin in line and end in line for line in out.splitlines()), (begin, out)
+    assert "its own line is in doubt" in out
+
+
+def test_where_a_lost_place_is_waited_for_it_is_said_since_when(suanlian: Suanlian, logged_in: PeopleHub) -> None:
+    logged_in.says(f"GET /v1/jobs/{UUID}", job(state="RUNNING", ended_at=None))
+    logged_in.lists(f"/v1/jobs/{UUID}/tasks", task(state="RUNNING", ended_at=None, lost_since=LATER))
+    shut = [{"platform": "wuhu", "by": "unheard", "since": MOMENT}]
+    logged_in.says(f"GET /v1/jobs/{UUID}/explanation", {**explanation(), "shut": shut})
+    assert "wuhu: not heard of since" in suanlian("show", UUID)[1]
 
 
 def test_why_of_a_hub_without_places_is_one_line(suanlian: Suanlian, logged_in: PeopleHub) -> None:

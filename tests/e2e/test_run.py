@@ -142,6 +142,21 @@ def test_an_interrupt_cancels_and_waits_for_the_end(place: Place) -> None:
     assert place.state("interrupted") is JobState.CANCELED
 
 
+def test_what_it_had_made_when_it_was_interrupted_comes_back(place: Place, tmp_path: Path) -> None:
+    text = (
+        "import pathlib,time;pathlib.Path('out').mkdir();open('out/made','w').write('so far');"
+        "print('begun',flush=True);time.sleep(300)"
+    )
+    outputs = ("-o", "out", "-o", "never", "--into", tmp_path)
+    with place.started("run", "--name", "half", "--memory", "64MiB", *outputs, "--", *PYTHON, text) as process:
+        assert _line(process, "stdout", b"begun")
+        process.send_signal(signal.SIGINT)
+        assert b"brought back: out/made" in _line(process, "stderr", b"all that it wrote")
+        assert b"never" in _line(process, "stderr", b"was not there")
+        assert process.wait(60) == 130
+    assert (tmp_path / "out" / "made").read_text(encoding="utf-8") == "so far"
+
+
 def test_a_second_interrupt_leaves_it_at_that(place: Place) -> None:
     text = "import time,signal;signal.signal(signal.SIGTERM,signal.SIG_IGN);print('begun',flush=True);time.sleep(300)"
     with place.started("run", "--name", "left", "--memory", "64MiB", "--", *PYTHON, text) as process:

@@ -44,6 +44,7 @@ SPECS: Mapping[str, tuple[dict[str, Any], int, str, str]] = {
         "no_such_environment",
         "variants.0.environment",
     ),
+    "chip": ({"variants": [{**VARIANT, "chip_family": "nvida"}]}, 404, "no_such_chip", "variants.0.chip_family"),
     "too large": ({"resources": {"cpu": "5", "memory": "1GiB"}}, 422, "job_too_large", "resources"),
     "no object": (with_input(object=True, sha256=SHA), 404, "not_found", "inputs.sha256"),
     "negative cpu": ({"resources": {"cpu": "-1", "memory": "1GiB"}}, 422, "field_invalid", "resources.cpu"),

@@ -96,7 +96,7 @@ def test_a_job_waits_for_another_and_is_handed_what_it_brought(at_work: World) -
 
 def test_what_is_handed_on_is_for_that_attempt_alone(at_work: World) -> None:
     at_work.connector("suzhou-cloud").publish(lays_files(), offer())
-    first = at_work.submit(wants=AT_WUHU)
+    first = at_work.submit(wants=AT_WUHU, outputs=["out", "more"])
     (said,) = told(at_work, first["id"])
     digest, other = bring(at_work, said, "out", b"mine"), bring(at_work, said, "more", b"not asked for")
     end(at_work, first["id"])
@@ -152,7 +152,7 @@ def test_a_job_that_comes_after_what_has_ended(at_work: World) -> None:
 
 
 def test_without_what_it_is_to_have_a_job_never_begins(at_work: World) -> None:
-    first = at_work.submit(name="align", wants=AT_WUHU)
+    first = at_work.submit(name="align", wants=AT_WUHU, outputs=["out"])
     second = at_work.submit(after=[after(first, on="end", files=FILES)])
     end(at_work, first["id"], JobState.EXECUTOR_ERROR)
     found = at_work.job(second["id"])
@@ -161,14 +161,12 @@ def test_without_what_it_is_to_have_a_job_never_begins(at_work: World) -> None:
 
 
 def test_arrays_hand_on_by_index_or_all_to_one(at_work: World) -> None:
-    first = at_work.submit(wants=AT_WUHU, array_size=3)
+    first = at_work.submit(wants=AT_WUHU, array_size=3, outputs=["out"])
     same = at_work.submit(wants=AT_WUHU, array_size=3, resources={"cpu": "0.1", "memory": "8MiB"},
                           after=[after(first, files=FILES)])  # fmt: skip
     every = at_work.submit(wants=AT_WUHU, resources={"cpu": "0.1", "memory": "8MiB"}, after=[after(first, files=FILES)])
     one = [{"output": "out", "path": "x", "index": 2}]
     third = at_work.submit(wants=AT_WUHU, resources={"cpu": "0.1", "memory": "8MiB"}, after=[after(first, files=one)])
-    none = [{"output": "out", "path": "x", "index": 3}]
-    fourth = at_work.submit(after=[after(first, files=none)])
     digests = [bring(at_work, said, "out", b"%d" % said.task_index) for said in told(at_work, first["id"])]
     end(at_work, first["id"])
     assert [[(p.path, p.sha256) for p in said.passed] for said in told(at_work, same["id"])] == [
@@ -178,12 +176,37 @@ def test_arrays_hand_on_by_index_or_all_to_one(at_work: World) -> None:
     assert [(p.path, p.sha256) for p in said.passed] == [(f"in/out/{n}", digest) for n, digest in enumerate(digests)]
     (said,) = told(at_work, third["id"])
     assert [p.sha256 for p in said.passed] == [digests[2]]
-    assert at_work.job(fourth["id"])["reason"] == "after_failed: hello: it has no task 3"
     all_laws(at_work.hub)
 
 
+@pytest.mark.parametrize(
+    ("file", "field", "told_"),
+    [
+        ({"output": "ouy"}, "output", "align declares no output 'ouy'; it brings out, logs/all."),
+        ({"output": "outer"}, "output", "align declares no output 'outer'"),
+        ({"output": "out", "index": 3}, "index", "align has no task 3: it has 3."),
+        ({"output": "out", "index": "same"}, "index", "align has 3 of the 4 tasks"),
+    ],
+)
+def test_what_can_never_be_handed_on_is_refused_at_once(
+    at_work: World, file: dict[str, object], field: str, told_: str
+) -> None:
+    first = at_work.submit(name="align", array_size=3, outputs=["out", "logs/all"])
+    files = [{"output": "logs", "path": "ok"}, {"output": "out/deep/file", "path": "too"}, {**file, "path": "x"}]
+    spec = job(array_size=4, after=[after(first, files=files)])
+    for path, body in (("/v1/jobs", spec), ("/v1/jobs:batch", {"jobs": [spec]})):
+        answer = at_work.person("buyer").post(path, body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "no_such_output")
+        (fault,) = answer.json()["faults"]
+        assert fault["field"] == f"after.0.files.2.{field}"
+        assert fault["wrong"].startswith(told_)
+        assert "align" in fault["todo"] or "both jobs" in fault["todo"]
+    assert at_work.hub.rows()["edge"] == 0
+    at_work.submit(array_size=4, after=[after(first, files=files[:2])])
+
+
 def test_where_nothing_is_laid_out_such_a_job_does_not_go(world: World) -> None:
-    first = world.submit(wants=AT_WUHU)
+    first = world.submit(wants=AT_WUHU, outputs=["out"])
     (said,) = told(world, first["id"])
     bring(world, said, "out", b"x")
     end(world, first["id"])
@@ -197,10 +220,11 @@ def test_what_is_handed_on_binds_who_gets_it_as_strictly(at_work: World, stores:
     with hub_in(at_work, stores) as keeper:
         keeper.connector().publish(lays_files(), offer())
         wants = {"platform": WUHU, "data_level": 3, "protection_min": 2, "residency": ["34", "3205"]}
-        first = keeper.submit(wants=wants)
+        first = keeper.submit(wants=wants, outputs=["out"])
         only_after = keeper.submit(after=[after(first)])
         assert only_after["spec"]["wants"]["data_level"] == 1
-        second = keeper.submit(wants={"data_level": 2, "residency": ["34", "31"]}, after=[after(first, files=FILES)])
+        narrow = {"data_level": 2, "residency": ["34", "31"]}
+        second = keeper.submit(wants=narrow, outputs=["out"], after=[after(first, files=FILES)])
         bound = second["spec"]["wants"]
         assert (bound["data_level"], bound["protection_min"], bound["residency"]) == (3, 2, ["34"])
         third = keeper.submit(after=[after(second, files=FILES), after(first, files=OTHER)])

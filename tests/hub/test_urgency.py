@@ -73,9 +73,22 @@ def test_what_can_no_longer_end_in_time_is_cancelled(world: World) -> None:
     all_laws(world.hub)
 
 
-def test_what_could_not_end_in_time_from_the_first_moment_never_has_a_place(world: World) -> None:
+@pytest.mark.parametrize(("seconds", "wrong"), [(-1, "is past"), (0, "is past"), (59, "would pass the deadline")])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs:estimate", "/v1/jobs:batch"])
+def test_a_deadline_that_cannot_be_kept_is_refused_at_once(world: World, seconds: int, wrong: str, path: str) -> None:
+    spec = job(wall_time_s=60, deadline=(world.clock() + timedelta(seconds=seconds)).isoformat())
+    answer = world.person("buyer").post(path, {"jobs": [job(), spec]} if path.endswith("batch") else spec)
+    assert (answer.status_code, answer.json()["code"]) == (422, "deadline_passed")
+    (fault,) = answer.json()["faults"]
+    assert fault["field"] == "deadline"
+    assert wrong in fault["wrong"]
+    assert world.hub.rows()["job"] == 0
+
+
+def test_what_can_end_in_time_no_more_never_has_a_place(world: World) -> None:
     """There is room for it; placing may look before the worker that ends what is late."""
-    made = world.submit(wants=AT_WUHU, wall_time_s=60, deadline=(world.clock() + timedelta(seconds=30)).isoformat())
+    made = world.submit(wants=AT_WUHU, wall_time_s=60, deadline=(world.clock() + timedelta(seconds=60)).isoformat())
+    world.clock.advance(1)
     assert told(world, made["id"]) == []
     world.hub.settle()
     assert world.job(made["id"])["reason"].split(":")[0] == "deadline_passed"

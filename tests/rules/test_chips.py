@@ -11,7 +11,7 @@ from suanlian.data.chips import chips
 from suanlian.model.chips import ChipModel, Peak
 from suanlian.model.performance import Grade, Precision
 from suanlian.model.platform import Chip
-from suanlian.rules.chips import find, index, plain, table_figures
+from suanlian.rules.chips import find, index, plain, table_figures, unknown_family
 from suanlian.rules.stacks import FAMILIES
 from tests.rules.worlds import flavor, resources
 
@@ -125,3 +125,29 @@ def test_the_figures_of_a_flavor_are_claims_of_all_its_cards_and_simulated_where
 def test_a_chip_says_nothing_of_a_precision_that_nobody_states() -> None:
     chip = ChipModel(name="x", peaks=(Peak(precision=Precision.FP32, tera_per_s=Decimal(1)),))
     assert chip.peak(Precision.BF16) is None
+
+
+@pytest.mark.parametrize("family", sorted({chip.family for chip in chips() if chip.family} | {"dongfeng"}))
+def test_a_family_of_the_table_or_of_a_platform_is_known(family: str) -> None:
+    assert unknown_family(family, chips(), {"dongfeng"}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("nvida", "nvidia"), ("ascent", "ascend"), ("a100", "nvidia"), ("ascend-910b", "ascend"), ("dongfen", "dongfeng")],
+)
+def test_what_may_be_meant_is_said_of_an_unknown_family(name: str, meant: str) -> None:
+    found = unknown_family(name, chips(), {"dongfeng"})
+    assert found is not None
+    assert f"Did you mean {meant}?" in found.todo
+    assert ("name of models" in found.wrong) == (name in {"a100", "ascend-910b"})
+
+
+def test_a_name_like_no_other_gets_no_suggestion() -> None:
+    found = unknown_family("qqqq", chips(), ())
+    assert found is not None
+    assert "Did you mean" not in found.todo
+
+
+def test_every_family_with_a_stack_is_in_the_table() -> None:
+    assert all(unknown_family(family, chips(), ()) is None for family in FAMILIES)

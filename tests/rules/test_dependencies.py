@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from suanlian.model.demand import After, AfterWhen, Checkpoint, PassedFile
 from suanlian.model.job import ENDED, JobSpec, JobState, Wants
-from suanlian.rules.dependencies import indices, is_met, laid, narrowed
+from suanlian.rules.dependencies import indices, is_met, laid, narrowed, never
 from suanlian.rules.feasibility import INDIFFERENT, asked_of_places
 from suanlian.rules.levels import lies_within
 from tests.rules.worlds import spec
@@ -95,3 +95,37 @@ def test_every_field_of_a_spec_is_asked_of_places_or_named_as_indifferent() -> N
         assert asked_of_places(base.model_copy(update={name: value})) != asked_of_places(base), name
     files = (After(job="j", files=(PassedFile(output="a", path="b"),)),)
     assert asked_of_places(base.model_copy(update={"after": files})) != asked_of_places(base)
+
+
+_paths = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
+
+
+@given(_paths, st.lists(_paths, max_size=3), st.lists(_paths, max_size=4))
+def test_what_is_refused_as_undeclared_could_never_be_brought(
+    asked: str, declared: list[str], below: list[str]
+) -> None:
+    """Whatever a job brings lies at or in what it declares."""
+    brought = [*declared, *(f"{one}/{rest}" for one in declared for rest in below)]
+    file = PassedFile(output=asked, path="in")
+    found = never(file, 1, spec().model_copy(update={"outputs": tuple(declared)}))
+    if any(laid(file, path, None) for path in brought):
+        assert found is None
+    if found is not None:
+        assert found.field == "output"
+        assert repr(asked) in found.wrong
+
+
+@given(st.one_of(st.none(), st.sampled_from(["same", "all"]), st.integers(0, 6)), st.integers(1, 5), st.integers(1, 5))
+def test_an_index_is_refused_exactly_where_some_task_would_find_no_task(index: Any, tasks: int, upstream: int) -> None:  # noqa: ANN401
+    file = PassedFile(output="out", path="in", index=index)
+
+    def finds(own: int) -> bool:
+        try:
+            indices(file, own=own, tasks=tasks, upstream_tasks=upstream)
+        except ValueError:
+            return False
+        return True
+
+    found = never(file, tasks, spec().model_copy(update={"outputs": ("out",), "array_size": upstream}))
+    assert (found is None) == all(finds(own) for own in range(tasks))
+    assert found is None or found.field == "index"

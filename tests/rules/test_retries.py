@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from suanlian.model.job import ENDED, EndCause, JobSpec, JobState, Outcome
 from suanlian.rules.jobstate import TASK_ENDED, TASK_STATES
-from suanlian.rules.retries import MAX_PREEMPTED, cause_of, may_rerun, next_try
+from suanlian.rules.retries import MAX_PREEMPTED, cause_of, may_rerun, next_try, tries_in_all
 
 P, X, S = JobState.PREEMPTED, JobState.EXECUTOR_ERROR, JobState.SYSTEM_ERROR
 causes = st.sampled_from(EndCause)
@@ -65,6 +65,28 @@ def test_every_budget_comes_to_an_end(outcome: Outcome, spec: JobSpec, data: st.
             break
         before.append(cause)
         assert len(before) <= spec.retries.program + spec.attempts + MAX_PREEMPTED
+
+
+@given(st.data(), specs)
+def test_the_tries_that_are_told_of_are_those_that_there_are(data: st.DataObject, spec: JobSpec) -> None:
+    """After each end the number told is never below what comes, and is exact once all further ends are alike."""
+    before: list[EndCause] = []
+    while True:
+        state, outcome = data.draw(st.sampled_from([X, S, P])), data.draw(outcomes)
+        cause = cause_of(state, outcome)
+        assert cause is not None
+        after = next_try(state, outcome, before=before, spec=spec)
+        before.append(cause)
+        told = tries_in_all(before, len(before), spec)
+        if after.state is not JobState.QUEUED or cause is EndCause.REFUSED or len(before) > 30:
+            break
+        assert told is not None
+        assert told > len(before)
+    if cause is EndCause.REFUSED:
+        assert told is None
+    elif after.state is not JobState.QUEUED and cause is not EndCause.PROGRAM:
+        assert told == len(before)
+    assert tries_in_all((), 0, spec) is None
 
 
 @given(st.sampled_from([X, S, P]), outcomes)

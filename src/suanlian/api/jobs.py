@@ -19,7 +19,7 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import allowance, depending, jobs, placing, telling, throughput, usage
+from suanlian.services import allowance, checking, depending, jobs, placing, telling, throughput, usage
 from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -60,7 +60,8 @@ def _refused_now(hub: Hub, caller: Caller, specs: Sequence[JobSpec], kept: Calla
     """Check the specs; where they are refused now but were taken before under the same key, the answer of then."""
     try:
         allowance.check(caller, specs)
-        jobs.check_all(specs, hub.known.checks())
+        checking.check_all(specs, hub.known.checks())
+        checking.check_deadlines(specs, hub.now())
         for spec in specs:
             telling.check(spec, hub.bounds.webhook_origins)
     except SuanlianError:
@@ -118,7 +119,8 @@ def estimate(hub: TheHub, caller: Annotated[Caller, Depends(may("job.estimate"))
     """Where a task of the job would go now and what it would cost; places nothing."""
     spec = parsed(body, JobSpec)
     allowance.check(caller, [spec])
-    jobs.check_all([spec], hub.known.checks())
+    checking.check_all([spec], hub.known.checks())
+    checking.check_deadlines([spec], hub.now())
     with hub.reading(caller) as unit:
         jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
         return placing.estimate(unit, caller, spec, hub.bounds.data.levels, throughput.Knowledge(unit).of)

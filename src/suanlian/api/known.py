@@ -14,7 +14,7 @@ from suanlian.model.event import EventType
 from suanlian.model.party import Caller
 from suanlian.services.callers import caller_of
 from suanlian.services.catalogue import places
-from suanlian.services.jobs import Checks, Terms
+from suanlian.services.checking import Checks, Terms
 from suanlian.services.ports import Clock, Secrets
 from suanlian.store.unit import Unit
 

@@ -22,7 +22,7 @@ from suanlian.model.lending import (
     LentOutputCall,
 )
 from suanlian.model.party import Caller
-from suanlian.services import jobs, lending
+from suanlian.services import checking, jobs, lending
 from suanlian.store.unit import Unit
 
 router = APIRouter(prefix="/connector/v1", tags=["connector"])
@@ -34,7 +34,7 @@ def lend(request: Request, body: RawBody) -> Response:
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(LendCall)
-        jobs.check_all([call.spec], ongoing.hub.known.checks())
+        checking.check_all([call.spec], ongoing.hub.known.checks())
         state = ongoing.write(verified, lambda unit: lending.offer(unit, verified.keyid, call))
         return LendAnswer(**frame(ongoing, verified), job=state)
 

@@ -28,7 +28,7 @@ from suanlian.model.tes import (
     TesTask,
     View,
 )
-from suanlian.services import allowance, files, jobs, tes
+from suanlian.services import allowance, checking, files, jobs, tes
 from suanlian.store.unit import Row, Unit
 from suanlian.store.wakeups import wait
 
@@ -137,7 +137,7 @@ def _checked(hub: Hub, caller: Caller, body: bytes) -> tes.Translated:
     with _of_a_task():
         made = tes.translate(parsed(body, NewTesTask), checks.places, hub.secrets.random_bytes)
         allowance.check(caller, [made.spec])
-        jobs.check_all([made.spec], checks)
+        checking.check_all([made.spec], checks)
         with hub.reading(caller) as unit:
             tes.check_addresses(unit, caller, made.kept, hub.bounds.doors, hub.node)
     return made

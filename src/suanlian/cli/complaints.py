@@ -11,6 +11,7 @@ from suanlian.cli.visible import visible
 from suanlian.i18n import _
 from suanlian.i18n.catalog import DEFAULT, language
 from suanlian.i18n.help import N_
+from suanlian.i18n.told import told
 from suanlian.model.errors import FieldFault, SuanlianError
 
 _MAX_FAULTS: Final = 20
@@ -39,6 +40,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "countersignature_forged": N_("The hub in charge did not sign that it registered this descriptor."),
     "credit_code_invalid": N_("The unified social credit code is malformed or its check character is wrong."),
     "credit_code_taken": N_("Another entity has this unified social credit code."),
+    "deadline_passed": N_("The job could not end by its deadline any more."),
     "descriptor_forged": N_("The descriptor is not signed by the platform's key, or speaks for another."),
     "descriptor_stale": N_("The descriptor does not follow the last one that was registered, or is too old."),
     "digest_mismatch": N_("The body does not have the digest that was signed."),
@@ -81,8 +83,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "measurement_negative": N_("A measured figure is not above zero."),
     "measurement_replayed": N_("The measurement was made at another platform."),
     "measurement_stale": N_("The measurement is too old, or a newer one is here."),
+    "no_such_chip": N_("No table of chips and no platform has chips of this family."),
     "no_such_environment": N_("No platform declares the environment."),
     "no_such_flavor": N_("No platform publishes the flavor."),
+    "no_such_output": N_("The job that is to hand on an output declares no such output, or has no such task."),
     "no_such_platform": N_("No platform has this name or identifier."),
     "no_such_secret": N_("The account has no secret of this name."),
     "not_lendable": N_("The job is of a kind that no platform lends."),
@@ -168,37 +172,6 @@ BOUNDS: Final = (
 """Those that carry a bound."""
 
 
-ADVICE: Final = frozenset(
-    {
-        N_("Another operator confirms it; suanlian operator invite NAME lets one in."),
-        N_("Ask again in a second."),
-        N_("Ask for less, or split the job."),
-        N_("Ask the hub's operator."),
-        N_("Check the address and that the hub runs; then try again."),
-        N_("Choose another name."),
-        N_("Claim FP64 or FP32 figures of real processors in the flavor's performance."),
-        N_("Compare it with the licence."),
-        N_("Copy it whole; it reads PREFIX-KIND-SERIAL-CHECK."),
-        N_("Do not believe it. Fetch it again from the hub in charge, and compare the root's key with its operator."),
-        N_("Give the file of a descriptor."),
-        N_("Give the root hub's public key whole: ed25519: and 43 characters."),
-        N_("Let an operator of another entity look at it."),
-        N_("Let another operator do it."),
-        N_("Log in again: suanlian login URL; an operator mints a key. Programs send 'Authorization: Bearer sl_...'."),
-        N_("Log in with an API key: suanlian login URL"),
-        N_("Mend the fields named."),
-        N_("Mend the fields that are named and send it again."),
-        N_("Submit to a hub that is protected well enough, or lower the data level where the data allows it."),
-        N_("Submit to a hub within these regions, or allow the hub's region too."),
-        N_("Try again in a moment."),
-        N_("Try again later, or let an operator check your entity."),
-        N_("Use the key of the right role, or ask the hub's operator."),
-        N_("Whoever was invited asks for a fresh link; the first operator makes one by: suanlian-hub link"),
-    }
-)
-"""What is told most often to be done, marked for translation; what names things of the case stays in English."""
-
-
 def problem_text(error: SuanlianError) -> str:
     """A refusal in lines that people read."""
     return visible("\n".join(_lines(error)))
@@ -208,7 +181,7 @@ def _lines(error: SuanlianError) -> Iterator[str]:
     meaning = "" if _is_understood(error.wrong) else _(MEANINGS.get(error.code, ""))
     yield _("Refused ({code}): {wrong}").format(code=error.code, wrong=meaning or error.wrong)
     if meaning:
-        yield "  " + _("in detail: {wrong}").format(wrong=error.wrong)
+        yield "  " + _("in detail: {wrong}").format(wrong=told(error.wrong))
     for fault in error.faults[:_MAX_FAULTS]:
         if fault.wrong == error.wrong:
             yield "  " + _("where: {field}").format(field=fault.field)
@@ -222,7 +195,7 @@ def _advice(todo: str) -> str:
     match = _LISTS.match(todo)
     if match:
         return _("{command} lists them.").format(command=match[1])
-    return _(todo) if todo in ADVICE else todo
+    return told(todo)
 
 
 def _is_understood(text: str) -> bool:
@@ -233,7 +206,7 @@ def _is_understood(text: str) -> bool:
 def _fault_line(fault: FieldFault) -> str:
     wrong = _fault_words(fault.wrong)
     match = _MEANT.match(fault.todo)
-    todo = _("Did you mean {names}?").format(names=match[1]) if match else fault.todo
+    todo = _("Did you mean {names}?").format(names=match[1]) if match else _advice(fault.todo)
     stop = _("; ") if match else " "
     where = f"{fault.field}: " if fault.field else ""
     return f"{where}{wrong}{stop}{todo}" if todo else f"{where}{wrong}"
@@ -246,7 +219,7 @@ def _fault_words(wrong: str) -> str:
         begin, _field, end = bound.partition("{bound}")
         if wrong.startswith(begin) and wrong.endswith(end):
             return _(bound).format(bound=wrong[len(begin) : len(wrong) - len(end)])
-    return wrong
+    return told(wrong)
 
 
 def usage_text(error: TyperException) -> str:

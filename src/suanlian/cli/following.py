@@ -10,8 +10,9 @@ from typing import IO
 from suanlian.cli.output import remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.visible import visible
-from suanlian.cli.waiting import waits_because
+from suanlian.cli.waiting import because, waits_because
 from suanlian.i18n import _
+from suanlian.i18n.told import told
 from suanlian.model.job import ENDED, Attempt, JobState
 from suanlian.sdk.live import Live, News, Written
 
@@ -110,9 +111,14 @@ def _line(news: News) -> str:
     if task.state is JobState.QUEUED and (attempt is None or attempt.ended_at is not None):
         why = _waits(news)
         if attempt is not None:
-            return _("try {n} at {place} ended {state}{why}; waits for another place").format(
-                n=attempt.number, place=_place(attempt), state=attempt.state, why=_because(attempt)
-            )
+            text = _("try {n} at {place} ended {state}{why}; waits for another place")
+            if task.due is not None:
+                text = _("try {n} at {place} ended {state}{why}; the next one not before {time}")
+            if task.due is not None and task.tries is not None:
+                text = _("try {n} of at most {m} at {place} ended {state}{why}; the next one not before {time}")
+            time = "" if task.due is None else f"{task.due.astimezone():%H:%M:%S}"
+            told = {"n": attempt.number, "m": task.tries, "place": _place(attempt), "state": attempt.state}
+            return text.format(**told, why=because(attempt), time=time)
         return _("{state}: {reason}").format(state=task.state, reason=why) if why else task.state.value
     if task.state in ENDED:
         return _ended(news)
@@ -138,11 +144,7 @@ def _ended(news: News) -> str:
     why = (attempt.outcome.reason if attempt is not None else "") or news.job.reason
     if why == f"exit code {code}":  # said already
         why = ""
-    return ", ".join(parts) + (f": {why}" if why and news.task.state is not JobState.COMPLETE else "")
-
-
-def _because(attempt: Attempt) -> str:
-    return f" ({attempt.outcome.reason})" if attempt.outcome.reason else ""
+    return ", ".join(parts) + (f": {told(why)}" if why and news.task.state is not JobState.COMPLETE else "")
 
 
 def _place(attempt: Attempt) -> str:

@@ -9,10 +9,12 @@ from suanlian.cli.arguments import JobName
 from suanlian.cli.output import AsJson, Columns, listing, plain, print_json, record, remark
 from suanlian.cli.session import job_named, only_job_named, open_hub
 from suanlian.cli.shown import data_level, marked, resources, span, when
-from suanlian.cli.waiting import hubs_words, waits_because
+from suanlian.cli.waiting import hubs_words, shut_lines, waits
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
+from suanlian.i18n.told import told
 from suanlian.model.job import Attempt, Job, JobSpec, JobState, Task
+from suanlian.sdk.client import Client
 
 commands = nouns()
 
@@ -52,12 +54,25 @@ def _show(
     with open_hub() as hub:
         seen = hub.jobs.get(job_named(hub, job))
         tasks = list(hub.jobs.tasks(seen.id, index))
-        fields = [] if as_json else job_fields(seen, waits_because(hub, seen))
+        fields = [] if as_json else [*_with_waits(hub, seen), *_shut(hub, seen, tasks)]
     if as_json:
         print_json({"job": plain(seen), "tasks": [plain(task) for task in tasks]})
         return
     record(seen, fields, as_json=False)
     _list_attempts(tasks)
+
+
+def _with_waits(hub: Client, job: Job) -> list[tuple[str, object]]:
+    wait = waits(hub, job)
+    return [*job_fields(job, wait.why), *((_("Takes nothing"), line) for line in wait.shut)]
+
+
+def _shut(hub: Client, job: Job, tasks: Sequence[Task]) -> list[tuple[str, object]]:
+    """What is known of the place of a task that is lost, where the job does not wait for another besides."""
+    held = next((task for task in tasks if task.attempts and task.attempts[-1].lost_since is not None), None)
+    if held is None or job.waiting:
+        return []
+    return [(_("Takes nothing"), line) for line in shut_lines(hub.jobs.why(job.id, held.index))]
 
 
 @commands.command("cancel", cls=Command, options_metavar=OPTIONS, help=N_("Cancel a job."))
@@ -92,7 +107,7 @@ def job_fields(job: Job, reason: str) -> list[tuple[str, object]]:
         (_("Ended"), when(job.ended_at)),
         (_("Took"), span(job.created_at, job.ended_at)),
         (_("Waits because"), reason),
-        (_("Ended because"), job.reason),
+        (_("Ended because"), told(job.reason)),
         (_("Webhook"), job.webhook),
         (_("Asked for"), _asked(job.spec) if job.spec else ""),
         (_("Comes after"), ", ".join(one.job for one in job.spec.after) if job.spec else ""),
@@ -113,11 +128,17 @@ def _state(job: Job) -> str:
 
 
 def _list_attempts(tasks: list[Task]) -> None:
+    most = {task.index: task.tries for task in tasks}
+
+    def which(attempt: Attempt) -> str:
+        in_all = most.get(attempt.task_index)
+        return str(attempt.number) if in_all is None else _("{n} of at most {m}").format(n=attempt.number, m=in_all)
+
     listing(
         [attempt for task in tasks for attempt in task.attempts],
         [
             (_("Task"), lambda attempt: attempt.task_index),
-            (_("Attempt"), lambda attempt: attempt.number),
+            (_("Attempt"), which),
             (_("State"), lambda attempt: attempt.state),
             (_("Place"), _place),
             (_("Flavor"), lambda attempt: f"{attempt.flavor} ({attempt.architecture})"),
@@ -125,7 +146,7 @@ def _list_attempts(tasks: list[Task]) -> None:
             (_("Ran"), lambda attempt: span(attempt.started_at, attempt.ended_at)),
             (_("Exit code"), lambda attempt: attempt.outcome.exit_code),
             (_("Limit hit"), lambda attempt: attempt.outcome.limit),
-            (_("Reason"), lambda attempt: attempt.outcome.reason),
+            (_("Reason"), lambda attempt: told(attempt.outcome.reason)),
             (_("Condition"), condition),
             ("", lambda attempt: marked(attempt.simulated)),
         ],

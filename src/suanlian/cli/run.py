@@ -33,6 +33,8 @@ OWN_FAILURE: Final = 125
 CANCELLED: Final = 130
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _STDIN: Final = "stdin"
+_NAMED: Final = 10
+"""So many files are named."""
 
 Files = Annotated[
     list[str] | None,
@@ -186,6 +188,8 @@ class _Run:
                 last = follower.follow(self._on_turn)
             except _LeaveError:
                 remark(_("It is being cancelled; see suanlian show {job}").format(job=self.ref))
+                if self.spec.outputs:
+                    remark(_("What it had made by then: suanlian outputs {job} DIR").format(job=self.ref))
                 return CANCELLED
             except SuanlianError as error:
                 remark(str(error))
@@ -196,26 +200,40 @@ class _Run:
     def _finish(self, last: News | None) -> int:
         if last is None:
             return OWN_FAILURE
-        fetched = self._fetch() if self.spec.outputs else True
+        brought = self._fetch() if self.spec.outputs else []
         if last.task.state is JobState.CANCELED:
+            self._tell_what_was_left(brought)
             return CANCELLED
         code = exit_code(last.task)
         if code is None or last.task.state is JobState.SYSTEM_ERROR:
             return OWN_FAILURE
         if last.task.state is not JobState.COMPLETE and code == 0:
             return OWN_FAILURE  # the program ended well, what it was to bring did not come
-        return code if fetched else OWN_FAILURE
+        return OWN_FAILURE if brought is None else code
 
-    def _fetch(self) -> bool:
+    def _fetch(self) -> list[str] | None:
+        """The paths of what was brought; None where that did not work."""
+        brought = []
         try:
             with open_hub() as hub:
                 for file in hub.jobs.outputs(self.job.id, 0):
                     hub.jobs.download(self.job.id, file, self.into, overwrite=True)
+                    brought.append(file.path)
         except (SuanlianError, OSError) as error:
             remark(_("What it made was not fetched: {why}").format(why=error))
             remark(_("Fetch it again: suanlian outputs {job} DIR").format(job=self.ref))
-            return False
-        return True
+            return None
+        return brought
+
+    def _tell_what_was_left(self, brought: Sequence[str] | None) -> None:
+        """Of a cancelled job: that all it wrote was shown, what came back of what it had made, and what did not."""
+        if brought is None:  # it was told why
+            return
+        named = ", ".join(brought[:_NAMED]) + (", ..." if len(brought) > _NAMED else "")
+        remark(_("-- all that it wrote by then is shown; brought back: {names}").format(names=named or _("nothing")))
+        missing = [path for path in self.spec.outputs if not any(f"{one}/".startswith(f"{path}/") for one in brought)]
+        if missing:
+            remark(_("-- was not there when it ended: {names}").format(names=", ".join(missing[:_NAMED])))
 
     def _on_turn(self) -> None:
         if self.asked > 1:

@@ -6,9 +6,11 @@ from suanlian.cli.arguments import Index, JobName
 from suanlian.cli.jobs import condition
 from suanlian.cli.output import AsJson, print_json, say, table
 from suanlian.cli.session import job_named, open_hub
+from suanlian.cli.waiting import resting, shut_lines
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.i18n.reasons import CandidateLine, candidate_lines, reason_line
+from suanlian.model.errors import NotFoundError
 from suanlian.model.placement import Explanation
 
 commands = nouns()
@@ -20,9 +22,20 @@ commands = nouns()
 def _why(job: JobName, index: Index = 0, as_json: AsJson = False) -> None:
     with open_hub() as hub:
         name = job_named(hub, job)
-        explanation = hub.jobs.why(name, index)
+        try:
+            explanation = hub.jobs.why(name, index)
+        except NotFoundError as error:
+            if error.code != "not_found" or as_json:
+                raise
+            rests = next((task for task in hub.jobs.tasks(name, index) if task.due is not None), None)
+            if rests is None:
+                raise
+            say(_("waits {why}").format(why=resting(rests)))
+            return
         tasks = () if as_json else tuple(hub.jobs.tasks(name, index))
     tell(explanation, as_json=as_json)
+    for line in () if as_json else shut_lines(explanation):
+        say(line)
     for line in (condition(task.attempts[-1]) for task in tasks if task.attempts):
         if line:
             say(line)

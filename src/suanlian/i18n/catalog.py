@@ -8,7 +8,7 @@ Two choices: `set_language` for the whole process (the command line), `use_langu
 (a server that answers two people in two languages). The inner one wins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -82,6 +82,17 @@ def compile_po(source: IO[bytes], locale: str) -> GNUTranslations:
     write_mo(compiled, read_po(source, locale=locale))
     compiled.seek(0)
     return GNUTranslations(compiled)
+
+
+@cache
+def texts(lang: str) -> Mapping[str, str]:
+    """The plain texts of a language's catalogue with their translations; none for the language of the source."""
+    name = LANGUAGES[lang]
+    if name is None:
+        return MappingProxyType({})
+    with files("suanlian").joinpath("locale", f"{name}.po").open("rb") as source:
+        found = {m.id: m.string for m in read_po(source, locale=name) if isinstance(m.id, str) and not m.fuzzy}
+    return MappingProxyType({key: text for key, text in found.items() if key and isinstance(text, str)})
 
 
 @cache

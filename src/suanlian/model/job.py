@@ -326,6 +326,8 @@ class Task(Value):
     index: int
     state: JobState
     attempts: tuple[Attempt, ...] = ()
+    due: Utc | None = Field(default=None, description="it waits until then before its next try")
+    tries: int | None = Field(default=None, description="at most, were each further one to end as the last did")
 
 
 class Job(Value):

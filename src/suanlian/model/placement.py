@@ -125,6 +125,38 @@ class Candidate(Wire):
         return sum((term.amount for term in self.terms if term.term in BILLED), start=Decimal(0))
 
 
+class ShutBy(StrEnum):
+    """What keeps a platform from taking anything new."""
+
+    UNHEARD = "unheard"
+    """Its connector is not heard of."""
+    CLEARING = "clearing"
+    """It has yet to end what was given to others while it was not heard of."""
+    OPERATOR = "operator"
+    """The hub's operator empties it."""
+    OWNER = "owner"
+    """Its owner empties it."""
+    DOWNTIME = "downtime"
+    """Its owner's calendar."""
+    PAUSED = "paused"
+    """Its owner takes no new jobs at present."""
+    STATE = "state"
+    """It is not live; ``why`` is its state."""
+
+
+class Shut(Wire):
+    """Why a platform takes nothing new as things are, or will not for long: by whom, since when, until when, why.
+
+    ``until``: all is out by then, or what keeps it from taking anything is over then.
+    """
+
+    platform: Name
+    by: ShutBy
+    since: Utc | None = None
+    until: Utc | None = None
+    why: Text = ""
+
+
 class MarketView(Wire):
     """By which prices of scarcity a decision was made: those of a tick of the matcher, or none."""
 
@@ -147,7 +179,10 @@ class Queueing(Wire):
 
 
 class Explanation(Wire):
-    """The whole comparison. ``winner``, ``runner_up`` and ``nearest`` (miss of waiting work) index ``candidates``."""
+    """The whole comparison. ``winner``, ``runner_up`` and ``nearest`` (miss of waiting work) index ``candidates``.
+
+    What was compared is as of ``at``; ``shut`` and ``in_doubt`` are as of the asking, and kept nowhere.
+    """
 
     at: Utc
     candidates: tuple[Candidate, ...]
@@ -155,6 +190,10 @@ class Explanation(Wire):
     runner_up: int | None = None
     nearest: int | None = None
     left_out: int = Field(default=0, ge=0, description="further candidates that were compared and are not kept")
+    shut: tuple[Shut, ...] = Field(default=(), description="which of the platforms take nothing new now, and why")
+    in_doubt: bool = Field(
+        default=False, description="the hub hears so few connectors that its own line is in doubt: nothing is given up"
+    )
     missed: Mapping[Filter, int] = Field(
         default_factory=dict, description="of all candidates, how many failed which filter as their most stubborn one"
     )

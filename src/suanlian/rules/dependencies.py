@@ -4,10 +4,10 @@ What a job is handed lies where its own data lies, so it is bound at least as st
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from suanlian.model.demand import After, AfterWhen, PassedFile
-from suanlian.model.job import ENDED, JobState, Wants
+from suanlian.model.job import ENDED, JobSpec, JobState, Wants
 from suanlian.rules.levels import lies_within
 
 FAILED: Final = "after_failed"
@@ -47,6 +47,38 @@ def _within_both(mine: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...] 
 def hands_on(after: Sequence[After]) -> bool:
     """Whether any output of another job is handed on."""
     return any(one.files for one in after)
+
+
+class Never(NamedTuple):
+    """What of a file that is to be handed on can never be there: the field at fault, what it says, what would go."""
+
+    field: str
+    wrong: str
+    todo: str
+
+
+def never(file: PassedFile, tasks: int, upstream: JobSpec) -> Never | None:
+    """Why the upstream job can never bring this file for each of ``tasks``; None where it may.
+
+    An output is brought where it is declared, or lies in a directory that is, or has one that is in it.
+    """
+    name = upstream.name
+    if not any(_meet(file.output, declared) for declared in upstream.outputs):
+        declared = ", ".join(upstream.outputs) or "nothing"
+        wrong = f"{name} declares no output {file.output!r}; it brings {declared}."
+        return Never("output", wrong, f"Name an output of {name}, or declare this one there and submit it again.")
+    last, had = f"Indices of {name} run from 0 to {upstream.tasks - 1}.", upstream.tasks
+    if isinstance(file.index, int) and file.index >= had:
+        return Never("index", f"{name} has no task {file.index}: it has {had}.", last)
+    if file.index == "same" and tasks > had:
+        wrong = f"{name} has {had} of the {tasks} tasks that are to get what the task of the same index brought."
+        return Never("index", wrong, "Give both jobs as many tasks, or write 'all' or a number.")
+    return None
+
+
+def _meet(asked: str, declared: str) -> bool:
+    """Whether one is the other or lies in it."""
+    return asked == declared or asked.startswith(f"{declared}/") or declared.startswith(f"{asked}/")
 
 
 def indices(file: PassedFile, *, own: int, tasks: int, upstream_tasks: int) -> tuple[int, ...] | None:

@@ -115,18 +115,12 @@ def shortened(explanation: Explanation) -> Explanation:
     others = sorted(set(range(len(every))) - set(named), key=lambda n: (_distance(every[n].failed), _order(every[n])))
     kept = sorted([*named, *others[: KEPT - len(named)]])
     place = {n: kept.index(n) for n in named}
-    return Explanation(
-        at=explanation.at,
-        candidates=tuple(every[n] for n in kept),
-        left_out=len(every) - len(kept),
-        missed=explanation.missed,
-        market=explanation.market,
-        queueing=explanation.queueing,
-        **{
-            name: None if (n := getattr(explanation, name)) is None else place[n]
-            for name in ("winner", "runner_up", "nearest")
-        },
-    )
+    named_now = {
+        name: None if (n := getattr(explanation, name)) is None else place[n]
+        for name in ("winner", "runner_up", "nearest")
+    }
+    candidates = tuple(every[n] for n in kept)
+    return explanation.model_copy(update={"candidates": candidates, "left_out": len(every) - len(kept), **named_now})
 
 
 def _candidate(demand: Demand, place: Place, now: datetime, ruler: Ruler, market: Market) -> Candidate:

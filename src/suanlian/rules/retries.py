@@ -21,6 +21,8 @@ IMAGE_WORD: Final = "image_unusable"
 _FREE_PREEMPTIONS: Final = 3
 _PREEMPTED_WAIT_S: Final = 10
 _LONGEST_WAIT_S: Final = 3600
+_COUNTED_AS_ONE: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE})
+"""Both are the fault of a place, and share a budget."""
 _MAY_SAY: Final = {
     JobState.EXECUTOR_ERROR: frozenset({EndCause.PROGRAM, EndCause.LIMIT}),
     JobState.SYSTEM_ERROR: frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.REQUEST}),
@@ -70,8 +72,8 @@ def next_try(
 
 def _within(cause: EndCause, outcome: Outcome, before: Sequence[EndCause], spec: JobSpec) -> bool:
     """Whether this end is one of those that are tried again, and its budget allows it."""
-    if cause in (EndCause.PLATFORM, EndCause.IMAGE):
-        return sum(c in (EndCause.PLATFORM, EndCause.IMAGE) for c in before) + 1 < spec.attempts
+    if cause in _COUNTED_AS_ONE:
+        return sum(c in _COUNTED_AS_ONE for c in before) + 1 < spec.attempts
     made = before.count(cause) + 1
     if cause is EndCause.PROGRAM:
         codes = spec.retries.exit_codes
@@ -93,6 +95,26 @@ def _wait_s(cause: EndCause, before: Sequence[EndCause], spec: JobSpec) -> int:
 def _doubled(first_s: int, times: int) -> int:
     doubled: int = first_s << min(times, 16)
     return min(_LONGEST_WAIT_S, doubled)
+
+
+def tries_in_all(ended: Sequence[EndCause], made: int, spec: JobSpec) -> int | None:
+    """So many tries a task gets at most, were each further one to end as the last did; None where nothing bounds them.
+
+    ``ended``: why its earlier tries ended, oldest first, of ``made`` in all; before the first end nothing is known.
+    """
+    most = _most_ends(ended[-1], spec) if ended else None
+    if most is None:
+        return None
+    alike = _COUNTED_AS_ONE if ended[-1] in _COUNTED_AS_ONE else {ended[-1]}
+    return made + max(0, most - sum(cause in alike for cause in ended))
+
+
+def _most_ends(cause: EndCause, spec: JobSpec) -> int | None:
+    """After so many ends for this cause a task is given up."""
+    if cause in _COUNTED_AS_ONE:
+        return spec.attempts
+    most = {EndCause.PROGRAM: spec.retries.program, EndCause.LOST: spec.retries.lost, EndCause.PREEMPTED: MAX_PREEMPTED}
+    return None if cause is EndCause.REFUSED else most.get(cause, 0) + 1
 
 
 def may_rerun(before: Sequence[EndCause], spec: JobSpec) -> bool:

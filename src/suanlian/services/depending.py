@@ -13,7 +13,7 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import SCHEME
 from suanlian.model.job import ENDED, JobSpec, JobState, Wants
 from suanlian.model.party import Caller
-from suanlian.rules.dependencies import failure, is_met, narrowed
+from suanlian.rules.dependencies import failure, is_met, narrowed, never
 from suanlian.rules.progress import Progress, parse_tally
 from suanlian.store import edges, jobs
 from suanlian.store.unit import Row, Unit
@@ -27,7 +27,7 @@ def link(unit: Unit, caller: Caller, specs: Sequence[JobSpec], rows: Sequence[Ro
     """Bind new jobs to those that they come after: write the edges, and narrow where they may run. Their rows then.
 
     Raises NotFoundError for a job that is not of the caller's own account and project, InvalidError where no place is
-    allowed to hold what is handed on.
+    allowed to hold what is handed on, or the other job declares no such output.
     """
     named = sorted({_uuid(one.job) for spec in specs for one in spec.after})
     if not named:
@@ -57,7 +57,9 @@ def _linked(unit: Unit, spec: JobSpec, row: Row, known: Mapping[str, Row]) -> Ro
             wrong = f"You have no job {one.job!r} in this project."
             raise NotFoundError("not_found", wrong, todo=_TODO, field=f"after.{place}.job")
         if one.files:
-            wants = _narrowed(wants, upstream, f"after.{place}.files")
+            theirs = JobSpec.model_validate_json(upstream["spec"])
+            _check_files(spec, theirs, place)
+            wants = _narrowed(wants, theirs, f"after.{place}.files")
         met = _is_met_now(unit, upstream, one.on)
         is_open = is_open or not met
         edge = {"job_id": row["id"], "place": place, "upstream_id": upstream["id"], "on_": one.on.value}
@@ -78,11 +80,20 @@ def _is_met_now(unit: Unit, upstream: Row, on: AfterWhen) -> bool:
     return is_met(on, state)
 
 
-def _narrowed(wants: Wants, upstream: Row, field: str) -> Wants:
-    theirs = JobSpec.model_validate_json(upstream["spec"]).wants
+def _check_files(spec: JobSpec, upstream: JobSpec, place: int) -> None:
+    """Refuse at once what the job would be cancelled for later: no such output there, or no such task."""
+    for number, file in enumerate(spec.after[place].files):
+        found = never(file, spec.tasks, upstream)
+        if found is not None:
+            field = f"after.{place}.files.{number}.{found.field}"
+            raise InvalidError("no_such_output", found.wrong, todo=found.todo, field=field)
+
+
+def _narrowed(wants: Wants, upstream: JobSpec, field: str) -> Wants:
+    theirs = upstream.wants
     both = narrowed(wants, theirs)
     if both is None:
-        wrong = f"What {upstream['name']} hands on stays within {', '.join(theirs.residency)}, this job elsewhere."
+        wrong = f"What {upstream.name} hands on stays within {', '.join(theirs.residency)}, this job elsewhere."
         raise InvalidError("field_invalid", wrong, todo="Let the job run within these regions.", field=field)
     return both
 

@@ -7,28 +7,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
-from urllib.parse import urlsplit
 
 from suanlian.i18n.catalog import gettext as _
-from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from suanlian.model.errors import ConflictError, ForbiddenError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import Kind, new_id, public_id
-from suanlian.model.job import ENDED, Attempt, Job, JobSpec, JobState, Task, Wants
-from suanlian.model.levels import HubRules
+from suanlian.model.job import ENDED, Attempt, EndCause, Job, JobSpec, JobState, Task
 from suanlian.model.party import Caller
-from suanlian.model.place import Place
 from suanlian.model.placement import Assignment, Explanation
 from suanlian.model.platform import Flavor, Share
-from suanlian.model.probe import PROBE_ENVIRONMENT
 from suanlian.model.protocol import Wish
-from suanlian.rules.addresses import refused_address
-from suanlian.rules.feasibility import asked_of_places, too_large
 from suanlian.rules.hearing import Hearing, LostTerms, reruns_from
-from suanlian.rules.levels import hub_is_outside, hub_is_too_low
 from suanlian.rules.progress import Progress, first_tally, parse_tally
-from suanlian.rules.stacks import contradiction
+from suanlian.rules.retries import tries_in_all
 from suanlian.services.ports import Node
-from suanlian.store import attempts, edges, files, jobs, lost, platforms, secrets
+from suanlian.store import attempts, edges, files, jobs, lost, platforms, secrets, shut
 from suanlian.store.jobs import Wanted as Wanted  # noqa: PLC0414 - what a list is asked by is part of this service
 from suanlian.store.unit import Row, Unit
 
@@ -41,119 +34,6 @@ LATE: Final = "deadline_passed"
 """The code of tasks that are cancelled because they could not end in time, or have not."""
 WAITING: Final = "waiting"
 """Its owner is to be told of its end, and was not yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the operator says of submissions: origins that inputs may come from besides, which data may lie here."""
-
-    input_origins: frozenset[str]
-    data: HubRules
-
-
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """What a submission is checked against: the places and names there are, and the operator's terms."""
-
-    places: tuple[Place, ...]
-    terms: Terms
-    platforms: frozenset[str]
-    flavors: frozenset[str]
-    environments: frozenset[str]
-
-    @classmethod
-    def of(cls, places: tuple[Place, ...], terms: Terms) -> "Checks":
-        """Look the names up once."""
-        return cls(
-            places,
-            terms,
-            platforms=frozenset(place.platform for place in places),
-            flavors=frozenset(place.flavor.name for place in places),
-            environments=frozenset(e.name for place in places for e in place.flavor.environments),
-        )
-
-
-def check_all(specs: Sequence[JobSpec], checks: Checks) -> None:
-    """Refuse what can never run here: unknown names, too large, an input's address that is not public.
-
-    Raises InvalidError or NotFoundError with the field at fault. Without any place there is nothing to hold it against.
-    """
-    fitting: set[object] = set()
-    for spec in specs:
-        _check_level(spec.wants, checks.terms.data)
-        for number, item in enumerate(spec.inputs):
-            if item.url is not None:
-                _check_url(item.url, f"inputs.{number}.url", checks.terms.input_origins)
-        _check_environments(spec)
-        _check_stacks(spec)
-        asked = asked_of_places(spec)
-        if checks.places and asked not in fitting:
-            _check_names(spec, checks)
-            _check_size(spec, checks.places)
-            fitting.add(asked)
-
-
-def _check_level(wants: Wants, hub: HubRules) -> None:
-    """The hub itself keeps inputs, logs and outputs: a job whose data may not lie here is refused."""
-    if hub_is_outside(wants, hub):
-        where = "is set to no region" if hub.region is None else f"lies in {hub.region}"
-        wrong = f"Inputs, logs and outputs lie at this hub, which {where}: outside of {', '.join(wants.residency)}."
-        todo = "Submit to a hub within these regions, or allow the hub's region too."
-        raise InvalidError("residency_excludes_hub", wrong, todo=todo, field="wants.residency")
-    if needed := hub_is_too_low(wants, hub):
-        wrong = f"Inputs, logs and outputs lie at this hub, whose protection grade is {hub.grade}; {needed} is needed."
-        todo = "Submit to a hub that is protected well enough, or lower the data level where the data allows it."
-        raise InvalidError("protection_excludes_hub", wrong, todo=todo, field="wants.data_level")
-
-
-def _check_environments(spec: JobSpec) -> None:
-    for number, variant in enumerate(spec.variants):
-        if variant.environment == PROBE_ENVIRONMENT:
-            wrong = f"The environment {PROBE_ENVIRONMENT!r} is for the hub's own probes."
-            field = f"variants.{number}.environment"
-            raise InvalidError("environment_reserved", wrong, todo="suanlian flavors lists the others.", field=field)
-
-
-def _check_stacks(spec: JobSpec) -> None:
-    """A variant whose chips, software and instruction set cannot go together anywhere would wait for ever."""
-    for number, variant in enumerate(spec.variants):
-        against = contradiction(variant)
-        if against is not None:
-            field = f"variants.{number}.{against.field}"
-            raise InvalidError("variant_contradicts", against.wrong, todo=against.todo, field=field)
-
-
-def _check_size(spec: JobSpec, places: Sequence[Place]) -> None:
-    misses = too_large(spec, places)
-    if misses:
-        miss = misses[0]
-        wrong = f"No share could ever hold a task: wanted {miss.wanted}, the largest has {miss.had}."
-        raise InvalidError("job_too_large", wrong, todo="Ask for less, or split the job.", field="resources")
-
-
-def _check_url(url: str, field: str, allowed: frozenset[str]) -> None:
-    parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    reason = None if origin in allowed else refused_address(parts.hostname or "")
-    if reason is not None:
-        wrong = f"The address of {origin} is {reason}: a job may not read from there."
-        todo = "Give a public address, or upload the file; the operator can list the origin."
-        raise InvalidError("input_origin_refused", wrong, todo=todo, field=field)
-
-
-def _check_names(spec: JobSpec, checks: Checks) -> None:
-    wants = spec.wants
-    if wants.platform is not None and wants.platform not in checks.platforms:
-        wrong = f"No platform is named {wants.platform!r}."
-        raise NotFoundError("no_such_platform", wrong, todo="suanlian platforms lists them.", field="wants.platform")
-    if wants.flavor is not None and wants.flavor not in checks.flavors:
-        wrong = f"No platform publishes the flavor {wants.flavor!r}."
-        raise NotFoundError("no_such_flavor", wrong, todo="suanlian flavors lists them.", field="wants.flavor")
-    for number, variant in enumerate(spec.variants):
-        if variant.environment is not None and variant.environment not in checks.environments:
-            wrong = f"No platform declares the environment {variant.environment!r}."
-            field = f"variants.{number}.environment"
-            raise NotFoundError("no_such_environment", wrong, todo="suanlian flavors lists them.", field=field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +137,19 @@ def _row(unit: Unit, caller: Caller, ref: str) -> Row:
     return row
 
 
-def job_value(row: Row, *, with_spec: bool) -> Job:
-    """The job as its owner sees it; without the spec for everybody else."""
+def job_value(row: Row, *, with_spec: bool, due: datetime | None = None) -> Job:
+    """The job as its owner sees it; without the spec for everybody else.
+
+    ``due``: until then all that waits of it is given no place, after tries that failed.
+    """
     columns = ("id", "public_id", "account_id", "project_id", "name", "state", "tasks", "created_at", "ended_at")
     waiting = ""
     if row["queued"]:
         waiting = json.loads(row["waiting"])["text"] if row["waiting"] else _UNASSIGNED
     if row["blocked"]:
         waiting = _("waits for other jobs")
+    elif due is not None:
+        waiting = f"waits until {due:%Y-%m-%d %H:%M:%S} UTC before another try"
     return Job(
         **{name: row[name] for name in columns},
         tally=parse_tally(row["tally"]),
@@ -293,7 +178,7 @@ def fresh(prepared: Prepared, spec: JobSpec) -> Job:
 def get(unit: Unit, caller: Caller, ref: str) -> Job:
     """One job, with its spec for its owner. Raises NotFoundError."""
     row = _row(unit, caller, ref)
-    found = job_value(row, with_spec=owns(caller, row))
+    found = job_value(row, with_spec=owns(caller, row), due=_due(unit, [row]).get(row["id"]))
     return found.model_copy(update={"waiting": _waits_for(unit, row["id"])}) if row["blocked"] else found
 
 
@@ -309,7 +194,16 @@ def _waits_for(unit: Unit, job_id: str) -> str:
 
 def list_of(unit: Unit, caller: Caller, wanted: Wanted, *, limit: int) -> list[Job]:
     """Jobs, newest first, without their specs."""
-    return [job_value(row, with_spec=False) for row in jobs.list_of(unit, caller, wanted, limit=limit)]
+    rows = jobs.list_of(unit, caller, wanted, limit=limit)
+    due = _due(unit, rows)
+    return [job_value(row, with_spec=False, due=due.get(row["id"])) for row in rows]
+
+
+def _due(unit: Unit, rows: Sequence[Row]) -> dict[str, datetime]:
+    """Of the jobs of which all that waits rests before another try: when the first of it is due."""
+    queued = {row["id"]: row["queued"] for row in rows if row["queued"]}
+    found = jobs.resting(unit, queued) if queued else {}
+    return {job_id: due for job_id, (count, due) in found.items() if count == queued[job_id]}
 
 
 def tasks_of(  # noqa: PLR0913 - who asks, what, which part of it, by which terms
@@ -319,16 +213,30 @@ def tasks_of(  # noqa: PLR0913 - who asks, what, which part of it, by which term
     row = _row(unit, caller, ref)
     tasks = jobs.tasks_of(unit, row["id"], after=after, limit=limit)
     waits = {task["idx"] for task in tasks if task["rerun"] == "no"}
-    made: dict[int, list[Attempt]] = {}
+    made, causes = dict[int, list[Attempt]](), dict[int, list[EndCause]]()
     for attempt in attempts.with_places(unit, row["id"], [task["idx"] for task in tasks]):
         since = None if attempt["ended_at"] is not None else attempt["lost_since"]
         rerun_from = None if since is None or attempt["idx"] in waits else _reruns_from(unit, since, terms)
         lost_now = {"lost_since": since, "rerun_from": rerun_from}
         made.setdefault(attempt["idx"], []).append(_attempt(attempt).model_copy(update=lost_now))
-    return [
-        Task(index=task["idx"], state=JobState(task["state"]), attempts=tuple(made.get(task["idx"], ())))
-        for task in tasks
-    ]
+        if lost.is_counted(attempt):
+            causes.setdefault(attempt["idx"], []).append(EndCause(attempt["cause"]))
+    spec = JobSpec.model_validate_json(row["spec"]) if causes else None
+    return [_task(unit, task, made.get(task["idx"], ()), causes.get(task["idx"], ()), spec) for task in tasks]
+
+
+def _task(unit: Unit, row: Row, made: Sequence[Attempt], causes: Sequence[EndCause], spec: JobSpec | None) -> Task:
+    """``causes``: why earlier tries ended, where they count."""
+    state, due = JobState(row["state"]), row.get("not_before")
+    rests = state is JobState.QUEUED and row["attempt_id"] is None and due is not None and due > unit.now
+    ended = sum(attempt.state in ENDED for attempt in made)
+    return Task(
+        index=row["idx"],
+        state=state,
+        attempts=tuple(made),
+        due=due if rests else None,
+        tries=None if spec is None or state in ENDED else tries_in_all(causes, ended, spec),
+    )
 
 
 def _reruns_from(unit: Unit, since: datetime, terms: LostTerms) -> datetime | None:
@@ -364,8 +272,15 @@ def explanation(unit: Unit, caller: Caller, ref: str, index: int) -> Explanation
     if row["blocked"]:
         raise NotFoundError("not_found", _waits_for(unit, row["id"]), todo="It is looked at when they have ended.")
     looks = task["rerun"] == "yes" or (task["state"] == JobState.QUEUED and task["attempt_id"] is None)
+    due = task.get("not_before")
+    if looks and due is not None and due > unit.now:
+        wrong = f"It waits until {due:%Y-%m-%d %H:%M:%S} UTC before another try."
+        raise NotFoundError(
+            "not_found", wrong, todo="It is looked at then; suanlian show tells how the last one ended."
+        )
     if looks and row["waiting"]:
-        return Explanation.model_validate(json.loads(row["waiting"])["explanation"])
+        found = Explanation.model_validate(json.loads(row["waiting"])["explanation"])
+        return _as_it_is_now(unit, found, {candidate.platform for candidate in found.candidates})
     made = attempts.with_places(unit, row["id"], [index])
     assignment = attempts.assignment_of(unit, made[-1]["id"]) if made else None
     if assignment is None and task["state"] in ENDED:
@@ -373,7 +288,14 @@ def explanation(unit: Unit, caller: Caller, ref: str, index: int) -> Explanation
         raise NotFoundError("not_found", wrong, todo="There is nothing to explain.")
     if assignment is None:
         raise NotFoundError("not_found", "It has not been looked at yet.", todo="Ask again in a second.")
-    return Assignment.model_validate_json(assignment["body"]).explanation
+    found = Assignment.model_validate_json(assignment["body"]).explanation
+    held = made[-1]
+    return _as_it_is_now(unit, found, {held["platform"]}) if held["ended_at"] is None and held["lost_since"] else found
+
+
+def _as_it_is_now(unit: Unit, found: Explanation, platforms_: Collection[str]) -> Explanation:
+    """With what keeps these platforms, of which a task waits for one, from taking anything at this moment."""
+    return found.model_copy(update={"shut": shut.now(unit, platforms_), "in_doubt": shut.in_doubt(unit)})
 
 
 def cancel(unit: Unit, caller: Caller, ref: str) -> Job:

@@ -220,6 +220,14 @@ def unplaced_tasks(unit: Unit, job_id: str, *, limit: int) -> Sequence[Row]:
     return sorted(found, key=lambda row: int(row["idx"]))[:limit]
 
 
+def resting(unit: Unit, job_ids: Collection[str]) -> dict[str, tuple[int, datetime]]:
+    """Of these jobs those with tasks that wait before another try: how many, and when the first of them is due."""
+    rests = (t.task.c.state == "QUEUED") & t.task.c.attempt_id.is_(None) & (t.task.c.not_before > unit.now)
+    query = select(t.task.c.job_id, func.count(), func.min(t.task.c.not_before))
+    query = query.where(t.task.c.job_id.in_(list(job_ids)), rests).group_by(t.task.c.job_id)
+    return {job_id: (count, due) for job_id, count, due in unit.connection.execute(query)}
+
+
 def task(unit: Unit, job_id: str, index: int) -> Row | None:
     """One task."""
     query = select(t.task).where(t.task.c.job_id == job_id, t.task.c.idx == index)

@@ -94,6 +94,11 @@ def causes(unit: Unit, job_id: str, index: int, besides: str = "") -> list[EndCa
     return [EndCause(cause) for cause in unit.connection.execute(query.order_by(t.attempt.c.number)).scalars()]
 
 
+def is_counted(attempt: Row) -> bool:
+    """Whether the end of an attempt counts against its job's tries (``causes`` asks the same of the store)."""
+    return bool(attempt["cause"]) and not (attempt["cause"] == EndCause.PREEMPTED and attempt["wish_why"])
+
+
 def fence(unit: Unit, attempt: Row, state: JobState, reason: str) -> None:
     """End a lost attempt here, for good: what it still brings is not taken, and its connector is told to end it.
 

@@ -38,6 +38,8 @@ class Ending:
     cpu_s: Decimal = Decimal("0.01")
     peak_memory_mib: int = 1
     files: Mapping[str, bytes] | None = None
+    made: Mapping[str, bytes] | None = None
+    """What lies there from the first moment, while it runs."""
     on_signal: "Ending | None" = None
     """How it goes on from the moment of a signal; None: it does not listen."""
     fault: Fault | None = None
@@ -109,7 +111,9 @@ class FakeDriver:
             if key not in self._jobs:
                 self.starts[key] = self.starts.get(key, 0) + 1
                 ending = self._script(work, index)
-                self._jobs[key] = _Job(ending, self._take_over(work, key), self._clock())
+                directory = self._take_over(work, key)
+                _write(directory, ending.made or {})
+                self._jobs[key] = _Job(ending, directory, self._clock())
         return {index: NativeId(key) for index, key in keys.items()}
 
     def _take_over(self, work: Work, key: AttemptId) -> Path:
@@ -131,9 +135,7 @@ class FakeDriver:
         ending = job.ending
         since = job.told_at or job.started_at
         if job.ended is None and not job.paused and self._clock() >= since + timedelta(seconds=ending.after_s):
-            for name, content in (ending.files or {}).items():
-                (job.directory / name).parent.mkdir(parents=True, exist_ok=True)
-                (job.directory / name).write_bytes(content)
+            _write(job.directory, ending.files or {})
             job.ended = Observation(
                 state=ending.state,
                 started_at=job.started_at,
@@ -237,3 +239,9 @@ class LivelyDriver(FakeDriver):
         self._engine()
         if native_id in self._jobs:
             self._jobs[native_id].paused = False
+
+
+def _write(directory: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_bytes(content)
