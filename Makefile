@@ -4,7 +4,7 @@
 #   make demo-engines  the 1+4 on two Slurm clusters, Ray and the sandbox, with what they can do together
 #   make simulate  what a federation would have done with a recorded demand; ARGS="--mine FILE" with yours
 #   make test    all tests but those of engines, on SQLite and on a real PostgreSQL; two lanes side by side
-#   make test-engines  the tests against real engines, which it installs where it can (apt-get as root, npm below .cache/)
+#   make test-engines  the tests against real engines, two lanes side by side, which it installs where it can (apt-get as root, npm below .cache/)
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
 #   make check   linter, types, floors, sizes, docs, translations
 #   make bench   durable submissions through the API, as a ratio to a bare insert
@@ -81,7 +81,7 @@ test: $(VENV)/.installed-dev $(TES_CLIENT)/.installed
 
 test-engines: $(VENV)/.installed-dev
 	@$(PY) -m scripts.install_engines
-	@$(PY) -m pytest -p scripts.engines tests/engines $(ARGS)
+	@$(PY) -m scripts.run_tests --engines $(ARGS)
 
 test-kubernetes: $(VENV)/.installed-dev
 	@$(PY) -m scripts.build_kubernetes

@@ -2,7 +2,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from suanlian.demo.processes import program, tail
 from suanlian.demo.progress import Counts, Snapshot, line
 from suanlian.demo.trouble import Trouble
 from suanlian.i18n import use_language
+from suanlian.testing.processes import until
 
 TWICE = """
 import sys
@@ -77,10 +77,7 @@ def test_no_descendant_outlives_the_fleet(tmp_path: Path, how: str) -> None:
     # a shell may become its last command instead of starting it
     assert re.search(r"killed [23]$", done.stdout, re.MULTILINE)
     assert ("The process short has ended, exit code 3. the reason" in done.stdout) == (how == "fails")
-    deadline = time.monotonic() + 5
-    while _alive("sleep 9173") and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert _alive("sleep 9173") == []
+    until("nothing is left", lambda: not _alive("sleep 9173"))
 
 
 def test_our_commands_are_found_and_others_are_not() -> None:

@@ -103,7 +103,8 @@ def test_cpu_is_limited_to_the_grant(bench: DriverBench, way: Way) -> None:
     _, seen = bench.run(("sh", "-c", spin), granted={"cpu": 500})
     assert seen.state is JobState.COMPLETE
     wall_s = time.monotonic() - begun
-    assert 0.2 <= float(seen.measured.cpu_s) <= 1.3 * granted * wall_s + 0.1
+    # how much it got of a busy machine is not ours to say; that it was measured is
+    assert 0.05 <= float(seen.measured.cpu_s) <= 1.3 * granted * wall_s + 0.1
 
 
 def test_the_program_is_told_from_what_cannot_start(bench: DriverBench) -> None:

@@ -15,6 +15,7 @@ from suanlian.drivers.local.driver import LocalDriver
 from suanlian.model.ids import new_id
 from suanlian.model.job import JobState
 from suanlian.testing.drivers import DriverBench
+from suanlian.testing.processes import until
 from tests.drivers.benches import WAYS, Way, local_bench, processes_with
 
 SUBMIT = """
@@ -65,10 +66,7 @@ def keeper_of(place: Path, native_id: str) -> int:
 
 
 def wait_gone(mark: str) -> None:
-    deadline = time.monotonic() + 5
-    while (left := processes_with(mark)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert left == []
+    until(f"nothing of {mark} is left", lambda: not processes_with(mark))
 
 
 def test_two_processes_submit_at_once_and_it_runs_once(bench: DriverBench, way: Way, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class World:
         with self.hub.client(self.key) as door:
             return next(door.jobs.tasks(job.id))
 
-    def ended(self, job: Job, *, within_s: float = 60) -> Task:
+    def ended(self, job: Job, *, within_s: float = 120) -> Task:
         """The job's one task, once the job has ended."""
         until(f"{job.name} has ended", lambda: self.job(job).ended_at, within_s=within_s)
         return self.task(job)

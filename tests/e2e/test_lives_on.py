@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from suanlian.drivers.local.keeper.record import WORK
 from suanlian.model.job import JobState
 from suanlian.testing.nodes import python_job
 from suanlian.testing.processes import until
@@ -14,16 +15,18 @@ from tests.e2e.conftest import World
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
+_TOLD = "import os, time; print('begun', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.02)\nprint('done')"
 _LONG = "import time; print('begun', flush=True); time.sleep(float(__import__('sys').argv[1])); print('done')"
 
 
 def test_a_job_goes_on_while_its_agent_is_stopped(world: World) -> None:
-    job = world.submit(python_job("goes-on", _LONG, "2"))
+    job = world.submit(python_job("goes-on", _TOLD))
     here = world.runs_at(job)
     (attempt,) = here.running()
     assert here.daemon.terminate() == 0
     record = here.jobs / attempt / "exit.json"
-    assert not record.exists(), "it was to end after its agent"
+    assert here.running() == [attempt], "it was to end after its agent"
+    (here.jobs / attempt / WORK / "go").touch()
     until("the job has ended without its agent", record.exists)
     ended_at = datetime.fromisoformat(json.loads(record.read_text())["ended_at"])
     assert world.job(job).ended_at is None

@@ -34,7 +34,7 @@ class Federation:
             seen = (by or self.buyer).jobs.get(job.id)
             return seen if seen.state in ENDED else None
 
-        return until(f"{job.name} ends", ended, within_s=60, every_s=0.1)
+        return until(f"{job.name} ends", ended, within_s=120, every_s=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -87,16 +87,19 @@ def test_an_array_runs_as_one_and_each_task_brings_its_output_and_log(federation
 
 def test_it_is_cancelled_at_slurm(federation: Federation) -> None:
     job_ = federation.buyer.jobs.submit(job("long", "sleep 600"))
-    until("it runs", lambda: federation.buyer.jobs.get(job_.id).state is JobState.RUNNING, within_s=60)
+    until("it runs", lambda: federation.buyer.jobs.get(job_.id).state is JobState.RUNNING)
     federation.buyer.jobs.cancel(job_.id)
     assert federation.done(job_).state is JobState.CANCELED
     until("Slurm runs nothing", lambda: federation.cluster.command("squeue", "--noheader") == "")
 
 
 def test_a_connector_that_falls_finds_its_jobs_again(federation: Federation) -> None:
-    job_ = federation.buyer.jobs.submit(job("kept", "echo once >> runs.txt; sleep 4", outputs=["runs.txt"]))
-    until("it runs", lambda: federation.buyer.jobs.get(job_.id).state is JobState.RUNNING, within_s=60)
+    go = federation.cluster.directory / "go"
+    text = f"echo once >> runs.txt; while [ ! -e {go} ]; do sleep 0.1; done"
+    job_ = federation.buyer.jobs.submit(job("kept", text, outputs=["runs.txt"]))
+    until("it runs", lambda: federation.buyer.jobs.get(job_.id).state is JobState.RUNNING)
     federation.agent.daemon.kill()
+    go.touch()
     federation.agent.daemon.start()
     done = federation.done(job_)
     assert done.state is JobState.COMPLETE

@@ -4,7 +4,14 @@ from pathlib import Path
 import pytest
 
 from suanlian.testing.postgres import TemporaryPostgres
+from tests.hub.hurry import in_a_hurry
 from tests.hub.world import Stores, Template, World, bare, populated, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hurry() -> Iterator[None]:
+    with in_a_hurry():
+        yield
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -20,10 +27,12 @@ def postgres() -> Iterator[TemporaryPostgres]:
 
 
 @pytest.fixture(scope="session")
-def stores(engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stores:
+def stores(engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     directory: Path = tmp_path_factory.mktemp(engine)
     server = request.getfixturevalue("postgres") if engine == "postgresql" else None
-    return Stores(directory, server)
+    made = Stores(directory, server)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

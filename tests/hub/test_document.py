@@ -110,6 +110,7 @@ class Tried:
         return call
 
 
+@pytest.mark.timeout(600)  # thousands of calls
 def test_no_call_makes_the_hub_fail_and_no_answer_is_another_than_is_declared(
     world: World, done: dict[str, Any]
 ) -> None:

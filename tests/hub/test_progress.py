@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from suanlian.model.job import JobState, Outcome
 from suanlian.model.owner import JoinLevel
-from suanlian.model.protocol import AttemptReport, Instruction, ReportCall, Wish
+from suanlian.model.protocol import MAX_POLL_S, AttemptReport, Instruction, ReportCall, Wish
 from suanlian.store import tables as t
 from suanlian.testing.hub import SignedConnector
 from tests.hub.laws import counts_are_whole
@@ -287,12 +287,12 @@ def test_after_the_end_the_traces_may_go(world: World) -> None:
     assert connector.poll().revision == answer.revision
 
 
-def test_a_poll_wakes_within_a_second(world: World) -> None:
+def test_a_poll_is_woken_and_does_not_wait_its_time_out(world: World) -> None:
     connector = world.connector()
     revision, arrived = connector.poll().revision, list[float]()
 
     def wait() -> None:
-        answer = connector.poll(revision, wait_s=20)
+        answer = connector.poll(revision, wait_s=MAX_POLL_S)
         assert answer.instructions
         arrived.append(time.monotonic())
 
@@ -302,15 +302,15 @@ def test_a_poll_wakes_within_a_second(world: World) -> None:
     world.submit(wants={"platform": WUHU})
     world.hub.settle()
     placed = time.monotonic()
-    waiting.join(timeout=20)
+    waiting.join(timeout=2 * MAX_POLL_S)
     assert arrived
-    assert arrived[0] - placed < 1
+    assert arrived[0] - placed < MAX_POLL_S / 2
 
 
 def test_a_poll_that_brings_nothing_comes_back_in_its_time(world: World) -> None:
     began = time.monotonic()
     assert world.connector().poll(wait_s=1).instructions == ()
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < MAX_POLL_S / 2
 
 
 def test_a_reader_sees_one_state(world: World) -> None:

@@ -24,10 +24,10 @@ def held(writer: Writer) -> Iterator[None]:
 
     def wait(_unit: Unit) -> None:
         busy.set()
-        go.wait(20)
+        go.wait(60)
 
     first = writer.submit(wait)
-    assert busy.wait(20)
+    assert busy.wait(60)
     try:
         yield
     finally:
@@ -149,7 +149,7 @@ def test_nobody_is_woken_before_it_is_durable_nor_for_what_was_refused(world: Wo
         assert not woken.is_set()
 
     writer.run(recorded)
-    assert woken.wait(5)
+    assert woken.wait(60)
 
 
 def test_a_hub_that_has_too_much_to_write_says_so(world: World, writer: Writer) -> None:

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import delete, func, insert, select
+from psycopg import Connection, connect
+from sqlalchemy import Column, delete, insert, make_url, select
 
 from suanlian.app import database_url
 from suanlian.commands.initialise import Wish, initialise
@@ -41,6 +42,7 @@ PRINCIPALS: Final = {
 }
 KINDS: Final = {"supervisor": "supervisor", "provider": "provider", "buyer": "buyer"}
 WHY: Final = {"why": "test"}
+_NUMBERED: Final = (tables.event.c.number, tables.capacity.c.id, tables.onboarding_step.c.id)
 PLATFORMS: Final = {"wuhu-cluster": "provider", "suzhou-cloud": "provider2"}
 
 
@@ -114,6 +116,13 @@ class Stores:
         self._server = server
         self._count = 0
         self._empty: list[str] = []
+        self._doors: dict[str, Connection[Any]] = {}
+        self._kept: dict[tuple[str, Path], str] = {}
+
+    def close(self) -> None:
+        """Let go of the databases; they are gone with their server."""
+        for door in self._doors.values():
+            door.close()
 
     def fresh(self) -> HubSettings:
         """Settings of a home that does not exist yet, with an empty database."""
@@ -126,9 +135,32 @@ class Stores:
         """A copy of a hub at rest."""
         settings = self.fresh() if self._server is None or not self._empty else self._used()
         if self._server is not None:
-            _fill(settings.database_url, template)
+            self._put(settings.database_url, template)
         shutil.copytree(template.home, settings.hub_home)
         return settings
+
+    def _put(self, url: str, template: Template) -> None:
+        """Make the rows of a database those of the template: the first time row by row, then from a copy within it."""
+        key = (url, template.home)
+        if key in self._kept:
+            self._doors[url].execute(self._kept[key].encode())
+            return
+        _fill(url, template)
+        if url not in self._doors:
+            self._doors[url] = connect(make_url(url).set(drivername="postgresql").render_as_string(), autocommit=True)
+        schema, filled = f"kept{len(self._kept)}", [name for name, rows in template.rows.items() if rows]
+        made = [f"CREATE SCHEMA {schema}", *(f'CREATE TABLE {schema}."{name}" AS TABLE "{name}"' for name in filled)]
+        self._doors[url].execute(";".join(made).encode())
+        self._kept[key] = ";".join(
+            [
+                "BEGIN",
+                "SET LOCAL session_replication_role = replica",  # references hold of the whole, not in between
+                *(f'DELETE FROM "{name}"' for name in template.rows),  # noqa: S608 - tables of ours
+                *(f'INSERT INTO "{name}" SELECT * FROM {schema}."{name}"' for name in filled),  # noqa: S608
+                *(_goes_on(column) for column in _NUMBERED),
+                "COMMIT",
+            ]
+        )
 
     def _used(self) -> HubSettings:
         self._count += 1
@@ -152,12 +184,16 @@ def _fill(url: str, template: Template) -> None:
         for table in metadata.sorted_tables:
             if template.rows[table.name]:
                 connection.execute(insert(table), [dict(row) for row in template.rows[table.name]])
-    # what has a number goes on behind the copied rows
     with store.writing.begin() as connection:
-        for column in (tables.event.c.number, tables.capacity.c.id, tables.onboarding_step.c.id):
-            sequence = func.pg_get_serial_sequence(column.table.name, column.name)
-            connection.execute(select(func.setval(sequence, func.max(column))))
+        for column in _NUMBERED:
+            connection.exec_driver_sql(_goes_on(column))
     store.close()
+
+
+def _goes_on(column: Column[int]) -> str:
+    """What has a number goes on behind the copied rows."""
+    table, name = column.table.name, column.name
+    return f"SELECT setval(pg_get_serial_sequence('{table}', '{name}'), max({name})) FROM {table}"  # noqa: S608 - ours
 
 
 def _rows(settings: HubSettings) -> dict[str, Sequence[Mapping[Any, Any]]]:

@@ -7,13 +7,14 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-_SQLITE_PRAGMAS: Final = (
+SQLITE_PRAGMAS: Final = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=15000",
     "PRAGMA temp_store=MEMORY",
 )
+"""How each connection to SQLite is set: what was committed survives a power cut."""
 _READERS: Final = 16
 
 
@@ -40,7 +41,7 @@ def _prepare_sqlite(engine: Engine, *, begin: str, checkpoints: bool) -> None:
     def _pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
         # Only the writing connection checkpoints: SQLite before 3.51.3 has a fault when two connections reset the WAL.
-        for pragma in (*_SQLITE_PRAGMAS, f"PRAGMA wal_autocheckpoint={1000 if checkpoints else 0}"):
+        for pragma in (*SQLITE_PRAGMAS, f"PRAGMA wal_autocheckpoint={1000 if checkpoints else 0}"):
             cursor.execute(pragma)
         cursor.close()
 

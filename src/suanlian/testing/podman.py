@@ -29,7 +29,7 @@ events_logger = "none"
 exit_command_delay = 1
 """
 _PROGRAMS: Final = ("podman", "runc", "conmon", "busybox")
-_START_S, _COMMAND_S = 30.0, 120.0
+_START_S, _COMMAND_S = 90.0, 120.0
 
 
 def missing() -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import psycopg
 
-_START_S: Final = 30.0
+_START_S: Final = 60.0
 _LOOK_S: Final = 0.02
 _SETTINGS: Final = (
     "listen_addresses=",

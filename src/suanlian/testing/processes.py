@@ -26,8 +26,8 @@ from suanlian.drivers.local.keeper import leftover
 T = TypeVar("T")
 
 _LOOK_S: Final = 0.02
-_COMMAND_S: Final = 90.0
-_END_S: Final = 20.0
+_COMMAND_S: Final = 120.0
+_END_S: Final = 60.0
 _TAIL: Final = 30
 _PASSED_ON: Final = ("PATH", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
 _LOWEST_PORT: Final = 10_000
@@ -35,7 +35,7 @@ _PROC: Final = Path("/proc")
 _EPHEMERAL: Final = _PROC / "sys/net/ipv4/ip_local_port_range"
 
 
-def until(what: str, look: Callable[[], T | None], *, within_s: float = 60.0, every_s: float = _LOOK_S) -> T:
+def until(what: str, look: Callable[[], T | None], *, within_s: float = 120.0, every_s: float = _LOOK_S) -> T:
     """Look until the answer is true, and return it. Raises AssertionError saying ``what`` was awaited in vain."""
     deadline = time.monotonic() + within_s
     while not (found := look()):
@@ -123,7 +123,7 @@ class Daemon:
             self._process.wait()
             return None
 
-    def until(self, what: str, look: Callable[[], T | None], *, within_s: float = 60.0) -> T:
+    def until(self, what: str, look: Callable[[], T | None], *, within_s: float = 120.0) -> T:
         """As the function of this name, but over at once when the process has ended by itself."""
 
         def seen() -> T | None:
