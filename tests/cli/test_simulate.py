@@ -19,6 +19,8 @@ def test_without_what_it_needs_the_twin_says_what_to_install() -> None:
     [
         (["--strategy", "best"], "best"),
         (["--nodes", "wuhu"], "NAME=N"),
+        (["--recipe", "hours=3"], "hours"),
+        (["--recipe", "weekend=9"], "weekend"),
         (["--portable", "3"], "--portable is 3"),
         (["--what-if", "nowhere+5"], "nowhere"),
         (["--jobs", "10", "t.csv"], "--jobs"),

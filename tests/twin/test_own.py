@@ -7,6 +7,7 @@ from suanlian.twin.mine import repeated
 from suanlian.twin.own import own_queue
 from suanlian.twin.request import Partner, Request, Unit
 from suanlian.twin.setting import recorded
+from suanlian.twin.words import own_sentences
 from tests.twin.plain_engine import plain
 
 RECORDED = Path(__file__).parent / "recordings" / "sacct-22.05-parsable2.txt"
@@ -103,3 +104,13 @@ def test_the_same_cluster_by_parsable_and_cores() -> None:
     own = own_queue(request, quiet, plain).own
     assert own is not None
     assert (own.unit, own.jobs) == (Unit.CPU, 12)
+
+
+def test_where_simulation_and_recording_are_far_apart_it_is_said(queue: Path) -> None:
+    own = own_queue(Request(mine=queue, partner=Partner.GENERATED, jobs=200), quiet, plain).own
+    assert own is not None
+    assert not any("recorded were" in text for text in own_sentences(own))
+    far = own.model_copy(update={"recorded": own.recorded.model_copy(update={"mean": own.alone.mean / 4})})
+    assert any("recorded were" in text for text in own_sentences(far))
+    idle = own.model_copy(update={"alone": own.alone.model_copy(update={"mean": 5.0})})
+    assert any("hardly wait" in text for text in own_sentences(idle))

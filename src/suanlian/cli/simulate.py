@@ -1,5 +1,6 @@
 """What would a federation have done? The twin, found by its entry point: numpy is needed only where it is wanted."""
 
+import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import Final, cast
 
 import typer
 
-from suanlian.cli.output import remark, say
+from suanlian.cli.output import say
 from suanlian.cli.simulate_options import (
     DataGb,
+    Drawn,
     Gbps,
     Jobs,
     JsonFile,
@@ -33,7 +35,7 @@ from suanlian.cli.simulate_options import (
     UnitOf,
     WhatIfs,
 )
-from suanlian.cli.simulated import show
+from suanlian.cli.simulated import Progress, show
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.errors import InvalidError, NotFoundError
@@ -46,6 +48,9 @@ GROUP: Final = "suanlian.twin"
 """The entry point ``run`` of this group takes a request, a function to tell progress, and a path for the page."""
 
 STRATEGIES: Final = ("alone", "skip", "suanlian", "pooled", "fifo")
+
+_WHOLE: Final = re.compile(r"\d{1,9}")
+_NUMBER: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
 Start = Callable[[Request, Tell, Path | None], Report]
 
@@ -64,6 +69,7 @@ def _simulate(  # noqa: PLR0913, PLR0917 - an option each
     jobs: Jobs = 0,
     platforms: Platforms = 0,
     owners: Owners = 0,
+    recipe: Drawn = "",
     seed: Seed = 0,
     nodes: Nodes = "",
     node_units: NodeUnits = 0,
@@ -89,9 +95,10 @@ def _simulate(  # noqa: PLR0913, PLR0917 - an option each
         jobs=jobs,
         platforms=platforms,
         owners=owners,
+        recipe=_named("recipe", recipe),
         seed=seed,
         node_units=node_units,
-        nodes=_nodes(nodes),
+        nodes={name: int(count) for name, count in _named("nodes", nodes, whole=True).items()},
         estimates=estimates,
         data_gb=data_gb,
         gbps=gbps,
@@ -104,7 +111,9 @@ def _simulate(  # noqa: PLR0913, PLR0917 - an option each
         price=price,
         keep=keep,
     )
-    _answer(started()(request, _tell, report), as_file, report)
+    with Progress() as progress:
+        found = started()(request, progress.tell, report)
+    _answer(found, as_file, report)
 
 
 def started(group: str = GROUP) -> Start:
@@ -131,11 +140,6 @@ def _answer(found: Report, as_file: Path | None, page: Path | None) -> None:
         say(_("Written: {path}").format(path=written))
 
 
-def _tell(done: int, total: int, what: str) -> None:
-    if what:
-        remark(_("[{done}/{total}] simulating: {what}").format(done=done + 1, total=total, what=what))
-
-
 def _strategies(asked: list[str] | None) -> tuple[str, ...]:
     for name in asked or ():
         if name not in STRATEGIES:
@@ -146,12 +150,12 @@ def _strategies(asked: list[str] | None) -> tuple[str, ...]:
     return tuple(asked or STRATEGIES[:4])
 
 
-def _nodes(text: str) -> dict[str, int]:
+def _named(option: str, text: str, *, whole: bool = False) -> dict[str, float]:
     """``qingpu=88,wuhu=21`` as a mapping."""
-    found: dict[str, int] = {}
+    found: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
-        name, _equals, count = part.rpartition("=")
-        if not name or not count.isdigit():
-            raise InvalidError("field_invalid", _("{part!r} is no NAME=N.").format(part=part[:40]), field="nodes")
-        found[name] = int(count)
+        name, _equals, number = part.rpartition("=")
+        if not name or not (_WHOLE if whole else _NUMBER).fullmatch(number):
+            raise InvalidError("field_invalid", _("{part!r} is no NAME=N.").format(part=part[:40]), field=option)
+        found[name.strip()] = float(number)
     return found

@@ -38,6 +38,12 @@ Platforms = Annotated[int, typer.Option("--platforms", metavar="M", min=0, help=
 Owners = Annotated[
     int, typer.Option("--owners", metavar="N", min=0, help=N_("Owners of generated platforms; one each if left out."))
 ]
+Drawn = Annotated[
+    str,
+    typer.Option(
+        "--recipe", metavar="NAME=X,...", help=N_("More of what is drawn, such as hours_median=3,unevenness=0.5.")
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help=N_("Seed of all that is drawn."))]
 Nodes = Annotated[
     str, typer.Option("--nodes", metavar="NAME=N,...", help=N_("Nodes of the platforms; mine=N with --mine."))

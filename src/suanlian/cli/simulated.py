@@ -1,7 +1,11 @@
 """A simulation's report in a terminal: who waited how long, who is worse off, what it cost."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from rich.console import Console
+from rich.text import Text
 
 from suanlian.cli.output import remark, say, table
 from suanlian.i18n import _
@@ -22,6 +26,36 @@ R = TypeVar("R")
 
 _FIRST_LATER: Final = 10
 _MOST_ROWS: Final = 60
+
+
+class Progress:
+    """What is simulated just now: a line that is redrawn on a terminal, plain lines elsewhere; on standard error."""
+
+    def __init__(self) -> None:
+        """Redraws only where standard error is a terminal."""
+        console = Console(stderr=True)
+        self._status = console.status("") if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status:
+            self._status.stop()
+
+    def tell(self, done: int, total: int, what: str) -> None:
+        """Simulations that are done, all, and what is simulated now."""
+        if not what:
+            return
+        text = _("[{done}/{total}] simulating: {what}").format(done=done + 1, total=total, what=what)
+        if self._status:
+            self._status.update(Text(text))
+        else:
+            remark(text)
 
 
 def show(report: Report) -> None:
@@ -183,7 +217,7 @@ def _own(own: Own) -> None:
     table(
         [
             (_("alone, as recorded"), own.recorded),
-            (_("alone, simulated"), own.alone),
+            (_("alone, simulated by the same policy"), own.alone),
             (_("federated, simulated"), own.federated),
         ],
         [

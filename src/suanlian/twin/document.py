@@ -123,7 +123,10 @@ class Later(Value):
 
 
 class Own(Value):
-    """What is said of one's own queue. ``idle`` and ``sold`` are accelerator-hours (core-hours where CPUs count)."""
+    """What is said of one's own queue. Amounts are accelerator-hours, or core-hours where CPUs count.
+
+    ``alone`` is by the policy of the federation without anybody else, so that what is told apart is federation.
+    """
 
     unit: str
     partner: str

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from suanlian.twin.document import Later, Own, Report
-from suanlian.twin.figures import GRACE_S, lateness, spread
+from suanlian.twin.figures import GRACE_S, spread
 from suanlian.twin.generate import Recipe, generate, with_estimates, with_portable
 from suanlian.twin.mine import MINE, Mine, beside, mine
 from suanlian.twin.places import priced
@@ -39,21 +39,34 @@ def own_queue(request: Request, tell: Tell, engine: Engine = simulate) -> Report
         accounting = read_sacct(source, request.mine.name)
     own = mine(accounting, unit=request.unit, nodes=request.nodes.get(MINE, 0), node_units=request.node_units)
     wanted = tuple(dict.fromkeys((*strategies(request), Strategy.SUANLIAN)))
-    run = Counted(engine, len(wanted) + len(SHARES), tell)
+    run = Counted(engine, len(wanted) + 1 + len(SHARES), tell)
     setting, partner = _setting(request, own)
+    # alone by the same policy: what is told apart is federation, not the policy
+    alone = run(_alone(setting.world), _estimated(request, own), Strategy.SUANLIAN, MINE)
     results = {strategy: run(setting.world, setting.trace, strategy) for strategy in wanted}
     report = told(request, setting, results)
     needs = tuple(_needs(setting, own, run))
     run.end()
-    return report.model_copy(update={"own": _own(request, own, setting, results, partner, needs)})
+    found = _own(request, own, alone, results[Strategy.SUANLIAN]).model_copy(
+        update={"partner": partner, "needs": needs}
+    )
+    return report.model_copy(update={"own": found})
+
+
+def _alone(world: World) -> World:
+    """One's own platform by itself; it stands first."""
+    return sized(world.names[:1], world.nodes[:1].tolist(), node_units=int(world.node_units[0]), move_s=world.move_s)
+
+
+def _estimated(request: Request, own: Mine) -> Trace:
+    return with_estimates(own.demand.trace, request.estimates, request.seed)
 
 
 def _setting(request: Request, own: Mine) -> tuple[Setting, str]:
     is_recorded = request.partner is Partner.RECORDED or (request.partner is Partner.AUTO and own.unit is Unit.GPU)
     partner = Partner.RECORDED if is_recorded else Partner.GENERATED
     other, others = _recorded(request) if is_recorded else _generated(request, own)
-    trace = with_estimates(own.demand.trace, request.estimates, request.seed)
-    world, both = beside(own.world, trace, other, others)
+    world, both = beside(own.world, _estimated(request, own), other, others)
     priced_world = replace(priced(world, request.gbps), move_s=request.move_s)
     assumed = (
         "partner",
@@ -97,43 +110,37 @@ def _mine_rows(results: Results, values: Floats, own: Mine) -> Floats:
     return values[rows[np.argsort(results.job[rows], kind="stable")]][: len(own.ids)]
 
 
-def _own(  # noqa: PLR0913, PLR0917 - all of it goes into one value
-    request: Request,
-    own: Mine,
-    setting: Setting,
-    results: dict[Strategy, Results],
-    partner: str,
-    needs: tuple[tuple[float, float], ...],
-) -> Own:
-    alone, federated = results[Strategy.ALONE], results[Strategy.SUANLIAN]
-    by = _mine_rows(federated, lateness(federated, alone), own)
-    later = by > setting.world.move_s + GRACE_S
-    worst = [row for row in np.argsort(-by, kind="stable")[:MOST_TOLD].tolist() if later[row]]
+def _own(request: Request, own: Mine, alone: Results, federated: Results) -> Own:
+    together, apart = (_mine_rows(one, one.completion, own) for one in (federated, alone))
+    later_by = np.where(np.isfinite(together), together - apart, np.inf)
+    later = later_by > request.move_s + GRACE_S
+    worst = [row for row in np.argsort(-later_by, kind="stable").tolist() if later[row] and np.isfinite(later_by[row])]
     capacity, used = _use(own)
+    idle = max(0.0, capacity - used)
     sold = _hours(federated, (federated.ran_at == 0) & (federated.home != 0))
     bought = _hours(federated, (federated.ran_at > 0) & (federated.home == 0))
-    accounts = own.demand.trace
+    trace = own.demand.trace
     return Own(
         unit=str(own.unit),
-        partner=partner,
+        partner="",
         recorded=spread(own.waited),
-        alone=spread(_mine_rows(alone, alone.wait, own)),
+        alone=spread(alone.wait),
         federated=spread(_mine_rows(federated, federated.wait, own)),
         jobs=len(own.ids),
         later=int(later.sum()),
         latest=tuple(
-            Later(job=own.ids[row], account=accounts.accounts[accounts.account[row]], by=float(by[row]))
-            for row in worst
+            Later(job=own.ids[row], account=trace.accounts[trace.account[row]], by=float(later_by[row]))
+            for row in worst[:MOST_TOLD]
         ),
         capacity=capacity,
-        idle=max(0.0, capacity - used),
+        idle=idle,
         sold=sold,
         bought=bought,
         price=request.price,
         earned=sold * request.price,
         paid=bought * request.price,
-        if_all_idle_sold=max(0.0, capacity - used) * request.price,
-        needs=needs,
+        if_all_idle_sold=idle * request.price,
+        needs=(),
     )
 
 

@@ -59,6 +59,8 @@ class Request:
     platforms: int = 0
     owners: int = 0
     seed: int = 0
+    recipe: Mapping[str, float] = field(default_factory=dict)
+    """More of what is drawn: fields of ``generate.Recipe``."""
     node_units: int = 0
     nodes: Mapping[str, int] = field(default_factory=dict)
     estimates: Estimates = Estimates.OWN

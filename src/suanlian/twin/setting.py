@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +19,17 @@ from suanlian.twin.whatif import platform
 from suanlian.twin.world import World, sized
 
 NODE_UNITS: Final = 8
+DRAWN: Final = (
+    "nodes_median",
+    "nodes_sigma",
+    "hours_median",
+    "hours_sigma",
+    "gang_decay",
+    "unevenness",
+    "weekend",
+    "accounts",
+)
+"""What of a recipe may be given by name."""
 RECORDED: Final = "itp2021.csv.gz"
 REPLAY: Final[Mapping[str, str]] = {
     "cluster04": "Qingpu",
@@ -44,7 +55,7 @@ def arranged(request: Request) -> Setting:
     """What a request asks for. Raises ``TraceError`` and ``OSError``."""
     checked(request)
     assumed = ["prices", "portability", "links"]
-    if request.jobs or request.platforms:
+    if request.jobs or request.platforms or request.recipe:
         world, demand = generate(_recipe(request))
         assumed.append("generated")
     else:
@@ -110,12 +121,20 @@ def _recipe(request: Request) -> Recipe:
     base = Recipe(
         rho=request.rho, seed=request.seed, owners=request.owners, node_units=request.node_units or NODE_UNITS
     )
-    return replace(base, jobs=request.jobs or base.jobs, platforms=request.platforms or base.platforms)
+    known = [name for name in DRAWN if name in request.recipe]
+    if lacking := sorted(set(request.recipe) - set(known)):
+        wrong = _("--recipe knows no {name}. It knows: {names}.")
+        raise TraceError("recipe", wrong.format(name=lacking[0], names=", ".join(DRAWN)))
+    whole = {"accounts"}
+    drawn: dict[str, Any] = {
+        name: int(request.recipe[name]) if name in whole else request.recipe[name] for name in known
+    }
+    return replace(base, jobs=request.jobs or base.jobs, platforms=request.platforms or base.platforms, **drawn)
 
 
 def checked(request: Request) -> None:
     """Raise ``TraceError`` for a figure that cannot be meant."""
-    if request.trace is not None and (request.jobs or request.platforms):
+    if request.trace is not None and (request.jobs or request.platforms or request.recipe):
         raise TraceError("recipe", _("A trace is read or generated, not both: leave out --jobs and --platforms."))
     limits = (
         ("--rho", request.rho, 0.01, 5.0),

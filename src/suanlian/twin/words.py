@@ -46,6 +46,10 @@ NOTES: Final[Mapping[str, str]] = {
     "green": N_("Where work runs does not depend on it here; what its energy emits does."),
 }
 
+_HARDLY_S: Final = 60.0
+_NEAR: Final = 3.0
+"""Two means of which one is less than so many times the other are near enough."""
+
 PARTNERS: Final[Mapping[str, str]] = {"recorded": N_("recorded"), "generated": N_("generated")}
 
 
@@ -67,9 +71,8 @@ def axis_title(name: str) -> str:
 def own_sentences(own: Own) -> list[str]:
     """What is said of one's own queue, a sentence each."""
     unit = _("{unit}-hours").format(unit=own.unit.upper())
-    least = next((share for share, mean in own.needs if mean <= own.alone.mean / 2), None)
     return [
-        _("{later} of your {jobs} jobs would end later than alone by more than moving costs and 60 s.").format(
+        _("{later} of your {jobs} jobs would end later than alone, by more than moving costs and 60 s.").format(
             later=amount(own.later), jobs=amount(own.jobs)
         ),
         _(
@@ -89,12 +92,30 @@ def own_sentences(own: Own) -> list[str]:
         _("What it would take: mean wait by the share of jobs that may move: {needs}.").format(
             needs=", ".join(f"{percent(share)}: {length(mean)}" for share, mean in own.needs)
         ),
-        _("No share of portable jobs halves your wait.")
-        if least is None
-        else _(
-            "Half of the wait is gone from {share} portable on: jobs as containers or with software that partners have."
-        ).format(share=percent(least)),
+        _halved(own),
+        *_far(own),
     ]
+
+
+def _halved(own: Own) -> str:
+    if own.alone.mean < _HARDLY_S:
+        return _("Alone your jobs hardly wait by this policy: what federation brings you is what idle hours earn.")
+    least = next((share for share, mean in own.needs if mean <= own.alone.mean / 2), None)
+    if least is None:
+        return _("No share of portable jobs halves your wait.")
+    return _(
+        "Half of the wait is gone from {share} portable on: jobs as containers or with software that partners have."
+    ).format(share=percent(least))
+
+
+def _far(own: Own) -> list[str]:
+    """Where the simulation of the queue alone is far from what was recorded, whoever reads it must know."""
+    recorded, alone = own.recorded.mean, own.alone.mean
+    if max(recorded, alone) < _HARDLY_S or _NEAR * min(recorded, alone) >= max(recorded, alone):
+        return []
+    said = _("Simulated alone, your queue waits {alone}; recorded were {recorded}. {why}")
+    why = _("Limits of users, reservations, partitions or the number of nodes differ: believe the rest less.")
+    return [said.format(alone=length(alone), recorded=length(recorded), why=why)]
 
 
 def length(time_s: float) -> str:
