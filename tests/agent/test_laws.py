@@ -76,6 +76,20 @@ def test_nothing_is_billed_beyond_an_end_that_is_about_to_be_told(ran_s: float, 
     assert (segment.started_at, segment.ended_at, row.ended_at) == (START, end, end)
 
 
+@given(
+    st.sampled_from([JobState.QUEUED, JobState.INITIALIZING]), st.lists(st.integers(1, 7200), min_size=1, max_size=20)
+)
+def test_what_an_engine_takes_back_is_not_billed(state: JobState, steps: list[int]) -> None:
+    """It said that the job runs, and now that it never began: whatever is true, nobody pays for it meanwhile."""
+    row, asked_at = started().with_(state=JobState.RUNNING, started_at=START, seen_at=START), START
+    for seconds in steps:
+        asked_at += timedelta(seconds=seconds)
+        row, segment = observed(row, seen=Observation(state), asked_at=asked_at, segment_s=60)
+        assert segment is None
+        assert row.state is JobState.RUNNING
+        assert row.seen_at == START
+
+
 @pytest.mark.parametrize("limit", sorted(LIMITS))
 def test_every_limit_that_a_keeper_hits_is_told_by_its_name(limit: str) -> None:
     hit = limit_text(limit, Bounded(500, 256, 64, 32, 10, 1000, 2.0)).limit

@@ -1,5 +1,6 @@
 """The pure parts of the container driver: answers of engines, frames of logs, ends, the container that is asked for."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,18 @@ def test_groups_of_both_versions_are_read_and_removed(tmp_path: Path) -> None:
     assert reading is not None
     assert (float(reading.measured.cpu_s), reading.measured.peak_memory_mib) == (1.5, 2)
     assert (reading.oom_kills, reading.processes) == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("state", "boot", "now", "fell"),
+    [
+        ("created", "a", "a", True),
+        ("created", "", "", True),
+        ("exited", "a", "b", True),
+        ("exited", "a", "a", False),
+        ("exited", "", "b", False),
+        ("exited", "a", "", False),
+    ],
+)
+def test_what_ended_with_its_machine_is_no_end_of_its_own(state: str, boot: str, now: str, fell: bool) -> None:  # noqa: FBT001
+    assert verdict.fell_with_its_machine(replace(container(0), state=state), boot, now) == fell

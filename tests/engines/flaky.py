@@ -1,6 +1,8 @@
 """An engine's socket that fails as told: relays bytes to the real one, or answers 500, or not at all, or too late."""
 
 import contextlib
+import json
+import re
 import socket
 import socketserver
 import ssl
@@ -11,6 +13,9 @@ from pathlib import Path
 FAILED = b'{"cause":"disk full","message":"the engine has a bad day","response":500}'
 VANISHED = b'{"cause":"no such process","message":"read /proc/15417/cgroup: no such process","response":500}'
 """What podman says of a container whose process left while it was looked at."""
+
+
+_CHUNK = re.compile(rb"[0-9a-fA-F]{0,8}")
 
 
 class _Relay(socketserver.StreamRequestHandler):
@@ -38,7 +43,9 @@ class _Relay(socketserver.StreamRequestHandler):
             self.server.closing.wait(30)
         else:
             answer = self._asked(request)
-            if way == "well":
+            if way == "booted":
+                answer = _after_a_boot(answer)
+            if way in ("well", "booted"):
                 self.wfile.write(answer)
 
     def _asked(self, request: bytes) -> bytes:
@@ -51,8 +58,20 @@ class _Relay(socketserver.StreamRequestHandler):
         return answer
 
 
+def _after_a_boot(answer: bytes) -> bytes:
+    """As podman 4.3.1 says of a container that ran when its machine went off: created, begun, never ended."""
+    # it may come in chunks: what lies between the outermost braces, without the lengths between
+    body = b"".join(line for line in answer.partition(b"\r\n\r\n")[2].split(b"\r\n") if not _CHUNK.fullmatch(line))
+    container = json.loads(body)
+    container["State"] |= {"Status": "created", "Running": False, "Pid": 0, "FinishedAt": "0001-01-01T00:00:00Z"}
+    body = json.dumps(container).encode()
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+
+
 class FlakyEngine(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Listens on loopback, with TLS where it has a certificate. ``way``: well, 500, vanished, rubbish, slow, or mute.
+    """Listens on loopback, with TLS where it has a certificate.
+
+    ``way``: well, 500, vanished, rubbish, slow, mute, or booted: what ran is told as podman does after a power loss.
 
     ``failed``: the first lines of requests that did not go well.
     """

@@ -114,6 +114,20 @@ def test_a_process_that_goes_on_vanishing_is_the_engines_trouble(bench: DriverBe
     bench.wait(native_id)
 
 
+def test_what_ran_when_its_machine_went_off_is_lost(bench: DriverBench, relay: FlakyEngine) -> None:
+    native_id = bench.start(bench.commands["long"])
+    bench.wait(native_id, running)
+    relay.fail("booted", "/json")
+    seen = bench.driver.observe([native_id])[native_id]
+    assert seen.lost
+    assert seen.started_at is not None
+    assert "restarted" in seen.reason
+    relay.fail("well")
+    bench.driver.cancel(native_id)
+    bench.wait(native_id)
+    bench.driver.forget(native_id)
+
+
 def test_an_engine_that_is_down_is_waited_for(podman: Podman, bench: DriverBench) -> None:
     native_id = bench.start(("sh", "-c", "sleep 2; echo done"))
     podman.stop()

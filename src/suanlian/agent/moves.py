@@ -247,8 +247,15 @@ def attempted(move: Move, desk: Desk, row: Row, work: Callable[[], T]) -> T | No
         desk.postpone(row, error)
     except Exception as error:  # noqa: BLE001 - a fault of ours with one attempt must not stop all the others
         log.exception("attempt %s: %s failed", row.attempt_id, move)
-        desk.postpone(row, error)
+        if move in _BEFORE_THE_ENGINE and row.tries >= MAX_STAGE_TRIES:
+            # nothing has been started, and nobody is billed for what is held meanwhile: not for ever, then
+            desk.close(row, JobState.SYSTEM_ERROR, f"engine_failed: it cannot be prepared here: {error}")
+        else:
+            desk.postpone(row, error)
     return None
+
+
+_BEFORE_THE_ENGINE: Final = frozenset({Move.ADMIT, Move.STAGE})
 
 
 def instruction(desk: Desk, row: Row) -> Instruction:

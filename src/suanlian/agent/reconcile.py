@@ -149,6 +149,9 @@ def given_up(row: Row, now: datetime, halted: str = PAUSED) -> Row:
     return row.closed(JobState.PREEMPTED, Outcome(reason=reason, cause=cause), now)
 
 
+_BEGUN: Final = (JobState.RUNNING, JobState.PAUSED)
+
+
 def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int) -> tuple[Row, UsageSegment | None]:
     """What follows from an observation that was asked for at ``asked_at``: the row, and a segment where one is cut.
 
@@ -162,12 +165,15 @@ def observed(row: Row, *, seen: Observation, asked_at: datetime, segment_s: int)
     began = row.started_at or seen.started_at
     if seen.state in ENDED:
         return _ended(row.with_(started_at=began), seen, asked_at)
-    # what was reported as begun is never taken back, whatever an engine says in between
-    state = seen.state if seen.state in (JobState.RUNNING, JobState.PAUSED) else row.state
-    after = row.with_(state=state, started_at=began, seen_at=row.seen_at if seen.ending else asked_at)
+    # what was reported as begun is never taken back, whatever an engine says in between; but only what it says
+    # that it runs is billed
+    runs = seen.state in _BEGUN
+    unsure = seen.ending or (row.state in _BEGUN and not runs)
+    state = seen.state if runs else row.state
+    after = row.with_(state=state, started_at=began, seen_at=row.seen_at if unsure else asked_at)
     if (after.state, after.started_at) != (row.state, row.started_at):
         after = after.with_(report_version=row.report_version + 1)
-    if not seen.ending and is_due(after, asked_at, segment_s):
+    if not unsure and is_due(after, asked_at, segment_s):
         return cut(after, seen.measured, asked_at, final=False)
     # seen_at alone is no reason to write: a crash loses at most what a segment would have billed
     return (after.with_(seen_at=row.seen_at), None) if after.started_at == row.started_at else (after, None)

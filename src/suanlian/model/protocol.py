@@ -142,6 +142,7 @@ class Instruction(Wire):
     number: int = Field(default=1, ge=1, description="which try of the task it is")
     restored: bool = Field(default=False, description="``passed`` holds a checkpoint of an earlier try")
     fenced: bool = Field(default=False, description="another attempt took its place: end it, and tell that it is gone")
+    reported: Int64 | None = Field(default=None, description="the version of the last report that the hub has of it")
 
     @field_serializer("spec", when_used="json")
     def _as_written(self, spec: JobSpec | None) -> dict[str, JsonValue] | None:

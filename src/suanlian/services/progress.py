@@ -110,6 +110,7 @@ def _instruction(row: Row, specs: Mapping[str, JobSpec]) -> Instruction:
         number=row["number"],
         restored=row["restored"],
         fenced=row["fenced_at"] is not None,
+        reported=row["report_version"],
     )
 
 

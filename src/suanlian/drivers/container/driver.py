@@ -18,7 +18,7 @@ from suanlian.drivers.container.client import RefusedError
 from suanlian.drivers.container.engine import Engine
 from suanlian.drivers.container.loads import in_use
 from suanlian.drivers.container.options import ContainerOptions
-from suanlian.drivers.container.place import Place
+from suanlian.drivers.container.place import Place, Spec
 from suanlian.drivers.container.signalling import SCRIPT
 from suanlian.drivers.container.watching import STREAMS, Watch
 from suanlian.drivers.contract import DriverError, DriverStatus, EngineLoad, NativeId, Observation, Work
@@ -30,6 +30,7 @@ from suanlian.model.platform import Feature, Flavor, Share
 _NAME: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _SIGNALS: Final = ("TERM", "INT", "USR1", "USR2")
 _FEATURES: Final = frozenset({Feature.MOUNTS, Feature.SUSPEND, Feature.SIGNALS})
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _ALIVE: Final = ("running", "paused")
 
 __all__ = ["ContainerDriver", "ContainerOptions"]
@@ -44,6 +45,7 @@ class ContainerDriver:
         self._engine = Engine(options)
         self._client = self._engine.client
         self._starter, self._watch = starting.Starter(self._engine), Watch(self._engine)
+        self._boot = _boot_of(options.url)
         self._jobs, self._fresh = options.root / "jobs", options.root / "new"
         try:
             for directory in (options.root, self._jobs, self._fresh):
@@ -131,13 +133,16 @@ class ContainerDriver:
         if (content := here.read(place.EXIT)) is not None:
             return kept.from_record(content)
         container = self._client.container(starting.name_of(native_id))
-        if container is None:
-            return _gone(here)
-        seen = parse.seen(container)
+        return _gone(here) if container is None else self._judged(here, spec, parse.seen(container))
+
+    def _judged(self, here: Place, spec: Spec, seen: parse.Seen) -> Observation:
         if seen.state in _ALIVE:
             if not here.has(place.STARTED) and seen.started_at is not None:
-                here.write(place.STARTED, {"started_at": seen.started_at.isoformat()})
+                here.write(place.STARTED, {"started_at": seen.started_at.isoformat(), "boot": self._boot})
             return self._watch.running(here, spec, seen)
+        begun_at = here.read(place.STARTED)
+        if begun_at is not None and verdict.fell_with_its_machine(seen, begun_at.get("boot", ""), self._boot):
+            return _gone(here, "its machine was restarted while it ran")
         if seen.state == "exited":
             return self._watch.finish(here, spec, seen)
         begun = here.has(place.STARTING)
@@ -284,12 +289,12 @@ def _lost(reason: str) -> Observation:
     return Observation(state=JobState.QUEUED, reason=reason, lost=True)
 
 
-def _gone(here: Place) -> Observation:
-    """A journalled job without a container."""
+def _gone(here: Place, why: str = "") -> Observation:
+    """A journalled job without a container that could still end."""
     if not here.has(place.STARTING):
         return _lost("its container was not made: submit it again")
     started = parse.moment((here.read(place.STARTED) or {}).get("started_at"))
-    reason = "the engine no longer knows its container: it was removed, or the engine was reset"
+    reason = why or "the engine no longer knows its container: it was removed, or the engine was reset"
     return Observation(
         state=JobState.RUNNING,
         started_at=started,
@@ -297,6 +302,16 @@ def _gone(here: Place) -> Observation:
         measured=parse.measured(here.read(place.LIVE)),
         lost=True,
     )
+
+
+def _boot_of(url: str) -> str:
+    """What names this start of the machine on which a local engine runs; empty where that cannot be told."""
+    if not url.startswith("unix:"):
+        return ""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _size(file: Path) -> int:

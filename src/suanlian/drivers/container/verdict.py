@@ -47,6 +47,15 @@ def decide(spec: Spec, container: Seen, facts: Facts) -> Observation:
     )
 
 
+def fell_with_its_machine(container: Seen, boot: str, boot_now: str) -> bool:
+    """Whether a container that ran ended because its machine did, and not by itself; ``boot`` is of when it ran.
+
+    After a restart some engines say that it was never started, others that it exited, with a code of their own. One
+    that ended before the restart and was looked at only afterwards is taken for fallen, too: what it left is not whole.
+    """
+    return container.state == "created" or bool(boot and boot_now and boot != boot_now)
+
+
 def _limit(spec: Spec, container: Seen, facts: Facts) -> str | None:
     """Which limit of the engine, or of time, ended it."""
     # not every engine tells it; killed at the brim, it was the limit

@@ -1,0 +1,251 @@
+"""The waiting work and the places of one moment as the arrays that the matcher takes.
+
+Resources are, in this order, cores, cards, GiB of memory, GiB of disk; cores are the primary one, since every job wants
+some. Capacity is what is free within the window, in unit-hours. Money is an estimate in CNY.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from suanlian.model.ids import ShareId
+from suanlian.model.market import PRICE_STEP
+from suanlian.model.place import Demand, Place
+from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind
+from suanlian.rules.admitting import Admissions, Bits, Sizes, closes_too_soon
+from suanlian.rules.feasibility import latency_of
+from suanlian.rules.matching.arrays import Demands, Floats, Ints, Pools, Sites
+from suanlian.rules.normalising import Known, Ruler
+from suanlian.rules.placement import LATENCY_CNY_PER_MS
+from suanlian.rules.pricing import expected_hours
+
+ORDER: Final = (ResourceKind.CPU, ResourceKind.ACCELERATOR, ResourceKind.MEMORY, ResourceKind.DISK)
+"""The resources of the arrays."""
+PIECES: Final = 32
+"""The waiting tasks of a job are matched in so many pieces at most, each half as large as the one before."""
+WORTH: Final = 4.0
+"""What work is worth at most, in times of its least cost; so dear may the last free hour become."""
+LEAST_CNY: Final = 0.001
+"""Work that costs nothing anywhere is worth so much for a core-hour, times ``WORTH``."""
+_HOUR_S: Final = 3600.0
+_WORD: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The tasks of one job that wait alike: ``count`` of them; ``weight``: priority and fair share, 1 is usual."""
+
+    job_id: str
+    demand: Demand
+    count: int
+    weight: float = 1.0
+    known: Known | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The problem, and what its rows are: ``job`` [N] of each demand the row of the waiting jobs, ``tasks`` [N]."""
+
+    pools: Pools
+    demands: Demands
+    job: Ints
+    tasks: Ints
+    shares: tuple[ShareId, ...]
+    nowhere: tuple[int, ...]
+    """Waiting jobs, by row, that no place could run at all: they are not among the demands."""
+
+
+def compiled(
+    waiting: Sequence[Waiting],
+    places: Sequence[Place],
+    hours: Mapping[ShareId, Mapping[ResourceKind, float]],
+    admissions: Admissions,
+    now: datetime,
+) -> Compiled:
+    """Put it together. ``hours``: of each share the free unit-hours of the window; a share without has none."""
+    sizes = Sizes.of(places)
+    bits = admissions.of([one.demand for one in waiting], places, now)
+    speeds = _Speeds(places, now)
+    fits = [
+        np.where(_allowed(one, sizes, places, now), mask, np.uint32(0)) for one, mask in zip(waiting, bits, strict=True)
+    ]
+    able = [n for n, fit in enumerate(fits) if fit.any()]
+    pieces = [(n, size) for n in able for size in _pieces(waiting[n].count)]
+    job = np.array([n for n, _size in pieces], dtype=np.int64)
+    tasks = np.array([size for _n, size in pieces], dtype=np.int64)
+    regions = sorted({r for n in able if (r := _region(waiting[n].demand)) is not None})
+    pools = _pools(places, hours, regions)
+    demands = _demands([waiting[n] for n in job], tasks, [fits[n] for n in job], speeds, (pools, regions))
+    nowhere = tuple(sorted(set(range(len(waiting))) - set(able)))
+    return Compiled(pools, demands, job, tasks, tuple(place.share_id for place in places), nowhere)
+
+
+def quantised(prices: Floats) -> list[dict[ResourceKind, Decimal]]:
+    """Shadow prices [M, R] as everything uses them: rounded to ``PRICE_STEP``, for each share, zeros left out."""
+    step = float(PRICE_STEP)
+    whole = np.rint(np.maximum(prices, 0.0) / step).astype(np.int64)
+    return [
+        {kind: int(count) * PRICE_STEP for kind, count in zip(ORDER, row, strict=True) if count}
+        for row in whole.tolist()
+    ]
+
+
+def _pieces(count: int) -> list[int]:
+    """The tasks of a job, in few pieces: the first ones large, so that what is left over is small."""
+    found: list[int] = []
+    while count > 0:
+        size = count if len(found) == PIECES - 1 else -(-count // 2)
+        found.append(size)
+        count -= size
+    return found
+
+
+def _allowed(one: Waiting, sizes: Sizes, places: Sequence[Place], now: datetime) -> npt.NDArray[np.bool_]:
+    """[M] where the job could run by its size and its time, if there was room."""
+    fits = sizes.hold(one.demand.spec)
+    for n in closes_too_soon(one.demand, places, now):
+        fits[n] = False
+    return fits
+
+
+class _Speeds:
+    """How long jobs take at each place, as a share of their wall time; one row for all that tell no places apart."""
+
+    def __init__(self, places: Sequence[Place], now: datetime) -> None:
+        self._places, self._now = places, now
+        self.rows: list[Floats] = [np.ones(len(places))]
+
+    def row_of(self, one: Waiting, fit: Bits) -> int:
+        spec = one.demand.spec
+        if spec.job_class is None and all(variant.throughput is None for variant in spec.variants):
+            return 0
+        ruler = Ruler(one.demand, self._places, one.known or Known(), self._now)
+        row = np.ones(len(self._places))
+        for n in np.flatnonzero(fit):
+            row[n] = self._fastest(one, self._places[int(n)], int(fit[n]), ruler)
+        self.rows.append(row)
+        return len(self.rows) - 1
+
+    def _fastest(self, one: Waiting, place: Place, may: int, ruler: Ruler) -> float:
+        """How many times faster than its wall time the best of the variants that may run there is expected to be."""
+        spec, found = one.demand.spec, 0.0
+        for number, variant in enumerate(spec.variants):
+            if may >> number & 1:
+                expected = ruler.expected(place, variant)
+                hours = float(expected_hours(spec, variant)) if expected is None else float(expected.seconds) / _HOUR_S
+                found = max(found, spec.wall_time_s / _HOUR_S / hours)
+        return found or 1.0
+
+
+def _region(demand: Demand) -> str | None:
+    wants = demand.spec.wants
+    return None if wants.max_latency_ms is None else wants.user_region
+
+
+def _pools(
+    places: Sequence[Place], hours: Mapping[ShareId, Mapping[ResourceKind, float]], regions: Sequence[str]
+) -> Pools:
+    m = len(places)
+    rows = np.arange(m, dtype=np.int64)
+    none = np.zeros(m, dtype=np.int64)
+    distance = np.zeros((len(regions) + 1, m))
+    for q, region in enumerate(regions):
+        for n, place in enumerate(places):
+            found = latency_of(place.site, region)
+            distance[q + 1, n] = 0.0 if found is None else float(found.one_way_ms)
+    free = np.zeros_like(distance)
+    return Pools(
+        # what may go where is said by bits of owners, so each place is its own; so is its speed
+        site=rows,
+        owner=rows,
+        family=rows,
+        tier=none,
+        jurisdiction=none,
+        size=np.array([_units(place.share.capacity.base())[0] for place in places]),
+        capacity=_table([[max(0.0, hours.get(p.share_id, {}).get(kind, 0.0)) for kind in ORDER] for p in places]),
+        price=_table([_prices(place) for place in places]),
+        carbon=np.zeros(m),
+        green=np.zeros(m),
+        sites=Sites(latency=distance, egress=free, transfer=free),
+    )
+
+
+def _demands(
+    rows: Sequence[Waiting],
+    tasks: Ints,
+    fits: Sequence[Bits],
+    speeds: _Speeds,
+    where: tuple[Pools, Sequence[str]],
+) -> Demands:
+    pools, regions = where
+    amounts = _table([_units(one.demand.spec.total.base()) for one in rows])
+    units = amounts[:, 0]
+    need = amounts[:, 1:] / units[:, None]
+    hours: Floats = np.array([one.demand.spec.wall_time_s / _HOUR_S for one in rows], dtype=np.float64) * tasks
+    kinds: dict[str, int] = {}
+    kind = np.zeros(len(rows), dtype=np.int64)
+    for n, (one, fit) in enumerate(zip(rows, fits, strict=True)):
+        if one.job_id not in kinds:
+            kinds[one.job_id] = speeds.row_of(one, fit)
+        kind[n] = kinds[one.job_id]
+    throughput = np.stack(speeds.rows)
+    numbers = {region: n + 1 for n, region in enumerate(regions)}
+    region = np.array([numbers.get(_region(one.demand) or "", 0) for one in rows], dtype=np.int64)
+    mask = np.stack(fits) != 0 if fits else np.zeros((0, len(pools)), dtype=bool)
+    return Demands(
+        throughput=throughput,
+        kind=kind,
+        region=region,
+        units=units,
+        hours=hours,
+        value=_worth(units * hours, need, throughput[kind], mask, pools),
+        weight=np.array([one.weight for one in rows], dtype=np.float64),
+        need=need,
+        # for a job, not for its hours: as the explanation counts it
+        latency_weight=float(LATENCY_CNY_PER_MS) * tasks / (units * hours) * (region > 0),
+        owners=_words(mask),
+        budget=_budgets(rows, tasks),
+    )
+
+
+def _worth(work: Floats, need: Floats, speed: Floats, mask: npt.NDArray[np.bool_], pools: Pools) -> Floats:
+    """[N] CNY: so many times what it costs where it costs least."""
+    per_hour = pools.price[:, 0][None, :] + need @ pools.price[:, 1:].T
+    cost = np.where(mask, per_hour / speed, np.inf)
+    least = np.maximum(cost.min(axis=1, initial=np.inf), LEAST_CNY)
+    return np.asarray(WORTH * work * np.where(np.isfinite(least), least, LEAST_CNY))
+
+
+def _budgets(rows: Sequence[Waiting], tasks: Ints) -> Floats:
+    """[N] CNY that may be billed for the piece; infinite where nobody said."""
+    most = [one.demand.spec.wants.max_cost for one in rows]
+    return np.array([np.inf if limit is None else float(limit) for limit in most], dtype=np.float64) * tasks
+
+
+def _prices(place: Place) -> list[float]:
+    """[R] CNY per unit-hour; nothing where nothing is asked."""
+    rates = {} if place.offer is None else {rate.kind: float(rate.per_unit_hour) for rate in place.offer.rates}
+    return [rates.get(kind, 0.0) for kind in ORDER]
+
+
+def _units(base: Mapping[ResourceKind, int]) -> list[float]:
+    return [base.get(kind, 0) / BASE_PER_UNIT[kind] for kind in ORDER]
+
+
+def _table(rows: list[list[float]]) -> Floats:
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(ORDER))
+
+
+def _words(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    """[N, W] the mask [N, M] as bits, 64 to a word."""
+    n, m = mask.shape
+    words = max(1, -(-m // _WORD))
+    padded = np.zeros((n, words * _WORD), dtype=np.uint8)
+    padded[:, :m] = mask
+    packed = np.packbits(padded, axis=1, bitorder="little")
+    return packed.view("<u8").reshape(n, words).astype(np.uint64)
