@@ -17,9 +17,10 @@ from suanlian.model.protocol import Instruction, LogCall, ObjectCall, OutputCall
 from suanlian.store import platforms
 from suanlian.store import tables as t
 from suanlian.testing.hub import InProcessHub, SignedConnector
+from suanlian.workers import late
 from tests.hub.laws import all_laws
 from tests.hub.test_lending import KEY, lent, state, told_of
-from tests.hub.world import World, segment
+from tests.hub.world import World, inventory, offer, segment
 
 WUHU, SUZHOU = "wuhu-cluster", "suzhou-cloud"
 BOTH = (WUHU, SUZHOU)
@@ -342,3 +343,35 @@ def test_a_lent_job_is_not_stopped_before_its_lost_place_says_so(world: World) -
     assert (state(by).state, state(by).stopped) == (JobState.CANCELED, False)
     away.gone(told)
     assert state(by).stopped
+
+
+def test_a_lost_task_that_can_end_in_time_nowhere_else_stays_and_hides_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "_JOBS", 1)
+    (worker,) = [w for w in world.hub.running.workers if w.name == "late"]
+    for name in BOTH:
+        world.connector(name).publish(inventory("4"), offer())
+    whole = {"cpu": "4", "memory": "256MiB"}
+    by = world.clock() + timedelta(seconds=2000)
+    made, told, connector = started(world, wall_time_s=600, deadline=by.isoformat(), resources=whole)
+    (other,) = others(connector, world)
+    world.submit(name="blocker", resources=whole)
+    world.hub.settle()
+    pass_(world, 1500, [other])
+    assert current(world, made["id"])["lost_since"] is not None
+    assert not worker.turn() or not worker.turn()
+    soon = world.clock() + timedelta(seconds=605)
+    second = world.submit(name="second", wall_time_s=600, resources=whole, deadline=soon.isoformat())
+    pass_(world, 10, [other])
+    assert worker.turn()
+    assert not worker.turn()
+    ended = world.job(second["id"])
+    assert (ended["state"], ended["reason"][:15]) == ("CANCELED", "deadline_passed")
+    all_laws(world.hub)
+    hear(world, connector_name(world, connector))
+    settle(world)
+    connector.run(told)
+    found = world.job(made["id"])
+    assert (found["state"], found["reason"]) == ("COMPLETE", "")
+    all_laws(world.hub)

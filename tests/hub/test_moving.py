@@ -3,14 +3,15 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from suanlian.model.errors import SuanlianError
+from suanlian.model.errors import InvalidError, SuanlianError
 from suanlian.model.ids import new_id
 from suanlian.model.job import EndCause, JobState, Outcome, OutputFile
 from suanlian.model.owner import JoinLevel
@@ -24,8 +25,12 @@ from suanlian.model.protocol import (
     ReportCall,
     Wish,
 )
+from suanlian.services import checkpoints as saved
+from suanlian.store import checkpoints, jobs
 from suanlian.store import tables as t
+from suanlian.store.unit import Unit
 from suanlian.testing.hub import SignedConnector
+from suanlian.workers import drain
 from tests.hub.laws import all_laws
 from tests.hub.test_lost import BOTH, at, attempts, connector_name
 from tests.hub.world import World, inventory, offer
@@ -146,6 +151,30 @@ def test_a_job_is_moved_to_one_platform_and_back(able: World) -> None:
     assert able.person("buyer").post(f"/v1/jobs/{made['id']}/move", {"to": "nowhere"}).status_code == 404
 
 
+@pytest.mark.parametrize("index", [None, 300])
+def test_all_tasks_of_an_array_are_sent_there_those_without_a_row_too(able: World, index: int | None) -> None:
+    mine = BOTH[1]
+    for name in BOTH:
+        able.connector(name).publish(inventory("1"), offer())
+    for name in BOTH:
+        able.submit(name="holder", wants={"platform": name}, resources={"cpu": "1", "memory": "256MiB"})
+    able.hub.settle()
+    made = able.submit(array_size=400)
+    able.hub.settle()
+    able.ok("buyer", "POST", f"/v1/jobs/{made['id']}/move", {"to": mine, "index": index})
+    able.hub.running.hub.writer.run(lambda unit: _make_all(unit, made["id"]))
+    with able.hub.running.hub.reading() as unit:
+        rows = unit.connection.execute(select(t.task.c.idx, t.task.c.aim).where(t.task.c.job_id == made["id"])).all()
+    sent = {idx for idx, aim in rows if aim is not None and json.loads(aim)["platform"] == mine}
+    assert sent == (set(range(400)) if index is None else {300})
+
+
+def _make_all(unit: Unit, job_id: str) -> None:
+    job = jobs.lock(unit, job_id)
+    assert job is not None
+    jobs.make_tasks(unit, job, 400)
+
+
 def test_without_a_checkpoint_it_is_moved_only_when_that_is_said(able: World) -> None:
     made, told, connector = running(able, checkpoint=None)
     answer = able.person("buyer").post(f"/v1/jobs/{made['id']}/move", {})
@@ -226,12 +255,72 @@ def test_a_set_counts_when_it_is_whole_and_takes_the_place_of_the_one_before(abl
         sets = select(t.checkpoint.c.id).where(t.checkpoint.c.whole_at.is_not(None))
         assert len(unit.connection.execute(sets).all()) == 1
     save(connector, told, {"state/a": b"new"})
+    able.hub.settle()
     with able.hub.running.hub.reading() as unit:
         assert unit.connection.execute(select(t.checkpoint_piece.c.data)).scalars().all() == [b"ew", b"n"]
     for path in ("elsewhere/a", "state", "statement/a"):
         with pytest.raises(SuanlianError):
             connector.client.checkpoint(piece(told, new_id(), path, b"x"))
     assert made["id"]
+
+
+def test_a_checkpoint_is_looked_at_beside_the_writer(able: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or everybody would wait for it: a set may have a gibibyte."""
+    _made, told, connector = running(able)
+    threads: list[str] = []
+
+    def noted(*which: Any) -> Iterator[tuple[int, bytes]]:  # noqa: ANN401 - what is read
+        threads.append(threading.current_thread().name)
+        return found(*which)
+
+    found = checkpoints.pieces
+    monkeypatch.setattr(checkpoints, "pieces", noted)
+    save(connector, told, FILES)
+    assert threads
+    assert "writer" not in threads
+
+
+def test_what_comes_after_a_set_was_looked_at_is_no_part_of_it(able: World) -> None:
+    _made, told, connector = running(able)
+    set_id, hub, name = new_id(), able.hub.running.hub, connector_name(able, connector)
+    connector_id = able.template.connectors[name].id
+    connector.client.checkpoint(piece(told, set_id, "state/a", b"one"))
+    call = whole(told, set_id, {"state/a": b"one"})
+    with hub.reading() as unit:
+        size = saved.look(unit, connector_id, call)
+    connector.client.checkpoint(piece(told, set_id, "state/b", b"late"))
+    with pytest.raises(InvalidError):
+        hub.writer.run(lambda unit: saved.make_whole(unit, connector_id, call, size))
+
+
+def test_what_is_dropped_goes_some_at_a_time_and_is_nobodys_at_once(
+    able: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "CLEARED_BYTES", 3)
+    _made, told, connector = running(able)
+    (worker,) = [w for w in able.hub.running.workers if w.name == "sweep"]
+    held = _held(able)
+    old = {f"state/{n}": b"ab" for n in range(4)}
+    first = save(connector, told, old)
+    save(connector, told, {"state/a": b"new"})
+    assert _held(able) == held + 3
+    with pytest.raises(SuanlianError) as refused:
+        connector.client.checkpoint(piece(told, first, "state/z", b"more"))
+    assert refused.value.code == "already_done"
+    left = []
+    while worker.turn():
+        left.append(_pieces(able, first))
+    assert (left, _pieces(able, first)) == ([5, 2], 0)
+    with able.hub.running.hub.reading() as unit:
+        assert len(unit.connection.execute(select(t.checkpoint.c.id)).all()) == 1
+    assert _held(able) == held + 3
+
+
+def _pieces(world: World, set_id: str) -> int:
+    """How many pieces of a set there are."""
+    query = select(t.checkpoint_piece.c.start).where(t.checkpoint_piece.c.checkpoint_id == set_id)
+    with world.hub.running.hub.reading() as unit:
+        return len(unit.connection.execute(query).all())
 
 
 def test_what_a_checkpoint_holds_is_given_back_at_the_end(able: World) -> None:
@@ -324,6 +413,30 @@ def test_a_drain_by_a_time_moves_in_time_and_places_what_ends_before(able: World
     connector.poll()
     able.hub.settle()
     assert wished(able, connector, made["id"]).wish is Wish.PREEMPT
+
+
+def test_a_drain_looks_behind_those_that_are_not_due_and_those_that_cannot_be_told(
+    able: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "_AT_ONCE", 2)
+    mine = BOTH[0]
+    big = inventory("8")
+    flavor = big.flavors[0].model_copy(update={"features": (Feature.SIGNALS, Feature.SUSPEND)})
+    able.connector(mine).publish(big.model_copy(update={"flavors": (flavor,)}), offer())
+    graces = (30, 30, 30, 3600)
+    made = [
+        able.submit(wants={"platform": mine}, wall_time_s=600, checkpoint={**CHECKPOINT, "grace_s": s}) for s in graces
+    ]
+    able.hub.settle()
+    connector = able.connector(mine)
+    said = [at(able, mine, one["id"]) for one in made]
+    for (one,) in said:
+        connector.report(one, JobState.RUNNING, started_at=able.clock())
+    by = able.clock() + timedelta(seconds=1800)
+    able.ok("operator", "POST", f"/v1/platforms/{mine}/drain", {"by": by.isoformat()})
+    able.hub.settle()
+    wishes = [wished(able, connector, one["id"]).wish for one in made]
+    assert wishes == [Wish.RUN, Wish.RUN, Wish.RUN, Wish.PREEMPT]
 
 
 def test_a_drain_by_a_moment_that_is_past_is_refused_and_empties_nothing(able: World) -> None:

@@ -235,7 +235,9 @@ def checkpoint_whole(request: Request, body: RawBody) -> Response:
 
     def work(ongoing: Exchange, verified: VerifiedSignature) -> Wire:
         call = ongoing.call(CheckpointWholeCall)
-        ongoing.write(verified, lambda unit: checkpoints.make_whole(unit, verified.keyid, call))
+        with ongoing.hub.reading() as unit:
+            size = checkpoints.look(unit, verified.keyid, call)
+        ongoing.write(verified, lambda unit: checkpoints.make_whole(unit, verified.keyid, call, size))
         return DoneAnswer(**frame(ongoing, verified))
 
     return exchange(request, body, work)

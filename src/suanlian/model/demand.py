@@ -12,6 +12,7 @@ from suanlian.model.paths import Path, Url
 MAX_MOUNTS: Final = 64
 MAX_AFTER: Final = 64
 MAX_NODES: Final = 1024
+MAX_GRACE_S: Final = 3600
 _MAX_MOUNT: Final = 255
 _KEPT_BY_THE_SYSTEM: Final = ("/proc", "/sys", "/dev")
 
@@ -117,7 +118,7 @@ class Checkpoint(Value):
 
     path: Path
     signal: Literal["TERM", "INT", "USR1", "USR2"] = "TERM"
-    grace_s: int = Field(default=30, ge=1, le=3600, description="between the signal and the end by force")
+    grace_s: int = Field(default=30, ge=1, le=MAX_GRACE_S, description="between the signal and the end by force")
     every_s: int | None = Field(
         default=None, ge=10, le=86_400, description="also kept while it runs, so that a lost place costs less"
     )

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+from typing import Final
 
 from suanlian.model.errors import ConflictError, InvalidError, TooLargeError
 from suanlian.model.event import EventType
@@ -16,6 +17,8 @@ from suanlian.model.protocol import (
 )
 from suanlian.store import attempts, checkpoints, files, jobs
 from suanlian.store.unit import Row, Unit
+
+_SETS: Final = 50
 
 
 def keep(unit: Unit, connector_id: str, call: CheckpointCall, quota_bytes: int) -> None:
@@ -42,17 +45,41 @@ def keep(unit: Unit, connector_id: str, call: CheckpointCall, quota_bytes: int) 
 def _begun(unit: Unit, attempt: Row, set_id: str) -> Row:
     """Begin a set; what the same attempt began before and never finished goes."""
     for old in checkpoints.unfinished_of(unit, attempt["id"]):
-        checkpoints.remove(unit, old)
+        checkpoints.drop(unit, old)
     row = {name: attempt[name] for name in ("job_id", "idx", "account_id")}
     row |= {"id": set_id, "attempt_id": attempt["id"], "begun_at": unit.now, "size": 0}
     checkpoints.begin(unit, row)
-    return {**row, "whole_at": None, "manifest": None}
+    return {**row, "whole_at": None, "manifest": None, "dropped_at": None}
 
 
-def make_whole(unit: Unit, connector_id: str, call: CheckpointWholeCall) -> None:
-    """The set is whole, once every byte of its files is here as stated: from now on it is the task's one checkpoint.
+def look(unit: Unit, connector_id: str, call: CheckpointWholeCall) -> int:
+    """How many bytes of the set are here, once every file is here as stated.
 
-    Again, it changes nothing. Raises ConflictError, InvalidError ``checksum_mismatch``.
+    In a unit that reads: a set may have a gibibyte, and whoever has to write would wait until all of it is read.
+    Raises ConflictError, InvalidError ``checksum_mismatch``.
+    """
+    attempt = _attempt_of(unit, connector_id, call.attempt_id, call.token)
+    row = checkpoints.look(unit, call.set_id)
+    if row is not None and row["attempt_id"] == attempt["id"] and row["whole_at"] is not None:
+        return int(row["size"])
+    if row is not None:
+        _is_open(row, attempt)
+    lengths = checkpoints.lengths(unit, call.set_id)
+    for file in call.files:
+        if lengths.pop(file.path, 0) != file.size or _digest(unit, call.set_id, file) != file.sha256:
+            wrong = f"What came of {file.path[:200]!r} is not what is stated."
+            raise InvalidError("checksum_mismatch", wrong, todo="Send the set anew, under another id.", field="files")
+    if lengths:
+        wrong = f"{min(lengths)[:200]!r} came and is not stated."
+        raise InvalidError("field_invalid", wrong, todo="State every file of the set.", field="files")
+    return sum(file.size for file in call.files)
+
+
+def make_whole(unit: Unit, connector_id: str, call: CheckpointWholeCall, size: int) -> None:
+    """The set is whole: from now on it is the task's one checkpoint. Again, it changes nothing.
+
+    ``size``: what ``look`` found in order, whose bytes never change. Raises ConflictError, InvalidError
+    ``checksum_mismatch`` where more came since.
     """
     attempts.lock(unit, call.attempt_id)  # a fence comes before all of this, or after
     attempt = _attempt_of(unit, connector_id, call.attempt_id, call.token)
@@ -62,19 +89,13 @@ def make_whole(unit: Unit, connector_id: str, call: CheckpointWholeCall) -> None
     if row["whole_at"] is not None and row["attempt_id"] == attempt["id"]:
         return
     _is_open(row, attempt)
-    lengths = checkpoints.lengths(unit, call.set_id)
-    for file in call.files:
-        if lengths.pop(file.path, 0) != file.size or _digest(unit, call.set_id, file) != file.sha256:
-            wrong = f"What came of {file.path[:200]!r} is not what is stated."
-            raise InvalidError("checksum_mismatch", wrong, todo="Send the set anew, under another id.", field="files")
-    if lengths:
-        wrong = f"{min(lengths)[:200]!r} came and is not stated."
-        raise InvalidError("field_invalid", wrong, todo="State every file of the set.", field="files")
+    if row["size"] != size:
+        wrong = "More of the set came while it was looked at."
+        raise InvalidError("checksum_mismatch", wrong, todo="Send the set anew, under another id.", field="files")
     manifest = json.dumps([file.model_dump(mode="json") for file in call.files])
     checkpoints.make_whole(unit, call.set_id, manifest)
     for old in checkpoints.others_of_task(unit, row):
-        checkpoints.remove(unit, old)
-    size = sum(file.size for file in call.files)
+        checkpoints.drop(unit, old)
     unit.record(EventType.CHECKPOINT_KEPT, attempt["id"], account_id=attempt["account_id"], size=size)
 
 
@@ -97,8 +118,8 @@ def _attempt_of(unit: Unit, connector_id: str, attempt_id: str, token: int) -> R
 
 
 def _is_open(row: Row, attempt: Row) -> None:
-    if row["attempt_id"] != attempt["id"] or row["whole_at"] is not None:
-        raise ConflictError("already_done", "The set is whole, or another attempt's.", field="set_id")
+    if row["attempt_id"] != attempt["id"] or row["whole_at"] is not None or row["dropped_at"] is not None:
+        raise ConflictError("already_done", "The set is whole, given up, or another attempt's.", field="set_id")
 
 
 def _decoded(text: str) -> bytes:
@@ -108,9 +129,10 @@ def _decoded(text: str) -> bytes:
         raise InvalidError("field_invalid", "data is not base64.", todo="Encode it anew.", field="data") from error
 
 
-def sweep(unit: Unit, limit: int) -> int:
-    """Remove the sets of jobs that have ended; returns how many."""
-    rows = checkpoints.over(unit, limit)
+def sweep(unit: Unit) -> bool:
+    """Drop the sets of jobs that have ended, and remove some of what was dropped; whether there is more."""
+    rows = checkpoints.over(unit, _SETS)
     for row in rows:
-        checkpoints.remove(unit, row)
-    return len(rows)
+        checkpoints.drop(unit, row)
+    more = checkpoints.clear(unit)
+    return more or len(rows) == _SETS

@@ -12,7 +12,7 @@ from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
 from suanlian.model.job import JobSpec, Outcome
 from suanlian.model.party import Caller, EntityKind, Erasure, Role
 from suanlian.rules.erasing import BLANK, blank_name, blank_outcome, blank_spec
-from suanlian.store import erasing, parties
+from suanlian.store import checkpoints, erasing, parties
 from suanlian.store.unit import Row, Unit
 
 BATCH: Final = 50
@@ -75,7 +75,8 @@ def go_on(unit: Unit, row: Row) -> bool:
     if found:
         erasing.change(unit, row["principal_id"], {"job_id": found[-1]["id"]})
         return True
-    return _end(unit, row)
+    # what was dropped above is not erased before its last piece is gone
+    return checkpoints.clear(unit, row["account_id"]) or _end(unit, row)
 
 
 def _blank(unit: Unit, job: Row) -> None:

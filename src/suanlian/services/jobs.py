@@ -101,6 +101,7 @@ def _job_row(node: Node, caller: Caller, spec: JobSpec, now: datetime) -> Row:
         "committed": None if spec.budget is None else Decimal(0),
         "made": min(spec.tasks, MADE_AT_ONCE),
         "rest": JobState.QUEUED.value,
+        "rest_aim": None,
         "reason": "",
         "webhook": "" if spec.webhook is None else WAITING,
     }
@@ -331,10 +332,12 @@ def end_late(unit: Unit, job_id: str) -> None:
         _cancel(unit, row, f"{LATE}: it should have ended by {row['deadline']:%Y-%m-%d %H:%M:%S} UTC")
         return
     waiting = jobs.end_waiting(unit, row, JobState.CANCELED.value)
+    # what has a place that is lost may still end in time there, and in no other: it is not ended, and looks no further
+    stays = jobs.rerun_no_more(unit, row["id"])
     progress = Progress(parse_tally(row["tally"]), row["queued"])
-    progress = progress.move(JobState.QUEUED, JobState.CANCELED, waiting).wait(-waiting)
+    progress = progress.move(JobState.QUEUED, JobState.CANCELED, waiting).wait(-waiting - stays)
     reason = f"{LATE}: begun now, its wall time would pass {row['deadline']:%Y-%m-%d %H:%M:%S} UTC"
-    jobs.progressed(unit, row, {**progress.columns(unit.now), "reason": reason})
+    jobs.progressed(unit, row, progress.columns(unit.now) | ({"reason": reason} if waiting else {}))
 
 
 def _cancel(unit: Unit, row: Row, reason: str = "") -> None:

@@ -5,10 +5,12 @@ and is handed its newest whole checkpoint.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
+from suanlian.model.demand import MAX_GRACE_S
 from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.job import ENDED, JobSpec, JobState
@@ -66,7 +68,7 @@ def move(unit: Unit, caller: Caller, ref: str, asked: Move) -> int:
         _make_room(unit, row, "moved by its owner")
         aim = {"until": until, "platform": asked.to, "avoid": [] if asked.to else [row["share_id"]]}
         jobs.change_task(unit, job["id"], row["idx"], {"aim": json.dumps(aim)})
-    waiting = moving.aim_waiting(unit, job["id"], asked.index, until, asked.to) if asked.to else 0
+    waiting = moving.aim_waiting(unit, job, asked.index, until, asked.to) if asked.to else 0
     if not live and not waiting:
         wrong = "Nothing of it has a place." if asked.to is None else f"All of it is at {asked.to} already."
         raise ConflictError("state_conflict", wrong, todo="suanlian show tells where it is.")
@@ -196,14 +198,33 @@ def downtimes_of(connector: Row) -> tuple[Downtime, ...]:
 
 def due(unit: Unit, limit: int) -> Sequence[Row]:
     """Attempts at drained platforms that are to be told to make room by now."""
-    found = []
-    for row in moving.at_drained(unit, limit):
-        said = Drain.model_validate_json(row["drain"])
-        checkpoint = JobSpec.model_validate_json(row["spec"]).checkpoint
-        lead = timedelta(seconds=LEAD_S + (checkpoint.grace_s if checkpoint else 0))
-        if said.by is None or unit.now >= said.by - lead:
-            found.append(row)
-    return found
+    by = {platform_id: Drain.model_validate_json(said).by for platform_id, said in moving.drains(unit).items()}
+    soon = {platform_id for platform_id, at in by.items() if _is_due(unit.now, at, MAX_GRACE_S)}
+    found: list[Row] = []
+    page: Sequence[Row] = moving.at_platforms(unit, soon, ("", ""), limit) if soon else ()
+    while page:
+        able = [row for row in page if _may_be_told(row, lost.knows(row))]
+        found += [row for row in able if _is_due(unit.now, by[row["platform_id"]], _grace_s(row["spec"]))]
+        if len(found) >= limit or len(page) < limit:
+            break
+        page = moving.at_platforms(unit, soon, (page[-1]["job_id"], page[-1]["id"]), limit)
+    return found[:limit]
+
+
+def _is_due(now: datetime, by: datetime | None, grace_s: int) -> bool:
+    return by is None or now >= by - timedelta(seconds=LEAD_S + grace_s)
+
+
+@lru_cache(maxsize=64)
+def _grace_s(spec: str) -> int:
+    """How long a job may take to save; asked for each task of an array."""
+    checkpoint = JobSpec.model_validate_json(spec).checkpoint
+    return checkpoint.grace_s if checkpoint else 0
+
+
+def _may_be_told(row: Row, knows: Collection[str]) -> bool:
+    """Whether its connector can end it so that it goes on elsewhere; else it runs to its end."""
+    return "preempt" in knows or row["started_at"] is None
 
 
 def make_room(unit: Unit, held: Row) -> bool:
@@ -212,7 +233,7 @@ def make_room(unit: Unit, held: Row) -> bool:
     row, platform = attempts.lock(unit, held["id"]), platforms.find(unit, held["platform_id"])
     if row is None or row["ended_at"] is not None or platform is None or not platform["drain"]:
         return False
-    if Wish(row["wish"]) not in _ROOM or ("preempt" not in _knows(unit, row) and row["started_at"] is not None):
+    if Wish(row["wish"]) not in _ROOM or not _may_be_told(row, _knows(unit, row)):
         return False
     why = Drain.model_validate_json(platform["drain"]).why
     _make_room(unit, row, f"the platform is drained: {why}" if why else "the platform is drained")

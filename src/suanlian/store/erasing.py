@@ -93,7 +93,7 @@ def blank_attempt(unit: Unit, attempt_id: str, outcome: str) -> None:
     unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(outcome=outcome, passed=None))
     unit.connection.execute(delete(t.log_chunk).where(t.log_chunk.c.attempt_id == attempt_id))
     unit.connection.execute(delete(t.output).where(t.output.c.attempt_id == attempt_id))
-    checkpoints.remove_of_attempt(unit, attempt_id)
+    checkpoints.drop_of_attempt(unit, attempt_id)
 
 
 def blank_account(unit: Unit, account_id: str, name: str) -> None:

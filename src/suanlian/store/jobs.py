@@ -184,7 +184,7 @@ def tasks_of(
 
 def _unmade(unit: Unit, job_id: str, after: int, limit: int, state: str | None) -> Sequence[Row]:
     """Tasks that have no row yet, as they would be with one."""
-    columns = (t.job.c.tasks, t.job.c.made, t.job.c.rest, t.job.c.created_at)
+    columns = (t.job.c.tasks, t.job.c.made, t.job.c.rest, t.job.c.rest_aim, t.job.c.created_at)
     job = unit.connection.execute(select(*columns).where(t.job.c.id == job_id)).mappings().one_or_none()
     if job is None or state not in (None, job["rest"]):
         return []
@@ -195,7 +195,7 @@ def _unmade(unit: Unit, job_id: str, after: int, limit: int, state: str | None) 
 def task_row(job_id: str, index: int, job: Row) -> Row:
     """A task that nothing has happened to but what happened to all without a row."""
     waits = {"state": job["rest"], "attempts": 0, "attempt_id": None, "queued_at": job["created_at"], "rerun": ""}
-    return {"job_id": job_id, "idx": index, **waits}
+    return {"job_id": job_id, "idx": index, **waits, "aim": job["rest_aim"]}
 
 
 def make_tasks(unit: Unit, job: Row, count: int) -> None:
@@ -245,6 +245,12 @@ def reruns(unit: Unit, job_id: str) -> int:
     """How many tasks wait for another place although they have one, as that is lost."""
     query = select(func.count()).where(t.task.c.job_id == job_id, t.task.c.rerun == "yes")
     return int(unit.connection.execute(query).scalar_one())
+
+
+def rerun_no_more(unit: Unit, job_id: str) -> int:
+    """Tasks of a locked job that have a place, which is lost, look for no other but wait for theirs; how many did."""
+    looks = (t.task.c.job_id == job_id) & (t.task.c.rerun == "yes") & (t.task.c.rerun != "")
+    return int(unit.connection.execute(update(t.task).where(looks).values(rerun="no")).rowcount)
 
 
 def change_tasks(unit: Unit, job_id: str, indices: Sequence[int], state: str) -> None:

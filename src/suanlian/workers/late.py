@@ -22,12 +22,11 @@ class Late(Worker):
         """Some of them; again at once while there are more."""
         with self.tools.reading() as unit:
             found = jobs.late(unit, _JOBS)
-        self.each(found, self._end)
-        return len(found) == _JOBS
+        return self.each(found, self._end) and len(found) == _JOBS
 
     def _end(self, job_id: str) -> bool:
         self.writer.run(self.apply(partial(_end, job_id)))
-        return False
+        return True
 
 
 def _end(job_id: str, unit: Unit) -> None:

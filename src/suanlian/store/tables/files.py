@@ -55,8 +55,12 @@ checkpoint = Table(
     Column("whole_at", Moment),
     # its files (a list of OutputFile), once it is whole
     Column("manifest", Document),
+    # from then on it is nobody's, and its pieces go, some at a time
+    Column("dropped_at", Moment),
     Index("ix_checkpoint_task", "job_id", "idx"),
 )
+_goes = checkpoint.c.dropped_at.is_not(None)
+Index("ix_checkpoint_dropped", checkpoint.c.dropped_at, sqlite_where=_goes, postgresql_where=_goes)
 
 checkpoint_piece = Table(
     "checkpoint_piece",

@@ -52,6 +52,8 @@ job = Table(
     # tasks below this index have rows; the others are all in the state `rest`
     Column("made", Integer, nullable=False, server_default=text("0")),
     Column("rest", Label, nullable=False, server_default=text("'QUEUED'")),
+    # where those are sent by a move, as in task.aim
+    Column("rest_aim", Document),
     # why tasks ended that nobody cancelled
     Column("reason", Document, nullable=False, server_default=text("''")),
     # how the telling of its end stands: empty where nobody is to be told
