@@ -23,7 +23,7 @@ from suanlian.agent.probes import architecture_of, offered, written
 from suanlian.agent.reconcile import Move, decide, observed
 from suanlian.agent.row import Row, Step
 from suanlian.agent.taking_back import noticed, notices
-from suanlian.agent.together import groups, make_all
+from suanlian.agent.together import groups, is_bare, make_all
 from suanlian.drivers.contract import DriverError, Lists, NativeId
 from suanlian.model.errors import InvalidError, SuanlianError, UnavailableError
 from suanlian.model.ids import AttemptId
@@ -234,7 +234,7 @@ class Agent:
             finally:
                 self._release(*rows)
 
-        taken = apart(work) if move in SLOW else at_once(work)
+        taken = apart(work) if move in SLOW and not is_bare(move, rows[0]) else at_once(work)
         if not taken:
             self._release(*rows)
         return taken

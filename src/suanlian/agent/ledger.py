@@ -107,10 +107,24 @@ class Ledger:
         before = self._read.get(attempt_id)
         return before if before is not None and before[0] == body else (body, Row.model_validate_json(body))
 
+    def _find(self, attempt_id: str) -> Row | None:
+        found = self._db.execute("SELECT body FROM attempts WHERE attempt_id = ?", (attempt_id,)).fetchone()
+        return None if found is None else self._parsed(attempt_id, found[0])[1]
+
+    def _write(self, row: Row, now: datetime) -> None:
+        text = row.model_dump_json()
+        self._db.execute(
+            "INSERT INTO attempts (attempt_id, step, body, changed_at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (attempt_id) DO UPDATE"
+            " SET step = excluded.step, body = excluded.body, changed_at = excluded.changed_at",
+            (row.attempt_id, row.step, text, now.isoformat()),
+        )
+        self._read[row.attempt_id] = text, row  # where this is undone the text differs, and the row is made anew
+
     def row(self, attempt_id: AttemptId) -> Row | None:
         """One attempt, forgotten or not."""
         with self._lock:
-            return _row(self._db, attempt_id)
+            return self._find(attempt_id)
 
     def instruction(self, attempt_id: AttemptId) -> Instruction | None:
         """The instruction that brought the spec; None when it brought none, or was forgotten."""
@@ -125,12 +139,12 @@ class Ledger:
             for said in answer.instructions:
                 if said.fenced:
                     db.execute("INSERT OR IGNORE INTO fenced (attempt_id) VALUES (?)", (said.attempt_id,))
-                before = _row(db, said.attempt_id)
+                before = self._find(said.attempt_id)
                 after = first_row(said) if before is None else told(before, said)
                 if after == before:
                     continue
                 changed += 1
-                _write(db, after, now)
+                self._write(after, now)
                 # what ran once must not lose its spec to a later instruction that brings none
                 if said.spec is not None and after.step is not Step.FORGOTTEN:
                     text = said.model_dump_json()
@@ -145,12 +159,12 @@ class Ledger:
     def account(self, attempt_id: AttemptId, change: Accounted, now: datetime) -> Row:
         """Change one row as it is now, together with the usage that the change cuts. Raises KeyError if absent."""
         with self._unit() as db:
-            before = _row(db, attempt_id)
+            before = self._find(attempt_id)
             if before is None:
                 raise KeyError(attempt_id)
             after, segment = change(before)
             if after != before:
-                _write(db, after, now)
+                self._write(after, now)
             if after.step is Step.FORGOTTEN:
                 db.execute("UPDATE attempts SET instruction = NULL WHERE attempt_id = ?", (attempt_id,))
             if segment is not None:
@@ -267,20 +281,6 @@ class Ledger:
                 "DELETE FROM batches WHERE answered = 1 AND number < (SELECT max(number) FROM batches)"
                 " AND number NOT IN (SELECT batch FROM segments WHERE batch IS NOT NULL)"
             )
-
-
-def _row(db: sqlite3.Connection, attempt_id: AttemptId) -> Row | None:
-    found = db.execute("SELECT body FROM attempts WHERE attempt_id = ?", (attempt_id,)).fetchone()
-    return None if found is None else Row.model_validate_json(found[0])
-
-
-def _write(db: sqlite3.Connection, row: Row, now: datetime) -> None:
-    db.execute(
-        "INSERT INTO attempts (attempt_id, step, body, changed_at) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (attempt_id) DO UPDATE"
-        " SET step = excluded.step, body = excluded.body, changed_at = excluded.changed_at",
-        (row.attempt_id, row.step, row.model_dump_json(), now.isoformat()),
-    )
 
 
 def _set(db: sqlite3.Connection, name: str, value: str) -> None:

@@ -19,7 +19,7 @@ from suanlian.drivers.contract import DriverError
 from suanlian.model.errors import SuanlianError, UnavailableError
 
 TICK_S: Final = 0.3
-STREAM_S: Final = 0.7
+STREAM_S: Final = 0.3
 TELL_S: Final = 0.3
 LOOK_S: Final = 15.0
 KEYS_S: Final = 1.0
@@ -67,6 +67,8 @@ class Loop:
     name: str
     round: Callable[[], bool]
     every_s: float
+    news: threading.Event | None = None
+    """Begins the next round earlier."""
 
 
 class Rounds:
@@ -76,11 +78,13 @@ class Rounds:
         """Prepare the loops; nothing runs yet."""
         self._agent = agent
         self._stop = threading.Event()
+        self._news = threading.Event()
+        """The hub wishes something else: the work's loop waits no longer."""
         self._room = threading.Semaphore(_SLOW_AT_ONCE)
         desk = agent.desk
         self._loops: tuple[Loop, ...] = (
-            Loop("poll", lambda: bool(agent.poll(desk.config.poll_wait_s)), 0.2),
-            Loop("work", lambda: agent.tick(self._apart), TICK_S),
+            Loop("poll", self._poll, 0.2),
+            Loop("work", lambda: agent.tick(self._apart), TICK_S, self._news),
             Loop("logs", agent.stream, STREAM_S),
             Loop("report", agent.outbox.report, TELL_S),
             Loop("usage", agent.outbox.usage, TELL_S),
@@ -96,6 +100,7 @@ class Rounds:
     def stop(self) -> None:
         """End all loops; jobs go on."""
         self._stop.set()
+        self._news.set()
 
     def run(self) -> None:
         """Run until `stop`; then give the rounds that are under way a moment. Threads never keep the process alive."""
@@ -124,7 +129,17 @@ class Rounds:
                 again, failures, told = False, failures + 1, Told()
                 log.exception("%s: a fault of the agent's own", loop.name)
             wait_s = backoff_s(failures, random.random()) if failures else 0.0 if again else loop.every_s  # noqa: S311 - jitter
-            self._stop.wait(wait_s)
+            if loop.news is None or failures:
+                self._stop.wait(wait_s)
+            else:
+                loop.news.wait(wait_s)
+                loop.news.clear()
+
+    def _poll(self) -> bool:
+        if not self._agent.poll(self._agent.desk.config.poll_wait_s):
+            return False
+        self._news.set()
+        return True
 
     def _look(self) -> bool:
         self._agent.look()

@@ -135,7 +135,7 @@ def first_row(said: Instruction) -> Row:
         step=begun,
         checkpoint=None if said.spec is None else said.spec.checkpoint,
         priority=0 if said.spec is None else said.spec.priority,
-        bare=said.spec is not None and not said.spec.inputs and not said.passed,
+        bare=said.spec is not None and not (said.spec.inputs or said.spec.secrets or said.passed),
         # what a lost ledger reported is there already: only what is newer is heard
         report_version=(said.reported or 0) + 1,
         answered_version=said.reported or 0,

@@ -31,21 +31,25 @@ _MOST_BARE: Final = 256
 """So many are laid out together where nothing is brought in: the fewer submissions, the less the engine is asked."""
 
 
+_TURN: Final[Mapping[Move, int]] = {Move.SUBMIT: -1, Move.FORGET: 1}
+"""What lets the engine work comes first. What only tidies comes last: it holds up nobody's job."""
+
+
 def groups(due: Sequence[tuple[Move, Row]]) -> Iterator[tuple[Move, list[Row]]]:
     """What is made together: the same move; of submissions those of one job on one share and flavor."""
     alike: dict[tuple[str, ...], list[Row]] = {}
     for move, row in due:
-        key = (row.job_id, row.share, row.flavor) if move is Move.SUBMIT else ("bare",) if _is_quick(move, row) else ()
+        key = (row.job_id, row.share, row.flavor) if move is Move.SUBMIT else ("bare",) if is_bare(move, row) else ()
         alike.setdefault((move.value, *key), []).append(row)
-    # what only tidies comes last: it holds up nobody's job
-    for (name, *_key), rows in sorted(alike.items(), key=lambda item: item[0][0] == Move.FORGET):
+    for (name, *_key), rows in sorted(alike.items(), key=lambda item: _TURN.get(Move(item[0][0]), 0)):
         move, left = Move(name), iter(rows)
-        most = _MOST_BARE if _is_quick(move, rows[0]) else _MOST.get(move, 1)
+        most = _MOST_BARE if is_bare(move, rows[0]) else _MOST.get(move, 1)
         while part := list(islice(left, most)):
             yield move, part
 
 
-def _is_quick(move: Move, row: Row) -> bool:
+def is_bare(move: Move, row: Row) -> bool:
+    """Whether it lays out what needs nothing brought in: a few files, for which no thread is worth its while."""
     return move is Move.STAGE and row.bare
 
 

@@ -31,6 +31,9 @@ from suanlian.api import (
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    # what is called most comes first: each one before costs a comparison
+    jobs.router,
+    connector.router,
     node.router,
     identifiers.router,
     resolving.router,
@@ -45,13 +48,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     capabilities.router,
     secrets.router,
     supply.router,
-    jobs.router,
     files.router,
     moving.router,
     tes.router,
     supervision.router,
     audit.router,
-    connector.router,
     lending.router,
     identity.router,
 )

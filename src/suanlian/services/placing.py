@@ -369,7 +369,13 @@ class Ready:
 
 
 def _give_place(unit: Unit, row: Row, decision: Placed, ready: Ready) -> bool:
-    if not _is_open(unit, decision) or not _level_holds(unit, row, decision):
+    platform, connector = (
+        platforms.hold(unit, decision.place.platform),
+        platforms.find_connector(unit, decision.connector_id),
+    )
+    if platform is None or connector is None or not _is_open(unit, platform, connector):
+        return False
+    if not _level_holds(unit, row, decision, connector):
         return False
     spec, count = JobSpec.model_validate_json(row["spec"]), len(ready.sources)
     rest = budget.rest(spec.budget, row["committed"])
@@ -381,7 +387,7 @@ def _give_place(unit: Unit, row: Row, decision: Placed, ready: Ready) -> bool:
     ids = {index: AttemptId(new_id()) for index in ready.sources}
     if not _take(unit, decision, spec, ids):
         return False
-    shared = _shared_columns(unit, row, decision, spec)
+    shared = _shared_columns(unit, row, decision, spec) | {"platform_id": platform["id"]}
     shared |= {"relied": None if relied is None else relied.model_dump_json()}
     shared |= {"estimate": None if rest is None else decision.estimate, "first_told_at": None}
     last = platforms.next_revision(unit, decision.connector_id, count)
@@ -449,7 +455,6 @@ def _shared_columns(unit: Unit, row: Row, decision: Placed, spec: JobSpec) -> di
     return {
         "job_id": row["id"],
         "account_id": row["account_id"],
-        "platform_id": _platform_id(unit, decision.place.platform),
         "connector_id": decision.connector_id,
         "share_id": decision.place.share_id,
         "flavor_id": decision.flavor_id,
@@ -467,25 +472,18 @@ def _shared_columns(unit: Unit, row: Row, decision: Placed, spec: JobSpec) -> di
     }
 
 
-def _is_open(unit: Unit, decision: Placed) -> bool:
+def _is_open(unit: Unit, platform: Row, connector: Row) -> bool:
     """Whether the place still is: it may have been suspended, or its owner refused, since the decision."""
-    row = platforms.hold(unit, decision.place.platform)
-    connector = platforms.find_connector(unit, decision.connector_id)
-    if row is None or connector is None or connector["admitted_at"] is None or row["state"] != PlatformState.LIVE:
+    if connector["admitted_at"] is None or platform["state"] != PlatformState.LIVE:
         return False
-    if closing_of(row, connector, unit.now).closed:
+    if closing_of(platform, connector, unit.now).closed:
         return False
-    return standing_of(unit, parties.entity_of(unit, row["entity_id"])) is Standing.CHECKED
+    return standing_of(unit, parties.entity_of(unit, platform["entity_id"])) is Standing.CHECKED
 
 
-def _level_holds(unit: Unit, row: Row, decision: Placed) -> bool:
+def _level_holds(unit: Unit, row: Row, decision: Placed, connector: Row) -> bool:
     """Whether the owner has joined as far as the decision rests on, and still admits whose job it is."""
-    connector, entity = platforms.find_connector(unit, decision.connector_id), parties.entity_of(unit, row["entity_id"])
-    if connector is None or entity is None or connector["level"] != decision.place.level:
+    entity = parties.entity_of(unit, row["entity_id"])
+    if entity is None or connector["level"] != decision.place.level:
         return False
     return level_admits(decision.place.level, entity["name"], decision.place.entity, json.loads(connector["partners"]))
-
-
-def _platform_id(unit: Unit, name: str) -> str:
-    row = platforms.find(unit, name)
-    return "" if row is None else str(row["id"])

@@ -1,8 +1,9 @@
 """What connectors are told and what they report: the wished state since a revision, the true state of attempts."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from suanlian.model.event import EventType
@@ -40,6 +41,8 @@ _OF_THE_HUB: Final[Mapping[str, object]] = {
 }
 _SKEW: Final = timedelta(seconds=60)
 """So far a connector's clock may be off."""
+
+Times = tuple[datetime | None, datetime | None]
 
 
 def wished(
@@ -152,45 +155,148 @@ def ran_at(unit: Unit, platform_id: str, *, before: str, limit: int) -> list[dic
     return [{name: row[name] for name in columns} | {"granted": json.loads(row["granted"])} for row in rows]
 
 
-def report(unit: Unit, connector_id: str, call: ReportCall) -> tuple[ItemAnswer, ...]:
-    """Take what a connector says is true. A report that comes twice, late or from another changes nothing."""
-    before = platforms.find_connector(unit, connector_id)
-    # in the order of jobs, then attempts, so that units of several replicas take their locks in one order
-    jobs_of = {item.attempt_id: attempts.job_of(unit, item.attempt_id) for item in call.attempts}
-    ordered = sorted(enumerate(call.attempts), key=lambda pair: (jobs_of[pair[1].attempt_id] or "", pair[1].attempt_id))
-    taken = {place: _take(unit, connector_id, item, jobs_of[item.attempt_id]) for place, item in ordered}
-    platforms.seen(unit, connector_id, accepting=call.accepting)
-    if call.gone:
-        _gone(unit, connector_id, call.gone)
-    if before is not None and bool(before["accepting"]) != call.accepting:
-        old, new = bool(before["accepting"]), call.accepting
-        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=new, before=old, after=new)
-    return tuple(taken[place] for place in range(len(call.attempts)))
+class Reports:
+    """Attempts of one connector with their tasks and jobs, as they are after what was taken so far.
+
+    All are locked at once, jobs before attempts, each in the order of ids, so that units of several replicas take
+    their locks in one order. Nothing is written before ``write``.
+    """
+
+    def __init__(self, unit: Unit, connector_id: str, attempt_ids: Collection[str]) -> None:
+        """Lock and read. What is not there is passed over."""
+        self._unit, self._connector_id = unit, connector_id
+        self._jobs = jobs.lock_many(unit, attempts.jobs_of(unit, attempt_ids))
+        self.rows: dict[str, dict[Any, Any]] = {row["id"]: dict(row) for row in attempts.lock_many(unit, attempt_ids)}
+        self._tasks = {row["attempt_id"]: dict(row) for row in jobs.tasks_with(unit, self.rows)}
+        self._progress = {
+            job_id: Progress(parse_tally(row["tally"]), row["queued"]) for job_id, row in self._jobs.items()
+        }
+        self._committed = {job_id: row["committed"] for job_id, row in self._jobs.items()}
+        self._specs: dict[str, JobSpec] = {}
+        # what is to be written: in the order in which it was reported
+        self._reported: dict[str, dict[Any, Any]] = {}
+        self._ended: list[dict[Any, Any]] = []
+        self._moved: list[dict[Any, Any]] = []
+        self._progressed: dict[str, Row] = {}
+
+    def take(self, item: AttemptReport) -> ItemAnswer:
+        """Take one report. One that comes twice, late or from another changes nothing."""
+        row = self.rows.get(item.attempt_id)
+        if row is None or not attempts.is_current(row, self._connector_id, item.token):
+            return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.STALE, reason="another attempt is current")
+        if item.version <= row["report_version"]:
+            return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.KNOWN)
+        old = JobState(row["state"])
+        if old in ENDED:
+            verdict = Verdict.KNOWN if old is item.state else Verdict.STALE
+            return ItemAnswer(attempt_id=item.attempt_id, verdict=verdict, reason=f"it ended {old.value}")
+        wrong = _contradiction(self._unit.now, row, item)
+        if wrong:
+            return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.REFUSED, reason=wrong)
+        self._change(row, item)
+        return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.TAKEN)
+
+    def move_task(self, row: Row, outcome: Outcome, new: JobState, times: Times | None) -> None:
+        """What follows for task and job from the attempt's new state; ``row`` is the attempt as it was before.
+
+        ``times``: from when until when it is paid, None where it is not.
+        """
+        job, task = self._jobs.get(row["job_id"]), self._tasks.get(row["id"])
+        if job is None or task is None:
+            return
+        after = self._next(job, row, outcome, new)
+        progress = self._progress[job["id"]].move(JobState(task["state"]), after.state)
+        task["state"] = after.state.value
+        if task["rerun"]:  # its place is heard again: it looks for no other
+            progress = progress.wait(-1) if task["rerun"] == "yes" else progress
+            task["rerun"] = ""
+        if after.state is JobState.QUEUED and new in ENDED:
+            due = self._unit.now + timedelta(seconds=after.wait_s) if after.wait_s else None
+            task |= {"attempt_id": None, "queued_at": self._unit.now, "not_before": due}
+            del self._tasks[row["id"]]
+            progress = progress.wait(1)
+            self._unit.record(EventType.TASK_REQUEUED, job["id"], account_id=row["account_id"], index=row["idx"])
+        self._moved.append(task)
+        if new in ENDED:
+            ended = {"job": row["job_id"], "state": new.value, "before": row["state"], "after": new.value}
+            self._unit.record(EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], **ended)
+            self._pay(job, row, times)
+        self._progress[job["id"]] = progress
+        self._progressed[job["id"]] = job
+
+    def write(self) -> None:
+        """Write what follows from all that was taken."""
+        unit = self._unit
+        if self._ended:
+            last = platforms.next_revision(unit, self._connector_id, len(self._ended))
+            for number, row in enumerate(self._ended, last - len(self._ended) + 1):
+                row["revision"] = number
+            capacity.release_all(unit, "attempt", [row["id"] for row in self._ended], unit.now)
+        attempts.reported(unit, list(self._reported.values()))
+        jobs.move_tasks(unit, {(task["job_id"], task["idx"]): task for task in self._moved}.values())
+        for job_id, job in self._progressed.items():
+            committed = self._committed[job_id]
+            paid = {} if committed is None else {"committed": committed}
+            jobs.progressed(unit, job, {**self._progress[job_id].columns(unit.now), **paid})
+
+    def _change(self, row: dict[Any, Any], item: AttemptReport) -> None:
+        old = JobState(row["state"])
+        # A cancellation may be on its way while the connector still reports what it was doing: it stays CANCELING.
+        new = old if old is JobState.CANCELING and item.state not in ENDED else item.state
+        values: dict[str, Any] = {
+            "state": new.value,
+            "report_version": item.version,
+            "started_at": item.started_at or row["started_at"],
+            "outcome": item.outcome.model_dump_json(),
+        }
+        if item.started_at and row["started_at"] is None:
+            self._unit.record(EventType.ATTEMPT_STARTED, row["id"], account_id=row["account_id"], job=row["job_id"])
+        if new in ENDED:
+            cause = cause_of(new, item.outcome)
+            told = item.outcome.model_copy(update={"cause": cause})
+            values |= {"cause": "" if cause is None else cause.value, "outcome": told.model_dump_json()}
+            values |= {"ended_at": item.ended_at}
+            values |= {"wish": Wish.FORGET.value, "wish_version": row["wish_version"] + 1}
+            self._ended.append(row)
+        self._unit.wake(f"attempt:{row['id']}")
+        if new is not old:
+            self.move_task(row, item.outcome, new, (values["started_at"], item.ended_at))
+        row |= values
+        self._reported[row["id"]] = row
+
+    def _pay(self, job: Row, row: Row, times: Times | None) -> None:
+        """What the job's attempts cost, now that the time of one of them is known; nothing where there is no budget."""
+        committed = self._committed[job["id"]]
+        if committed is None or row["estimate"] is None:
+            return
+        cost = Decimal(0)
+        if times is not None:
+            spec = self._spec(job)
+            cost = spent(row["estimate"], spec, spec.variants[row["variant"]], times, _expected(self._unit, row["id"]))
+        self._committed[job["id"]] = committed - row["estimate"] + cost
+
+    def _next(self, job: Row, row: Row, outcome: Outcome, new: JobState) -> Next:
+        if new not in ENDED or (cause := cause_of(new, outcome)) is None:
+            return Next(new)
+        if job["purpose"]:
+            # a probe asks about this place alone: it is tried nowhere else
+            return Next(JobState.SYSTEM_ERROR if new is JobState.PREEMPTED else new)
+        if cause is EndCause.PREEMPTED and row["wish"] == Wish.PREEMPT and not job["canceling"]:
+            return Next(JobState.QUEUED)  # as it was told to: that counts for nothing
+        before = lost.causes(self._unit, row["job_id"], row["idx"], besides=row["id"])
+        return next_try(new, outcome, before=before, spec=self._spec(job), canceling=bool(job["canceling"]))
+
+    def _spec(self, job: Row) -> JobSpec:
+        if job["id"] not in self._specs:
+            self._specs[job["id"]] = JobSpec.model_validate_json(job["spec"])
+        return self._specs[job["id"]]
 
 
-def _gone(unit: Unit, connector_id: str, attempt_ids: Sequence[AttemptId]) -> None:
-    lost.acknowledge(unit, connector_id, attempt_ids)
-    if not lost.owes(unit, connector_id):  # its shares are open again
-        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, cleared=len(attempt_ids))
-
-
-def _take(unit: Unit, connector_id: str, item: AttemptReport, job_id: str | None) -> ItemAnswer:
-    if job_id is not None:
-        jobs.lock(unit, job_id)
-    row = attempts.lock(unit, item.attempt_id)
-    if row is None or not attempts.is_current(row, connector_id, item.token):
-        return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.STALE, reason="another attempt is current")
-    if item.version <= row["report_version"]:
-        return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.KNOWN)
-    old = JobState(row["state"])
-    if old in ENDED:
-        verdict = Verdict.KNOWN if old is item.state else Verdict.STALE
-        return ItemAnswer(attempt_id=item.attempt_id, verdict=verdict, reason=f"it ended {old.value}")
-    wrong = _contradiction(unit.now, row, item)
-    if wrong:
-        return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.REFUSED, reason=wrong)
-    _change(unit, row, item)
-    return ItemAnswer(attempt_id=item.attempt_id, verdict=Verdict.TAKEN)
+def _expected(unit: Unit, attempt_id: str) -> Expected | None:
+    """How long it was expected to take when it got its place, where places were told apart by speed."""
+    row = attempts.assignment_of(unit, attempt_id)
+    won = None if row is None else Assignment.model_validate_json(row["body"]).explanation.won
+    return None if won is None else won.expected
 
 
 def _contradiction(now: datetime, row: Row, item: AttemptReport) -> str:
@@ -215,94 +321,25 @@ def _wrong_times(now: datetime, row: Row, item: AttemptReport) -> str:
     return ""
 
 
-def _change(unit: Unit, row: Row, item: AttemptReport) -> None:
-    old = JobState(row["state"])
-    # A cancellation may be on its way while the connector still reports what it was doing: it stays CANCELING.
-    new = old if old is JobState.CANCELING and item.state not in ENDED else item.state
-    values: dict[str, Any] = {
-        "state": new.value,
-        "report_version": item.version,
-        "started_at": item.started_at or row["started_at"],
-        "outcome": item.outcome.model_dump_json(),
-    }
-    if new in ENDED:
-        cause = cause_of(new, item.outcome)
-        told = item.outcome.model_copy(update={"cause": cause})
-        values |= {"cause": "" if cause is None else cause.value, "outcome": told.model_dump_json()}
-    if item.started_at and row["started_at"] is None:
-        unit.record(EventType.ATTEMPT_STARTED, row["id"], account_id=row["account_id"], job=row["job_id"])
-    if new in ENDED:
-        values |= {"ended_at": item.ended_at, **_forget(unit, row)}
-        release = capacity.Releasing(holder_kind="attempt", holder_id=row["id"], at=unit.now)
-        capacity.change(unit, release, lambda _rows: ())
-    attempts.change(unit, row["id"], values)
-    unit.wake(f"attempt:{row['id']}")
-    if new is not old:
-        _move_task(unit, row, item.outcome, new, (item.started_at or row["started_at"], item.ended_at))
+def report(unit: Unit, connector_id: str, call: ReportCall) -> tuple[ItemAnswer, ...]:
+    """Take what a connector says is true. A report that comes twice, late or from another changes nothing."""
+    before = platforms.find_connector(unit, connector_id)
+    taken = Reports(unit, connector_id, [item.attempt_id for item in call.attempts])
+    answers = tuple(taken.take(item) for item in call.attempts)
+    taken.write()
+    platforms.seen(unit, connector_id, accepting=call.accepting)
+    if call.gone:
+        _gone(unit, connector_id, call.gone)
+    if before is not None and bool(before["accepting"]) != call.accepting:
+        old, new = bool(before["accepting"]), call.accepting
+        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, accepting=new, before=old, after=new)
+    return answers
 
 
-def _forget(unit: Unit, row: Row) -> dict[str, Any]:
-    revision = platforms.next_revision(unit, row["connector_id"])
-    return {"wish": Wish.FORGET.value, "wish_version": row["wish_version"] + 1, "revision": revision}
-
-
-Times = tuple[datetime | None, datetime | None]
-
-
-def _move_task(unit: Unit, row: Row, outcome: Outcome, new: JobState, times: Times | None) -> None:
-    """What follows for task and job; ``times``: from when until when it is paid, None where it is not."""
-    job = jobs.lock(unit, row["job_id"])
-    task = jobs.task(unit, row["job_id"], row["idx"])
-    if job is None or task is None or task["attempt_id"] != row["id"]:
-        return
-    after = _next(unit, job, row, outcome, new)
-    progress = Progress(parse_tally(job["tally"]), job["queued"]).move(JobState(task["state"]), after.state)
-    values: dict[str, Any] = {"state": after.state.value}
-    if task["rerun"]:  # its place is heard again: it looks for no other
-        values |= {"rerun": ""}
-        progress = progress.wait(-1) if task["rerun"] == "yes" else progress
-    if after.state is JobState.QUEUED and new in ENDED:
-        due = unit.now + timedelta(seconds=after.wait_s) if after.wait_s else None
-        values |= {"attempt_id": None, "queued_at": unit.now, "not_before": due}
-        progress = progress.wait(1)
-        unit.record(EventType.TASK_REQUEUED, row["job_id"], account_id=row["account_id"], index=row["idx"])
-    jobs.change_task(unit, row["job_id"], row["idx"], values)
-    if new in ENDED:
-        ended = {"job": row["job_id"], "state": new.value, "before": row["state"], "after": new.value}
-        unit.record(EventType.ATTEMPT_ENDED, row["id"], account_id=row["account_id"], **ended)
-    committed = _committed(unit, job, row, times) if new in ENDED else {}
-    jobs.progressed(unit, job, {**progress.columns(unit.now), **committed})
-
-
-def _committed(unit: Unit, job: Row, row: Row, times: Times | None) -> dict[str, Any]:
-    """What the job's attempts cost, now that the time of one of them is known; nothing where there is no budget."""
-    if job["committed"] is None or row["estimate"] is None:
-        return {}
-    spec = JobSpec.model_validate_json(job["spec"])
-    if times is None:
-        return {"committed": job["committed"] - row["estimate"]}
-    cost = spent(row["estimate"], spec, spec.variants[row["variant"]], times, _expected(unit, row["id"]))
-    return {"committed": job["committed"] - row["estimate"] + cost}
-
-
-def _expected(unit: Unit, attempt_id: str) -> Expected | None:
-    """How long it was expected to take when it got its place, where places were told apart by speed."""
-    row = attempts.assignment_of(unit, attempt_id)
-    won = None if row is None else Assignment.model_validate_json(row["body"]).explanation.won
-    return None if won is None else won.expected
-
-
-def _next(unit: Unit, job: Row, row: Row, outcome: Outcome, new: JobState) -> Next:
-    if new not in ENDED or (cause := cause_of(new, outcome)) is None:
-        return Next(new)
-    if job["purpose"]:
-        # a probe asks about this place alone: it is tried nowhere else
-        return Next(JobState.SYSTEM_ERROR if new is JobState.PREEMPTED else new)
-    if cause is EndCause.PREEMPTED and row["wish"] == Wish.PREEMPT and not job["canceling"]:
-        return Next(JobState.QUEUED)  # as it was told to: that counts for nothing
-    before = lost.causes(unit, row["job_id"], row["idx"], besides=row["id"])
-    spec = JobSpec.model_validate_json(job["spec"])
-    return next_try(new, outcome, before=before, spec=spec, canceling=bool(job["canceling"]))
+def _gone(unit: Unit, connector_id: str, attempt_ids: Sequence[AttemptId]) -> None:
+    lost.acknowledge(unit, connector_id, attempt_ids)
+    if not lost.owes(unit, connector_id):  # its shares are open again
+        unit.record(EventType.CONNECTOR_ACCEPTING, connector_id, cleared=len(attempt_ids))
 
 
 def end_unheard(unit: Unit, attempt_id: str, before: datetime) -> bool:
@@ -310,10 +347,8 @@ def end_unheard(unit: Unit, attempt_id: str, before: datetime) -> bool:
 
     Whether it still runs there is not known: when the connector comes back it is told to end it.
     """
-    job_id = attempts.job_of(unit, attempt_id)
-    if job_id is not None:
-        jobs.lock(unit, job_id)
-    row = attempts.lock(unit, attempt_id)
+    follows = Reports(unit, "", [attempt_id])
+    row = follows.rows.get(attempt_id)
     if row is None or row["ended_at"] is not None or row["wish"] != Wish.CANCEL:
         return False
     since = lost.lost_connector(unit, row["connector_id"])
@@ -321,5 +356,6 @@ def end_unheard(unit: Unit, attempt_id: str, before: datetime) -> bool:
         return False
     reason = "lost: cancelled while its place was not heard of; whether it still runs there is not known"
     lost.fence(unit, row, JobState.CANCELED, reason)
-    _move_task(unit, row, Outcome(), JobState.CANCELED, None)
+    follows.move_task(row, Outcome(), JobState.CANCELED, None)
+    follows.write()
     return True

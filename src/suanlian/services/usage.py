@@ -1,6 +1,6 @@
 """Usage as it comes in, signed; and the charges that are made of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from suanlian.model.quantity import Resources
 from suanlian.model.usage import USAGE_TYPE, UsageCorrection, UsageSegment
 from suanlian.model.version import Subject, VersionRef
 from suanlian.rules.pricing import Line, charge_lines, corrected, lines_for
-from suanlian.rules.usage import Bounds, accept
+from suanlian.rules.usage import Acceptance, Bounds, accept
 from suanlian.store import allowance, attempts, jobs, keys, published, usage
 from suanlian.store.unit import Row, Unit
 
@@ -52,28 +52,43 @@ def record(unit: Unit, connector_id: str, call: UsageCall) -> tuple[ItemAnswer, 
     batch = {"connector_id": connector_id, "digest": evidence, "number": call.batch.number}
     batch |= {"body": call.batch.model_dump_json(), "signature": call.signature, "received_at": unit.now}
     usage.add_batch(unit, batch)
-    answers = tuple(_take(unit, connector_id, evidence, segment) for segment in call.batch.segments)
+    answers = _take(unit, connector_id, evidence, call.batch.segments)
     if any(answer.verdict is Verdict.TAKEN for answer in answers):
         unit.record(EventType.USAGE_RECORDED, connector_id, batch=call.batch.number)
     return answers
 
 
-def _take(unit: Unit, connector_id: str, evidence: str, segment: UsageSegment) -> ItemAnswer:
-    row = attempts.lock(unit, segment.attempt_id)
-    if row is None or not attempts.is_current(row, connector_id):
-        return ItemAnswer(attempt_id=segment.attempt_id, verdict=Verdict.STALE, reason="no such attempt here")
-    known = [UsageSegment.model_validate_json(r["body"]) for r in usage.segments_of(unit, segment.attempt_id)]
-    bounds = Bounds(
+def _take(unit: Unit, connector_id: str, evidence: str, segments: Sequence[UsageSegment]) -> tuple[ItemAnswer, ...]:
+    """Judge each, in order; what is taken counts for those behind it, and is written with the others."""
+    ids = {segment.attempt_id for segment in segments}
+    rows = {row["id"]: row for row in attempts.lock_many(unit, ids)}
+    known = {
+        attempt_id: [UsageSegment.model_validate_json(row["body"]) for row in found]
+        for attempt_id, found in usage.segments_by_attempt(unit, ids).items()
+    }
+    answers, taken = list[ItemAnswer](), list[Row]()
+    for segment in segments:
+        row, before = rows.get(segment.attempt_id), known.setdefault(segment.attempt_id, [])
+        if row is None or not attempts.is_current(row, connector_id):
+            said = Acceptance(Verdict.STALE, "no such attempt here")
+        else:
+            said = accept(segment, before, _bounds(unit, row))
+        if said.verdict is Verdict.TAKEN:
+            before.append(segment)
+            taken.append(_segment_row(unit, connector_id, evidence, segment))
+        answers.append(ItemAnswer(attempt_id=segment.attempt_id, verdict=said.verdict, reason=said.reason))
+    usage.add_segments(unit, taken)
+    return tuple(answers)
+
+
+def _bounds(unit: Unit, row: Row) -> Bounds:
+    return Bounds(
         granted=Resources.model_validate_json(row["granted"]),
         # before it was placed nothing can have run, whatever the connector says of its start
         attempt_started=max(row["started_at"] or row["created_at"], row["created_at"]),
         attempt_ended=row["ended_at"],
         now=unit.now,
     )
-    verdict = accept(segment, known, bounds)
-    if verdict.verdict is Verdict.TAKEN:
-        usage.add_segment(unit, _segment_row(unit, connector_id, evidence, segment))
-    return ItemAnswer(attempt_id=segment.attempt_id, verdict=verdict.verdict, reason=verdict.reason)
 
 
 def _segment_row(unit: Unit, connector_id: str, evidence: str, segment: UsageSegment) -> Row:
@@ -95,19 +110,24 @@ def rate(unit: Unit, limit: int) -> int:
 
     A line beyond ``MAX_CHARGE`` is an absurd price: the segment is not charged, and the event names it.
     """
-    rows, absurd = usage.unrated(unit, limit), list[str]()
+    rows, absurd, charges = usage.unrated(unit, limit), list[str](), list[Row]()
+    offers: dict[tuple[str, int], NewOffer] = {}
     for row in rows:
         segment = UsageSegment.model_validate_json(row["body"])
         # without an offer nothing was sold: the hub's own probes, and what runs for its owner
         # and of a fenced attempt nothing counts: another one took its place
-        is_sold = row["offer_id"] and row["fenced_at"] is None
-        lines = charge_lines(segment, _offer(unit, row)) if is_sold else ()
+        if not row["offer_id"] or row["fenced_at"] is not None:
+            continue
+        sold_by = (row["offer_id"], row["offer_version"])
+        offer = offers[sold_by] = offers.get(sold_by) or _offer(unit, row)
+        lines = charge_lines(segment, offer)
         if any(line.cost > MAX_CHARGE for line in lines):
             # it is not charged and told in the event: one absurd price must not keep all others from being rated
             absurd.append(f"{segment.attempt_id}/{segment.sequence}")
-        elif lines:
-            usage.add_charges(unit, _charge_rows(unit, row, segment, lines))
-        usage.mark_rated(unit, segment.attempt_id, segment.sequence)
+        else:
+            charges += _charge_rows(unit, (row, offer), segment, lines)
+    usage.add_charges(unit, charges)
+    usage.mark_rated(unit, [(row["attempt_id"], row["sequence"]) for row in rows])
     if rows:
         unit.record(EventType.CHARGE_WRITTEN, "usage", segments=len(rows), not_charged=absurd)
     return len(rows)
@@ -122,9 +142,10 @@ def _offer(unit: Unit, row: Row) -> NewOffer:
 
 
 def _charge_rows(
-    unit: Unit, row: Row, segment: UsageSegment, lines: tuple[Line, ...], correction_id: str = ""
+    unit: Unit, sold: tuple[Row, NewOffer], segment: UsageSegment, lines: tuple[Line, ...], correction_id: str = ""
 ) -> list[Row]:
-    offer = _offer(unit, row)
+    """``sold``: what pricing needs to know of the attempt, and the offer by which it was sold."""
+    row, offer = sold
     shared: dict[str, Any] = {
         **{name: row[name] for name in ("account_id", "project_id", "platform_id", "job_id", "simulated", "free")},
         "attempt_id": segment.attempt_id,
@@ -188,8 +209,9 @@ def _write(unit: Unit, known: Row, segment: UsageSegment, correction: UsageCorre
     row = {"id": new_id(), "attempt_id": correction.attempt_id, "sequence": correction.sequence}
     row |= {"corrected_s": correction.corrected_s, "reason": correction.reason, "written_at": unit.now}
     usage.add_correction(unit, {**row, "written_by": by})
-    lines = _difference(segment, before, correction, _offer(unit, known))
-    usage.add_charges(unit, _charge_rows(unit, known, segment, lines, str(row["id"])))
+    offer = _offer(unit, known)
+    lines = _difference(segment, before, correction, offer)
+    usage.add_charges(unit, _charge_rows(unit, (known, offer), segment, lines, str(row["id"])))
 
 
 def void(unit: Unit, attempt_id: str) -> int:

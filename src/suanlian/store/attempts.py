@@ -30,6 +30,12 @@ def lock(unit: Unit, attempt_id: str) -> Row | None:
     return unit.connection.execute(query).mappings().one_or_none()
 
 
+def lock_many(unit: Unit, attempt_ids: Collection[str]) -> Sequence[Row]:
+    """Attempt rows, locked until the unit ends, in the order of ids."""
+    query = select(t.attempt).where(t.attempt.c.id.in_(list(attempt_ids))).order_by(t.attempt.c.id).with_for_update()
+    return unit.connection.execute(query).mappings().all()
+
+
 def is_current(row: Row | None, connector_id: str, token: int | None = None) -> bool:
     """THE fence: whether what this connector brings of the attempt is taken. Asked by everything that takes anything.
 
@@ -50,9 +56,32 @@ def job_of(unit: Unit, attempt_id: str) -> str | None:
     return unit.connection.execute(select(t.attempt.c.job_id).where(t.attempt.c.id == attempt_id)).scalar_one_or_none()
 
 
+def jobs_of(unit: Unit, attempt_ids: Collection[str]) -> frozenset[str]:
+    """The jobs that these attempts belong to; that never changes."""
+    query = select(t.attempt.c.job_id).where(t.attempt.c.id.in_(list(attempt_ids))).distinct()
+    return frozenset(unit.connection.execute(query).scalars())
+
+
 def change(unit: Unit, attempt_id: str, values: Mapping[str, Any]) -> None:
     """Update an attempt that is locked."""
     unit.connection.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(**values))
+
+
+_REPORTED: Final = (
+    *("state", "report_version", "started_at", "ended_at", "outcome", "cause"),
+    *("wish", "wish_version", "revision"),
+)
+"""Columns that a report may change."""
+_REPORT: Final = (
+    update(t.attempt).where(t.attempt.c.id == bindparam("of")).values({name: bindparam(name) for name in _REPORTED})
+)
+
+
+def reported(unit: Unit, rows: Sequence[Row]) -> None:
+    """Write locked attempts as they are after their reports."""
+    if rows:
+        made = [{"of": row["id"], **{name: row[name] for name in _REPORTED}} for row in rows]
+        unit.connection.execute(_REPORT, made)
 
 
 def wish_all(unit: Unit, revisions: Mapping[str, int], wish: str, state: str) -> None:

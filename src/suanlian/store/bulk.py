@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert rows that all have the same keys."""
+def insert_rows(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], *, new_only: bool = False
+) -> None:
+    """Insert rows that all have the same keys; ``new_only``: those whose key is not there yet."""
     if not rows:
         return
     names = list(rows[0])
@@ -19,6 +21,8 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
     prepare = connection.dialect.identifier_preparer
     columns = ", ".join(prepare.quote(name) for name in names)
     statement = f"INSERT INTO {prepare.quote(table.name)} ({columns}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608 - names of our own tables
+    if new_only:
+        statement += " ON CONFLICT DO NOTHING"
     connection.exec_driver_sql(statement, _tuples(connection, table, names, rows))
 
 

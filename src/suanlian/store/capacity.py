@@ -1,4 +1,6 @@
-"""The capacity book: who holds how much of which share, from when until when. ``change`` and ``take_all`` alone write.
+"""The capacity book: who holds how much of which share, from when until when.
+
+``change``, ``take_all`` and ``release_all`` alone write.
 
 Rows are never removed. A release ends the row; what was held stays readable for ever.
 """
@@ -6,8 +8,9 @@ Rows are never removed. A release ends the row; what was held stays readable for
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, case, func, or_, select, update
 
 from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.store import tables as t
@@ -46,7 +49,7 @@ def change(unit: Unit, wish: Taking | Releasing, admit: Callable[[Sequence[Row]]
     Returns False, with nothing written, when anything would be. A holder that holds already holds once.
     """
     if isinstance(wish, Releasing):
-        _release(unit, wish)
+        release_all(unit, wish.holder_kind, [wish.holder_id], wish.at)
         return True
     lock_name(unit.connection, f"share:{wish.share_id}")
     if _holds(unit, wish):
@@ -72,6 +75,12 @@ def take_all(
     return True
 
 
+def release_all(unit: Unit, holder_kind: str, holder_ids: Sequence[str], at: datetime) -> None:
+    """End all that these holders hold."""
+    if holder_ids:
+        unit.connection.execute(_RELEASE, [{"of": holder_kind, "by": holder, "at": at} for holder in holder_ids])
+
+
 def _take(unit: Unit, wish: Taking) -> None:
     insert_rows(unit.connection, t.capacity, _rows(wish, unit.now))
 
@@ -90,12 +99,16 @@ def _rows(wish: Taking, now: datetime) -> list[Row]:
     return [{**shared, "kind": kind.value, "quantity": amount} for kind, amount in amounts]
 
 
-def _release(unit: Unit, wish: Releasing) -> None:
-    mine = (t.capacity.c.holder_kind == wish.holder_kind) & (t.capacity.c.holder_id == wish.holder_id)
-    still = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > wish.at)
-    at = literal(wish.at, t.capacity.c.end_at.type)
+def _released() -> Update:
+    at = bindparam("at", type_=t.capacity.c.end_at.type)
+    mine = (t.capacity.c.holder_kind == bindparam("of")) & (t.capacity.c.holder_id == bindparam("by"))
+    still = or_(t.capacity.c.end_at.is_(None), t.capacity.c.end_at > at)
     ended = case((t.capacity.c.start_at > at, t.capacity.c.start_at), else_=at)
-    unit.connection.execute(update(t.capacity).where(mine & still).values(end_at=ended))
+    return update(t.capacity).where(mine & still).values(end_at=ended)
+
+
+_RELEASE: Final = _released()
+"""Made once: thousands end in a minute, and making it costs more than executing it."""
 
 
 def _overlapping(wish: Taking) -> ColumnElement[bool]:

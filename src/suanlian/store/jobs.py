@@ -7,7 +7,7 @@ and are made, some at a time, when they are about to get a place. Whoever looks 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, true, update
 
@@ -82,6 +82,12 @@ def count_by_state(unit: Unit, start: datetime, end: datetime) -> dict[str, int]
 def lock(unit: Unit, job_id: str) -> Row | None:
     """The job row, locked until the unit ends: every change of a task goes through it."""
     return unit.connection.execute(select(t.job).where(t.job.c.id == job_id).with_for_update()).mappings().one_or_none()
+
+
+def lock_many(unit: Unit, job_ids: Collection[str]) -> dict[str, Row]:
+    """Job rows by id, locked until the unit ends, in the order of ids."""
+    query = select(t.job).where(t.job.c.id.in_(list(job_ids))).order_by(t.job.c.id).with_for_update()
+    return {row["id"]: row for row in unit.connection.execute(query).mappings()}
 
 
 def by_id(unit: Unit, job_id: str) -> Row | None:
@@ -283,6 +289,29 @@ def tasks_at(unit: Unit, job_id: str, indices: Collection[int]) -> dict[int, Row
     """Tasks that have rows, by index."""
     query = select(t.task).where(t.task.c.job_id == job_id, t.task.c.idx.in_(list(indices)))
     return {row["idx"]: row for row in unit.connection.execute(query).mappings()}
+
+
+def tasks_with(unit: Unit, attempt_ids: Collection[str]) -> Sequence[Row]:
+    """The tasks of which one of these attempts is the one that counts."""
+    mine = (t.task.c.job_id == t.attempt.c.job_id) & (t.task.c.idx == t.attempt.c.idx)
+    query = select(t.task).join(t.attempt, mine & (t.task.c.attempt_id == t.attempt.c.id))
+    return unit.connection.execute(query.where(t.attempt.c.id.in_(list(attempt_ids)))).mappings().all()
+
+
+_MOVED: Final = ("state", "rerun", "attempt_id", "queued_at", "not_before")
+"""Columns that a report may change."""
+_MOVE: Final = (
+    update(t.task)
+    .where(t.task.c.job_id == bindparam("of"), t.task.c.idx == bindparam("at"))
+    .values({name: bindparam(name) for name in _MOVED})
+)
+
+
+def move_tasks(unit: Unit, tasks: Collection[Row]) -> None:
+    """Write tasks of locked jobs as they are after the reports of their attempts."""
+    if tasks:
+        made = [{"of": row["job_id"], "at": row["idx"], **{name: row[name] for name in _MOVED}} for row in tasks]
+        unit.connection.execute(_MOVE, made)
 
 
 def end_waiting(unit: Unit, job: Row, state: str) -> int:

@@ -1,13 +1,15 @@
 """Usage batches and segments as they came, signed; corrections as further rows; the charges made of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from suanlian.model.party import Caller
 from suanlian.store import tables as t
+from suanlian.store.bulk import insert_rows
 from suanlian.store.dialect import insert_new
 from suanlian.store.unit import Row, Unit
 
@@ -17,9 +19,18 @@ def add_batch(unit: Unit, row: Row) -> bool:
     return insert_new(unit.connection, t.usage_batch, [row]) == 1
 
 
-def add_segment(unit: Unit, row: Row) -> None:
-    """Insert a segment."""
-    unit.connection.execute(insert(t.usage_segment).values(**row))
+def add_segments(unit: Unit, rows: Sequence[Row]) -> None:
+    """Insert segments."""
+    insert_rows(unit.connection, t.usage_segment, rows)
+
+
+def segments_by_attempt(unit: Unit, attempt_ids: Collection[str]) -> dict[str, list[Row]]:
+    """The segments of these attempts, in order; an attempt without any is left out."""
+    query = select(t.usage_segment).where(t.usage_segment.c.attempt_id.in_(list(attempt_ids)))
+    found: dict[str, list[Row]] = {}
+    for row in unit.connection.execute(query.order_by(t.usage_segment.c.sequence)).mappings():
+        found.setdefault(row["attempt_id"], []).append(row)
+    return found
 
 
 def segments_of(unit: Unit, attempt_id: str) -> Sequence[Row]:
@@ -57,10 +68,17 @@ def unrated(unit: Unit, limit: int) -> Sequence[Row]:
     return unit.connection.execute(query).mappings().all()
 
 
-def mark_rated(unit: Unit, attempt_id: str, sequence: int) -> None:
-    """Its charges are written."""
-    which = (t.usage_segment.c.attempt_id == attempt_id) & (t.usage_segment.c.sequence == sequence)
-    unit.connection.execute(update(t.usage_segment).where(which).values(rated_at=unit.now))
+_RATE: Final = (
+    update(t.usage_segment)
+    .where(t.usage_segment.c.attempt_id == bindparam("of"), t.usage_segment.c.sequence == bindparam("at"))
+    .values(rated_at=bindparam("now"))
+)
+
+
+def mark_rated(unit: Unit, segments: Sequence[tuple[str, int]]) -> None:
+    """The charges of these (attempt, sequence) are written."""
+    if segments:
+        unit.connection.execute(_RATE, [{"of": of, "at": at, "now": unit.now} for of, at in segments])
 
 
 def add_correction(unit: Unit, row: Row) -> None:
@@ -74,9 +92,9 @@ def corrections_of(unit: Unit, attempt_id: str) -> Sequence[Row]:
     return unit.connection.execute(query.order_by(t.usage_correction.c.id)).mappings().all()
 
 
-def add_charges(unit: Unit, rows: Sequence[Row]) -> int:
-    """Insert those charges that are not there yet; returns how many were new."""
-    return insert_new(unit.connection, t.charge, rows)
+def add_charges(unit: Unit, rows: Sequence[Row]) -> None:
+    """Insert those charges that are not there yet."""
+    insert_rows(unit.connection, t.charge, rows, new_only=True)
 
 
 def charged(unit: Unit, attempt_id: str) -> frozenset[int]:

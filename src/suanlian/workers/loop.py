@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import ClassVar, Final, TypeVar
 
 from suanlian.model.event import EventType
@@ -130,10 +131,11 @@ class Worker(ABC):
                 _LOG.exception("worker %s: a step failed and is done again", self.name)
                 more = False
                 self._stopping.wait(_AFTER_FAULT_S)
+            rested_at = monotonic() + self.pause_s
             if not more:
                 self._woken.wait(self.wait_s())
-            # what comes in quick succession is looked at together
-            self._stopping.wait(self.pause_s)
+            # what comes in quick succession is looked at together, and what comes after a rest at once
+            self._stopping.wait(max(0.0, rested_at - monotonic()))
 
     def renew(self) -> None:
         """Keep the lease in the middle of a long step. Raises LeaseLostError when another worker has it."""
