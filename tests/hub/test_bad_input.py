@@ -38,6 +38,11 @@ def refused(answer: httpx2.Response, status: int, code: str, field: str | None =
 SPECS: Mapping[str, tuple[dict[str, Any], int, str, str]] = {
     "flavor": ({"wants": {"flavor": "gpu9"}}, 404, "no_such_flavor", "wants.flavor"),
     "platform": ({"wants": {"platform": "nowhere"}}, 404, "no_such_platform", "wants.platform"),
+    "owner": ({"wants": {"owners": {"never": ["nobody"]}}}, 404, "no_such_owner", "wants.owners.never"),
+    "near nobody": ({"wants": {"near": "city"}}, 422, "field_invalid", "wants"),
+    "no tier": ({"wants": {"tiers": []}}, 422, "field_invalid", "wants.tiers"),
+    "a long way round": ({"wants": {"detour": "0.06"}}, 422, "field_invalid", "wants.detour"),
+    "longer than its end": ({"wall_time_s": 60, "estimate_s": 61}, 422, "field_invalid", "body"),
     "environment": (
         {"variants": [{**VARIANT, "environment": "cobol"}]},
         404,

@@ -31,8 +31,11 @@ NAME: TypeAdapter[str] = TypeAdapter(Name)
 FROM_PEERS = {"protocol", "report", "node"}
 """Rooms whose values come from another hub or connector; documents that are signed and kept stand elsewhere."""
 
-PARTS_FROM_PEERS = {"Footing", "ProviderAbout"}
-"""Parts of such values that stand with their subject: of an instruction, and of what a hub says of itself."""
+PARTS_FROM_PEERS = {
+    *("Footing", "ProviderAbout"),
+    *("Candidate", "CostTerm", "Explanation", "FailedFilter", "MarketView", "Queueing", "Shut"),
+}
+"""Parts of such values that stand with their subject: of an instruction, of what a hub says of itself, of places."""
 
 
 def values() -> list[type[BaseModel]]:

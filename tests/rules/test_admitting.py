@@ -1,13 +1,18 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from zlib import crc32
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from suanlian.data.orderly import orderly
+from suanlian.model.demand import JobClass, Near, Owners, West
 from suanlian.model.ids import ShareId
 from suanlian.model.job import JobSpec, Variant, Wants
+from suanlian.model.offer import Tier
+from suanlian.model.orderly import Order
 from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Architecture, Grade
 from suanlian.model.place import Demand, Place
@@ -35,6 +40,8 @@ NEAR = Site(
     green_share=Decimal("0.3"),
     latencies=(Latency(region=SHANGHAI, one_way_ms=Decimal(8), grade=Grade.SIMULATED),),
 )
+WEST = Site(name="site", region="640500", west=True)
+PREEMPTIBLE = offer(cpu="0.02").model_copy(update={"tier": Tier.PREEMPTIBLE})
 ARM = Architecture.AARCH64
 
 
@@ -46,7 +53,6 @@ def versioned(where: Place, number: int) -> Place:
 
 @st.composite
 def places(draw: st.DrawFn) -> Place:
-    number = draw(st.integers(0, 10**6))
     made = place(
         draw(st.sampled_from(["wuhu", "suzhou", "jiashan"])),
         platform_live=draw(st.booleans()),
@@ -56,13 +62,17 @@ def places(draw: st.DrawFn) -> Place:
         level=draw(st.sampled_from(list(JoinLevel))),
         partners=draw(st.sampled_from([(), ("buyer",)])),
         entity=draw(st.sampled_from(["provider", "buyer"])),
-        site=draw(st.sampled_from([NEAR, place().site])),
+        site=draw(st.sampled_from([NEAR, place().site, WEST])),
         flavor=draw(st.sampled_from([flavor(), flavor(ARM)])),
-        offer=draw(st.sampled_from([None, offer(cpu="0.05"), offer(memory="1"), offer(cpu="1", memory="1")])),
+        offer=draw(
+            st.sampled_from([None, PREEMPTIBLE, offer(cpu="0.05"), offer(memory="1"), offer(cpu="1", memory="1")])
+        ),
         free=resources(draw(st.integers(0, 4000)), draw(st.integers(0, 8192))),
         closing=draw(st.sampled_from([None, NOW + timedelta(minutes=5), NOW + timedelta(hours=5)])),
         kept=draw(st.booleans()),
     )
+    # what is published otherwise has another version, as in the store
+    number = crc32(repr((made.site, made.share, made.flavor, made.offer)).encode())
     return versioned(replace(made, share_id=ShareId(f"{made.platform}-{number}")), number)
 
 
@@ -74,12 +84,18 @@ def demands(draw: st.DrawFn) -> Demand:
         user_region=SHANGHAI,
         max_latency_ms=draw(st.sampled_from([None, Decimal(5), Decimal(9)])),
         max_cost=draw(st.sampled_from([None, Decimal("0.02")])),
+        near=draw(st.sampled_from([None, *Near])),
+        west=draw(st.sampled_from(West)),
+        owners=draw(st.sampled_from([Owners(), Owners(only=("buyer",)), Owners(never=("buyer",))])),
+        tiers=draw(st.sampled_from([(Tier.ON_DEMAND,), (Tier.RESERVED, Tier.ON_DEMAND), (Tier.PREEMPTIBLE,)])),
     )
     variants: list[Variant] = draw(st.sampled_from([[variant()], [variant(ARM)], [variant(ARM), variant()]]))
     made: JobSpec = spec(*variants, wants=wants, cpu=draw(st.integers(1, 3000)), memory=draw(st.integers(1, 9000)))
-    made = made.model_copy(update={"wall_time_s": draw(st.integers(1, 20_000))})
+    job_class = draw(st.sampled_from([None, *JobClass]))
+    made = made.model_copy(update={"wall_time_s": draw(st.integers(1, 20_000)), "job_class": job_class})
     lender = draw(st.sampled_from(["", "wuhu"]))
-    return replace(demand(made), entity=draw(st.sampled_from(["buyer", "other"])), lender=lender)
+    order = Order(orderly().classes, draw(st.sampled_from([(), (("31", "34"),)])))
+    return replace(demand(made), entity=draw(st.sampled_from(["buyer", "other"])), lender=lender, order=order)
 
 
 def test_every_filter_is_of_one_sort() -> None:

@@ -85,6 +85,7 @@ def test_every_field_of_a_spec_is_asked_of_places_or_named_as_indifferent() -> N
         "variants": (base.variants[0].model_copy(update={"command": ("other",)}),),
         "wall_time_s": base.wall_time_s + 1,
         "wants": Wants(platform="elsewhere"),
+        "estimate_s": 7,
         "nodes": 2,
         "job_class": "hpc",
         "checkpoint": Checkpoint(path="state"),

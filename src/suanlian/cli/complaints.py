@@ -87,6 +87,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "no_such_environment": N_("No platform declares the environment."),
     "no_such_flavor": N_("No platform publishes the flavor."),
     "no_such_output": N_("The job that is to hand on an output declares no such output, or has no such task."),
+    "no_such_owner": N_("No entity of this name has published a share."),
     "no_such_platform": N_("No platform has this name or identifier."),
     "no_such_secret": N_("The account has no secret of this name."),
     "not_lendable": N_("The job is of a kind that no platform lends."),

@@ -33,6 +33,8 @@ _NAMES: Final = frozenset(
         Filter.ENVIRONMENT,
         Filter.STACK,
         Filter.FEATURES,
+        Filter.OWNERS,
+        Filter.TIER,
     }
 )
 """Filters whose texts are names, which are not translated even when they happen to be words."""
@@ -116,6 +118,8 @@ def _grounds(expected: Expected) -> Iterator[str]:
         yield text.format(times=_shown(expected.faster), precision=expected.precision, grade=grade)
     elif expected.faster is not None:
         yield _("{times} times the slowest variant").format(times=_shown(expected.faster))
+    elif expected.basis is Basis.ESTIMATE:
+        yield _("nothing known of its speed: the job's own estimate")
     elif expected.basis is Basis.WALL_TIME:
         yield _("nothing known of its speed: the whole wall time")
     if expected.factor is not None:
@@ -275,6 +279,7 @@ _GRADES: Final[Mapping[Grade, Callable[[], str]]] = {
 }
 
 _PHRASES: Final[Mapping[str, Callable[[], str]]] = {
+    "no figure: the job's own estimate": lambda: _("no figure: the job's own estimate"),
     "no figure: whole wall time": lambda: _("no figure: whole wall time"),
     "seen in jobs": lambda: _("seen in jobs"),
     "x slowest by": lambda: _("times the slowest by"),
@@ -308,6 +313,8 @@ _WORDS: Final[Mapping[str, Callable[[], str]]] = {
     "unknown": lambda: _("unknown"),
     "offer": lambda: _("offer"),
     "level": lambda: _("level"),
+    "east": lambda: _("the east"),
+    "west": lambda: _("the west"),
     "core-hour": lambda: _("core-hour"),
     "card-hour": lambda: _("card-hour"),
 }
@@ -337,6 +344,9 @@ _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.DATA_LEVEL: lambda: _("wanted {wanted} for its data, has {had}"),
     Filter.PROTECTION: lambda: _("wanted {wanted}, has {had}"),
     Filter.RESIDENCY: lambda: _("wanted to stay within region {wanted}, this is {had}"),
+    Filter.OWNERS: lambda: _("wanted platforms of {wanted}, this is of {had}"),
+    Filter.WEST: lambda: _("stays, by its class or its own word, within {wanted}; this is {had}"),
+    Filter.TIER: lambda: _("sold as {had}, wanted {wanted}"),
     Filter.PRICED: lambda: _("no price: wanted {wanted}, has {had}"),
     Filter.MAX_COST: lambda: _("wanted cost {wanted}, estimated {had}"),
     Filter.ELSEWHERE: lambda: _("an earlier attempt failed there"),
@@ -370,6 +380,9 @@ _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.DATA_LEVEL: lambda: _("an operator checked {wanted} there"),
     Filter.PROTECTION: lambda: _("an operator checked {wanted} there"),
     Filter.RESIDENCY: lambda: _("the job's data might lie there"),
+    Filter.OWNERS: lambda: _("the job allowed its owner {had}"),
+    Filter.WEST: lambda: _("the job said west: yes, where the policy for its class allows that"),
+    Filter.TIER: lambda: _("the job allowed the tier {had}"),
     Filter.PRICED: lambda: _("the owner published an offer with the price"),
     Filter.MAX_COST: lambda: _("max_cost were at least {had}"),
     Filter.ELSEWHERE: lambda: _("no earlier attempt had failed there"),

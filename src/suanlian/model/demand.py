@@ -1,10 +1,12 @@
 """What a job asks for besides resources: where its files appear, what it comes after, how it is kept alive."""
 
 import posixpath
+from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, model_validator
 
 from suanlian.model.base import Name, Sha256, Value, plain_text
 from suanlian.model.paths import Path, Url
@@ -12,6 +14,7 @@ from suanlian.model.paths import Path, Url
 MAX_MOUNTS: Final = 64
 MAX_AFTER: Final = 64
 MAX_NODES: Final = 1024
+MAX_OWNERS: Final = 64
 MAX_GRACE_S: Final = 3600
 _MAX_MOUNT: Final = 255
 _KEPT_BY_THE_SYSTEM: Final = ("/proc", "/sys", "/dev")
@@ -138,3 +141,42 @@ class JobClass(StrEnum):
     INFERENCE = "inference"
     HPC = "hpc"
     CPU = "cpu"
+
+
+class Owners(Value):
+    """Whose platforms may have the job, by the names of entities: only these, never those."""
+
+    only: tuple[Name, ...] = Field(default=(), max_length=MAX_OWNERS)
+    never: tuple[Name, ...] = Field(default=(), max_length=MAX_OWNERS)
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Self:
+        if both := sorted(set(self.only) & set(self.never)):
+            msg = f"{', '.join(both)} stands in only and in never"
+            raise ValueError(msg)
+        return self
+
+
+class Near(StrEnum):
+    """How near to its users a job runs, as the classes of latency of East Data West Computing have it."""
+
+    CITY = "city"
+    REGION = "region"
+    HUB = "hub"
+
+    @property
+    def one_way_ms(self) -> Decimal:
+        """So many milliseconds at most, one way."""
+        return _ONE_WAY_MS[self]
+
+
+_ONE_WAY_MS: Final[Mapping[Near, Decimal]] = {Near.CITY: Decimal(1), Near.REGION: Decimal(5), Near.HUB: Decimal(20)}
+
+
+class West(StrEnum):
+    """May the job go to the supply side of East Data West Computing?"""
+
+    DEFAULT = "default"
+    """As the policy has it for jobs of its class; a job without a class may."""
+    YES = "yes"
+    NO = "no"

@@ -81,6 +81,7 @@ CODES: Final[Mapping[str, str]] = {
     "no_such_environment": "No platform declares the environment.",
     "no_such_flavor": "No platform publishes the flavor.",
     "no_such_output": "The job that is to hand on an output declares no such output, or has no such task.",
+    "no_such_owner": "No entity of this name has published a share.",
     "no_such_platform": "No platform has this name or identifier.",
     "nothing_to_verify": "The platform claims nothing that probes can put to the test.",
     "no_such_secret": "The account has no secret of this name.",

@@ -22,12 +22,16 @@ from suanlian.model.demand import (
     Checkpoint,
     JobClass,
     Mount,
+    Near,
+    Owners,
     Retries,
     Webhook,
+    West,
 )
 from suanlian.model.ids import AccountId, AttemptId, JobId, ProjectId
 from suanlian.model.levels import LOWEST, Level, ProtectionGrade, RegionPrefix
 from suanlian.model.money import Amount
+from suanlian.model.offer import Tier
 from suanlian.model.paths import Path as Path  # noqa: PLC0414 - a job is written with paths and addresses
 from suanlian.model.paths import Url as Url  # noqa: PLC0414
 from suanlian.model.paths import safe_path as safe_path  # noqa: PLC0414
@@ -169,13 +173,32 @@ class Wants(Value):
         default=(), max_length=64, description="GB/T 2260 codes or beginnings of codes: its data stays within these"
     )
     protection_min: ProtectionGrade = Field(default=0, description="the least protection grade, whatever the level")
+    near: Near | None = Field(default=None, description="city, region, hub: 1, 5, 20 ms one way to user_region")
+    west: West = Field(default=West.DEFAULT, description="whether it may go to the western side; default: by its class")
+    owners: Owners = Owners()
+    tiers: tuple[Tier, ...] = Field(
+        default=(Tier.ON_DEMAND,), min_length=1, max_length=len(Tier), description="on which terms it may run"
+    )
+    detour: Annotated[Amount, Field(ge=0, le=Decimal("0.05"))] | None = Field(
+        default=None, description="so far above the least bill it may be sent for the sake of others; 0: never"
+    )
 
     @model_validator(mode="after")
     def _latency_to_somewhere(self) -> Self:
-        if self.max_latency_ms is not None and self.user_region is None:
-            msg = "max_latency_ms needs user_region"
+        for name, asked in (("max_latency_ms", self.max_latency_ms), ("near", self.near)):
+            if asked is not None and self.user_region is None:
+                msg = f"{name} needs user_region"
+                raise ValueError(msg)
+        if len(set(self.tiers)) != len(self.tiers):
+            msg = "a tier stands twice"
             raise ValueError(msg)
         return self
+
+    @property
+    def one_way_ms(self) -> Decimal | None:
+        """The longest latency to ``user_region`` that it takes, one way; None where it takes any."""
+        asked = (self.max_latency_ms, None if self.near is None else self.near.one_way_ms)
+        return min((ms for ms in asked if ms is not None), default=None)
 
 
 class JobSpec(Value):
@@ -193,6 +216,9 @@ class JobSpec(Value):
     )
     array_size: int | None = Field(default=None, ge=1, le=MAX_ARRAY)
     wall_time_s: int = Field(default=3600, ge=1, le=MAX_WALL_S)
+    estimate_s: int | None = Field(
+        default=None, ge=1, le=MAX_WALL_S, description="how long a task is likely to take; wall_time_s ends it"
+    )
     network: bool = False
     attempts: int = Field(default=3, ge=1, le=10, description="tries, where the platform was at fault")
     wants: Wants = Wants()
@@ -226,6 +252,9 @@ class JobSpec(Value):
         if len(set(keys)) != len(keys):
             msg = "two variants are for the same architecture, chip and software"
             raise ValueError(msg)
+        if self.estimate_s is not None and self.estimate_s > self.wall_time_s:
+            msg = "estimate_s is at most wall_time_s"
+            raise ValueError(msg)
         if len({mount.path for mount in self.mounts}) != len(self.mounts):
             msg = "two mounts have the same path"
             raise ValueError(msg)
@@ -235,6 +264,11 @@ class JobSpec(Value):
     def tasks(self) -> int:
         """How many tasks the job has."""
         return self.array_size or 1
+
+    @property
+    def expected_s(self) -> int:
+        """How long a task takes by the job's own word: its estimate, else the whole wall time."""
+        return self.wall_time_s if self.estimate_s is None else self.estimate_s
 
     @property
     def total(self) -> Resources:

@@ -13,6 +13,10 @@ class Tier(StrEnum):
     """On which terms capacity is sold."""
 
     ON_DEMAND = "on-demand"
+    PREEMPTIBLE = "preemptible"
+    """The owner may take it back at any time, within the share's notice."""
+    RESERVED = "reserved"
+    """For those with a contract, who ask for it by name."""
 
 
 class NewOffer(Value):

@@ -7,6 +7,7 @@ from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import USUAL_LEVELS, LevelRules, SiteCheck
 from suanlian.model.offer import NewOffer
+from suanlian.model.orderly import NO_ORDER, Order
 from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
 from suanlian.model.platform import Flavor, Share, Site
@@ -71,3 +72,5 @@ class Demand:
     levels: LevelRules = USUAL_LEVELS
     refused: frozenset[ShareId] = frozenset()
     lender: str = ""
+    order: Order = NO_ORDER
+    """Which classes of jobs stay in the east, and which clusters take over from which at present."""

@@ -43,6 +43,8 @@ class Basis(StrEnum):
 
     WALL_TIME = "wall-time"
     """Nothing is known of how fast this place is: the whole wall time, a bound."""
+    ESTIMATE = "estimate"
+    """Nothing is known of how fast this place is: what the job itself estimates."""
     THROUGHPUT = "throughput"
     """What the job's variants state."""
     FIGURES = "figures"

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from suanlian.model.closing import ends_before, needed_s
+from suanlian.model.demand import West
 from suanlian.model.job import JobSpec, Variant
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
@@ -23,6 +24,7 @@ from suanlian.model.stack import Stack
 from suanlian.model.throughput import Expected
 from suanlian.rules.images import Reference
 from suanlian.rules.levels import footing, level_grade, lies_within
+from suanlian.rules.orderly import helped, stays
 from suanlian.rules.owner import level_admits
 from suanlian.rules.pricing import expected_rent, plain, unpriced
 from suanlian.rules.stacks import meets
@@ -271,16 +273,48 @@ def _secrets(q: Question) -> Miss:
 
 def _latency(q: Question) -> Miss:
     wants = q.demand.spec.wants
-    if wants.max_latency_ms is None or wants.user_region is None:
-        return None
-    wanted = f"<= {plain(wants.max_latency_ms)} ms"
-    known = latency_of(q.place.site, wants.user_region)
+    return None if wants.one_way_ms is None else _within(q, wants.one_way_ms)
+
+
+def _within(q: Question, most_ms: Decimal) -> Miss:
+    """At most so many milliseconds from the job's users, one way; a latency that is not known is too long."""
+    region = q.demand.spec.wants.user_region
+    known = None if region is None else latency_of(q.place.site, region)
+    wanted = f"<= {plain(most_ms)} ms"
     if known is None:
         return wanted, "unknown"
-    if known.one_way_ms <= wants.max_latency_ms:
+    if known.one_way_ms <= most_ms:
         return None
     note = " (simulated)" if known.grade is Grade.SIMULATED else ""
     return wanted, f"{plain(known.one_way_ms)} ms{note}"
+
+
+def _west(q: Question) -> Miss:
+    """By the job's own word, else by the policy for its class."""
+    wants, site = q.demand.spec.wants, q.place.site
+    rule = q.demand.order.rule(q.demand.spec.job_class)
+    if wants.west is West.NO and site.west:
+        return "east", "west"
+    if rule is None or not stays(wants, rule) or helped(q.demand.order, wants, site):
+        return None
+    known = None if wants.user_region is None else latency_of(site, wants.user_region)
+    if rule.within_ms is not None and wants.one_way_ms is None and known is not None:
+        return _within(q, rule.within_ms)
+    return ("east", "west") if site.west else None
+
+
+def _owners(q: Question) -> Miss:
+    owners, had = q.demand.spec.wants.owners, q.place.entity
+    if owners.only and had not in owners.only:
+        return ", ".join(owners.only), had
+    return (f"not {', '.join(owners.never)}", had) if had in owners.never else None
+
+
+def _tier(q: Question) -> Miss:
+    tiers = q.demand.spec.wants.tiers
+    if q.unpriced or q.offer is None or q.offer.tier in tiers:
+        return None
+    return ", ".join(tiers), q.offer.tier.value
 
 
 def _green(q: Question) -> Miss:
@@ -380,6 +414,9 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.DATA_LEVEL: _data_level,
     Filter.PROTECTION: _protection,
     Filter.RESIDENCY: _residency,
+    Filter.OWNERS: _owners,
+    Filter.WEST: _west,
+    Filter.TIER: _tier,
     Filter.PRICED: _priced,
     Filter.MAX_COST: _max_cost,
     Filter.ELSEWHERE: _elsewhere,

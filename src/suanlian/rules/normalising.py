@@ -1,6 +1,6 @@
 """How long is a task expected to take at each of these places? The ruler for one comparison of places. Pure.
 
-The wall time that a job states is for the slowest place (or variant) that could run it. A place that is known to be so
+The time that a job states is for the slowest place (or variant) that could run it. A place that is known to be so
 many times faster is expected to take so much less; one of which nothing is known takes the whole wall time, a bound and
 no guess. Runs that were seen correct this. All figures of one comparison are of one precision.
 """
@@ -38,6 +38,8 @@ LASTING: Final = (
 )
 """A place that passes these could run the job, if not now: the slowest of them is what the wall time is for."""
 
+_UNKNOWN: Final = frozenset({Basis.WALL_TIME, Basis.ESTIMATE})
+"""Of such a place no speed is known."""
 _MICRO: Final = Decimal("0.000001")
 _SHOWN: Final = Decimal("0.0001")
 
@@ -60,7 +62,7 @@ class _Before:
 
     @property
     def shift(self) -> Shift:
-        off = UNKNOWN_OFF_BY if self.basis is Basis.WALL_TIME else OFF_BY
+        off = UNKNOWN_OFF_BY if self.basis in _UNKNOWN else OFF_BY
         return Shift(-math.log(self.faster), off**2)
 
 
@@ -84,8 +86,8 @@ class Ruler:
             return None
         before, flavor = self._before(place, variant), place.flavor_id
         if self._fit is None or flavor is None or flavor not in self._thought:
-            factor = None if before.basis is Basis.WALL_TIME else within_factor(OFF_BY**2)
-            return _stated(before, self._spec.wall_time_s / before.faster, factor)
+            factor = None if before.basis in _UNKNOWN else within_factor(OFF_BY**2)
+            return _stated(before, self._spec.expected_s / before.faster, factor)
         return self._by_runs(self._fit, flavor, before)
 
     def _chosen(self, able: Sequence[tuple[Place, Variant]], job_class: JobClass | None) -> Mapping[ShareId, Rate]:
@@ -109,7 +111,9 @@ class Ruler:
         if variant.throughput is not None:
             return _Before(Basis.THROUGHPUT, speed_up(self._spec, variant))
         rate = self._rates.get(place.share_id)
-        return _Before(Basis.WALL_TIME) if rate is None else _Before(Basis.FIGURES, rate.per_unit / self._slowest, rate)
+        if rate is None:
+            return _Before(Basis.WALL_TIME if self._spec.estimate_s is None else Basis.ESTIMATE)
+        return _Before(Basis.FIGURES, rate.per_unit / self._slowest, rate)
 
     def _by_runs(self, found: Fit, flavor: FlavorId, before: _Before) -> Expected:
         """Runs do not tell variants of one flavor apart: what is thought of this one beforehand does."""
@@ -135,7 +139,7 @@ def _stated(before: _Before, seconds: Decimal, factor: float | None) -> Expected
     return Expected(
         seconds=max(seconds.quantize(_MICRO, ROUND_HALF_EVEN), _MICRO),
         basis=before.basis,
-        faster=None if before.basis is Basis.WALL_TIME else _shown(before.faster),
+        faster=None if before.basis in _UNKNOWN else _shown(before.faster),
         precision=None if before.rate is None else before.rate.precision,
         grade=None if before.rate is None else before.rate.grade,
         factor=None if factor is None else _shown(Decimal(repr(factor))),

@@ -41,7 +41,9 @@ MOST_BENIGN_FIRST: Final = (
     Filter.LEVEL,
     Filter.MAX_COST,
     Filter.PRICED,
+    Filter.TIER,
     Filter.SECRETS,
+    Filter.WEST,
     Filter.LATENCY,
     Filter.GREEN,
     Filter.SHARE_SIZE,
@@ -49,6 +51,7 @@ MOST_BENIGN_FIRST: Final = (
     Filter.PROTECTION,
     Filter.DATA_LEVEL,
     Filter.RESIDENCY,
+    Filter.OWNERS,
     Filter.WANTED_SITE,
     Filter.WANTED_FLAVOR,
     Filter.WANTED_PLATFORM,
@@ -85,7 +88,8 @@ def explain(
     """
     ruler = Ruler(demand, places, known or Known(), now)
     candidates = tuple(_candidate(demand, place, now, ruler, market) for place in places)
-    passed = _ranked(candidates, market.detour)
+    own = demand.spec.wants.detour
+    passed = _ranked(candidates, market.detour if own is None else min(own, market.detour))
     missed = range(len(candidates)) if not passed else ()
     return Explanation(
         at=now,
@@ -175,7 +179,7 @@ def _scarcity_term(question: Question, market: Market) -> tuple[CostTerm, ...]:
 
 def _latency_term(question: Question) -> tuple[CostTerm, ...]:
     wants = question.demand.spec.wants
-    if wants.max_latency_ms is None or wants.user_region is None:
+    if wants.one_way_ms is None or wants.user_region is None:
         return ()
     known = latency_of(question.place.site, wants.user_region)
     if known is None:

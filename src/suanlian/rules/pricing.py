@@ -90,8 +90,8 @@ def speed_up(spec: JobSpec, variant: Variant) -> Decimal:
 
 
 def expected_hours(spec: JobSpec, variant: Variant) -> Decimal:
-    """An estimate: the whole wall time for the slowest variant, less for one with a higher throughput."""
-    return spec.wall_time_s / speed_up(spec, variant) / _HOUR_S
+    """What the job estimates, else its whole wall time, for the slowest variant; less for one that is faster."""
+    return spec.expected_s / speed_up(spec, variant) / _HOUR_S
 
 
 def expected_rent(spec: JobSpec, variant: Variant, offer: NewOffer, expected: Expected | None = None) -> Decimal:
@@ -123,6 +123,8 @@ def time_text(expected: Expected) -> str:
     """What an expected time rests on: the number, its precision, its grade, how many runs, and how sure it is."""
     if expected.basis is Basis.WALL_TIME:
         return "no figure: whole wall time"
+    if expected.basis is Basis.ESTIMATE:
+        return "no figure: the job's own estimate"
     parts = []
     if expected.basis is Basis.RUNS:
         elsewhere = f", {expected.elsewhere} elsewhere" if expected.elsewhere else ""

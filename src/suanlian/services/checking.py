@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from urllib.parse import urlsplit
 
 from suanlian.data.chips import chips
+from suanlian.model.demand import Owners
 from suanlian.model.errors import InvalidError, NotFoundError
 from suanlian.model.job import JobSpec, Wants
 from suanlian.model.levels import HubRules
@@ -16,6 +18,8 @@ from suanlian.rules.chips import unknown_family
 from suanlian.rules.feasibility import asked_of_places, too_large
 from suanlian.rules.levels import hub_is_outside, hub_is_too_low
 from suanlian.rules.stacks import contradiction
+
+_MOST_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Checks:
     platforms: frozenset[str]
     flavors: frozenset[str]
     environments: frozenset[str]
+    entities: frozenset[str]
+    """Those whose platforms have published a share."""
     chips: frozenset[str]
     """Families that platforms declare: some are in no table."""
 
@@ -46,6 +52,7 @@ class Checks:
             terms,
             platforms=frozenset(place.platform for place in places),
             flavors=frozenset(place.flavor.name for place in places),
+            entities=frozenset(place.entity for place in places),
             environments=frozenset(e.name for place in places for e in place.flavor.environments),
             chips=frozenset(place.flavor.chip.family for place in places if place.flavor.chip is not None),
         )
@@ -140,6 +147,7 @@ def _check_names(spec: JobSpec, checks: Checks) -> None:
     if wants.flavor is not None and wants.flavor not in checks.flavors:
         wrong = f"No platform publishes the flavor {wants.flavor!r}."
         raise NotFoundError("no_such_flavor", wrong, todo="suanlian flavors lists them.", field="wants.flavor")
+    _check_owners(wants.owners, checks.entities)
     for number, variant in enumerate(spec.variants):
         if variant.environment is not None and variant.environment not in checks.environments:
             wrong = f"No platform declares the environment {variant.environment!r}."
@@ -149,3 +157,13 @@ def _check_names(spec: JobSpec, checks: Checks) -> None:
         if unknown is not None:
             field = f"variants.{number}.chip_family"
             raise NotFoundError("no_such_chip", unknown.wrong, todo=unknown.todo, field=field)
+
+
+def _check_owners(owners: Owners, entities: frozenset[str]) -> None:
+    """A name that is misspelt among those that are never to have the job would be no bar at all."""
+    for name, named in (("only", owners.only), ("never", owners.never)):
+        if strangers := sorted(set(named) - entities):
+            wrong = f"No entity named {strangers[0]!r} has published a share."
+            known = ", ".join(sorted(entities)[:_MOST_NAMED])
+            todo = f"Mind the spelling. Those that have: {known}."
+            raise NotFoundError("no_such_owner", wrong, todo=todo, field=f"wants.owners.{name}")

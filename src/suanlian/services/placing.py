@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from suanlian.data.orderly import orderly
 from suanlian.i18n.reasons import reason_line
 from suanlian.model.decision import Decision, Ends, Makes, Waits
 from suanlian.model.decision import Placed as Placed  # noqa: PLC0414 - what a round brings
@@ -28,6 +29,7 @@ from suanlian.rules.capacity import over_committed
 from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.levels import footing, is_bound, unfit_at
 from suanlian.rules.normalising import Known
+from suanlian.rules.orderly import order_now
 from suanlian.rules.owner import level_admits, rests
 from suanlian.rules.placement import explain, shortened
 from suanlian.rules.progress import Progress, parse_tally
@@ -98,6 +100,7 @@ class _Look:
         self._known_of = known_of
         self._places = Places(unit)
         self._free = [replace(place, kept=place.share_id in kept) for place in self._places.all()]
+        self._order = order_now(orderly(), self._free)
         self._known: dict[object, Explanation] = {}
         self.kept = kept
 
@@ -118,11 +121,11 @@ class _Look:
             failed, refused = past.get(left[0]["idx"], _NEVER)
             affordable, moved_from = _aimed(budget.within(spec, rest), left[0], self._unit.now)
             refused |= moved_from
-            demand = Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"])
+            demand = Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"], self._order)
             explanation = self._explain(demand, known)
             if explanation.won is None and failed:
                 # A place that failed is better than none, as long as the job has attempts left.
-                again = Demand(affordable, row["entity"], levels=self._levels, refused=refused, lender=row["lender"])
+                again = replace(demand, avoid=frozenset())
                 explanation = self._explain(again, known)
             if explanation.won is None:
                 self._keep(spec, row, explanation)
@@ -224,7 +227,8 @@ def estimate(
     entity = "" if row is None else str(row["name"])
     places = Places(unit).all()
     known = known_of(spec, caller.account_id, "", places)
-    return explain(Demand(spec, entity, levels=levels), places, now=unit.now, known=known)
+    demand = Demand(spec, entity, levels=levels, order=order_now(orderly(), places))
+    return explain(demand, places, now=unit.now, known=known)
 
 
 def _aimed(spec: JobSpec, task: Row, now: datetime) -> tuple[JobSpec, frozenset[ShareId]]:

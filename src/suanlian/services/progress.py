@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, JobId
-from suanlian.model.job import ENDED, EndCause, JobSpec, JobState, Outcome
+from suanlian.model.job import ENDED, EndCause, JobSpec, JobState, Outcome, Wants
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
 from suanlian.model.placement import Assignment
@@ -37,7 +37,10 @@ from suanlian.store.unit import Row, Unit
 
 _OF_THE_HUB: Final[Mapping[str, object]] = {
     name: JobSpec.model_fields[name].get_default(call_default_factory=True, validated_data={})
-    for name in ("deadline", "budget", "after", "retries", "webhook", "tags")
+    for name in ("deadline", "budget", "after", "retries", "webhook", "tags", "estimate_s")
+}
+_WANTS_OF_THE_HUB: Final[Mapping[str, object]] = {
+    name: Wants.model_fields[name].default for name in ("near", "west", "owners", "tiers", "detour")
 }
 _SKEW: Final = timedelta(seconds=60)
 """So far a connector's clock may be off."""
@@ -126,7 +129,8 @@ def _spec_for(text: str, *, is_old: bool) -> JobSpec:
     left_out = {"stands_for": (), **({"stack": None} if is_old else {})}
     variants = tuple(variant.model_copy(update=left_out) for variant in spec.variants)
     older = {"priority": 0, "job_class": None} if is_old else {}
-    return spec.model_copy(update={**_OF_THE_HUB, **older, "variants": variants})
+    wants = spec.wants.model_copy(update=_WANTS_OF_THE_HUB)
+    return spec.model_copy(update={**_OF_THE_HUB, **older, "variants": variants, "wants": wants})
 
 
 def untold(unit: Unit, instructions: Sequence[Instruction]) -> list[AttemptId]:

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
+from suanlian.model.demand import Near, Owners, West
 from suanlian.model.ids import Identifier, Kind
 from suanlian.model.job import MAX_ARRAY, MAX_WALL_S, Input, JobSpec, Variant, Wants
+from suanlian.model.offer import Tier
 from suanlian.model.performance import Architecture
 from suanlian.model.quantity import MAX_BASE, Resources
 
@@ -95,6 +97,11 @@ def _wants(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Wants:
         max_latency_ms=None if region is None else draw(_optional(decimals("0", "10000"))),
         green_min=draw(decimals("0", "1")),
         max_cost=draw(_optional(decimals("0.000000000001", "1000000000000000"))),
+        near=None if region is None else draw(_optional(st.sampled_from(Near))),
+        west=draw(st.sampled_from(West)),
+        owners=Owners(only=draw(st.lists(names, max_size=2).map(tuple))),
+        tiers=draw(st.lists(st.sampled_from(Tier), min_size=1, unique=True).map(tuple)),
+        detour=draw(_optional(decimals("0", "0.05"))),
     )
 
 
