@@ -1,10 +1,25 @@
-"""What would have become of these jobs in this world? One deterministic event simulation, four strategies."""
+"""What would have become of these jobs in this world? One deterministic event simulation, five strategies.
 
+At one moment ends come first, then failures and repairs, then arrivals, then decisions. A gang of up to a node's
+units runs on one node (best fit, among equal nodes the first), a larger one on whole nodes of one platform. Ties go by
+time of submission, then by id. Work that is moved holds its accelerators for its duration alone; the delay of moving
+comes on top of its wait.
+"""
+
+from dataclasses import replace
 from enum import StrEnum
 
-from suanlian.twin.results import Results
-from suanlian.twin.trace import Trace
+import numpy as np
+
+from suanlian.rules.queueing.policy import Policy
+from suanlian.rules.queueing.state import ENDED, NOBODY, State, make_state
+from suanlian.twin.firstcome import make_floor, skipping, strict
+from suanlian.twin.loop import run
+from suanlian.twin.results import Bools, Floats, Ints, Results
+from suanlian.twin.trace import Trace, TraceError
 from suanlian.twin.world import World
+
+BITS_PER_GB = 8.0
 
 
 class Strategy(StrEnum):
@@ -22,8 +37,137 @@ class Strategy(StrEnum):
     SUANLIAN = "suanlian"
 
 
-def simulate(world: World, trace: Trace, strategy: Strategy) -> Results:
-    """Run the trace to its end; the same input gives the same result. ``TraceError`` for what cannot be meant."""
+def simulate(world: World, trace: Trace, strategy: Strategy, *, policy: Policy | None = None) -> Results:
+    """Run the trace to its end; the same input gives the same result. ``TraceError`` for what cannot be meant.
+
+    ``policy`` is that of ``SUANLIAN``; its ``move_s`` is the world's. Outages are simulated for ``SUANLIAN`` alone, so
+    the others refuse a world that has them. A job larger than every platform it may use never runs: ``ran_at`` is -1.
+    """
     world.validate()
     trace.validate(len(world.names))
-    raise NotImplementedError(strategy)
+    if world.outages and strategy is not Strategy.SUANLIAN:
+        raise TraceError("world_outage", f"the strategy {strategy.value} knows no outages; take them out of the world")
+    able = _able(world, trace, strategy)
+    rows = np.flatnonzero(able)
+    some = trace if rows.size == len(trace) else trace.take(rows)
+    if strategy is Strategy.SUANLIAN:
+        start, pool, end, lost = _queue(world, some, policy or Policy())
+    else:
+        start, pool = _first_come(world, some, strategy)
+        end, lost = start + some.duration, np.zeros(len(some))
+    return _results(world, trace, strategy, rows, (start, pool, end, lost))
+
+
+def _able(world: World, trace: Trace, strategy: Strategy) -> Bools:
+    """Which jobs fit on a platform they may use."""
+    most = np.where(world.nodes > 0, world.units, 0)
+    if strategy is Strategy.POOLED:
+        return np.asarray(trace.units <= most.sum(), dtype=np.bool_)
+    elsewhere = trace.movable & (strategy is not Strategy.ALONE)
+    fits: Bools = trace.units <= np.where(elsewhere, most.max(), most[trace.home])
+    return fits
+
+
+def _first_come(world: World, trace: Trace, strategy: Strategy) -> tuple[Floats, Ints]:
+    nodes, size, home = world.nodes, world.node_units, trace.home
+    if strategy is Strategy.POOLED:
+        if len(set(size.tolist())) > 1:
+            raise TraceError("world_size", "pooling platforms whose nodes differ is not simulated")
+        nodes, size, home = nodes.sum(keepdims=True), size[:1], np.zeros_like(home)
+    movable = trace.movable if strategy in {Strategy.FIFO, Strategy.SKIP} else np.zeros_like(trace.movable)
+    floor = make_floor(nodes, size, home, trace.units, movable)
+    (skipping if strategy is Strategy.SKIP else strict)(floor, trace.submit, trace.duration)
+    return floor.start, trace.home if strategy is Strategy.POOLED else floor.pool
+
+
+def fill(world: World, trace: Trace, policy: Policy) -> State:
+    """A queue with a row for every job of the trace, none of which has arrived."""
+    weight = np.bincount(trace.account, minlength=len(trace.accounts)).astype(np.float64)
+    links = world.gbps is not None and bool(np.any(trace.data_gb > 0))
+    rows = len(trace) if links else 0
+    row = replace(policy, move_s=world.move_s).row()
+    s = make_state(row, world.nodes, world.node_units, np.maximum(weight, 1.0), len(trace), rows)
+    s.home[:], s.submit[:], s.estimate[:], s.units[:] = trace.home, trace.submit, trace.estimate, trace.units
+    s.movable[:], s.account[:], s.priority[:], s.deadline[:] = (
+        trace.movable,
+        trace.account,
+        trace.priority,
+        trace.deadline,
+    )
+    if links:
+        for platform in range(len(world.names)):
+            s.cost[:, platform] = np.where(trace.movable, delays(world, trace, platform), np.inf)
+        s.cost[np.arange(len(trace)), trace.home] = 0.0
+    return s
+
+
+def delays(world: World, trace: Trace, platform: int | Ints) -> Floats:
+    """Seconds that moving each job from its home to a platform takes: ``move_s`` and the transfer of its data."""
+    moved: Floats = np.full(len(trace), world.move_s)
+    if world.gbps is not None:
+        moved = moved + trace.data_gb * BITS_PER_GB / world.gbps[trace.home, platform]
+    return np.where(trace.home == platform, 0.0, moved)
+
+
+def _queue(world: World, trace: Trace, policy: Policy) -> tuple[Floats, Ints, Floats, Floats]:
+    s = fill(world, trace, policy)
+    lost = np.zeros(len(trace))
+    when, where, whose = _failures(world)
+    run(s, trace.duration, when, where, whose, lost)
+    ran = s.status == ENDED
+    return (
+        np.where(ran, s.started, np.nan),
+        np.where(ran, s.pool, NOBODY),
+        np.where(ran, s.started + trace.duration, np.nan),
+        lost,
+    )
+
+
+def _failures(world: World) -> tuple[Floats, Ints, Ints]:
+    """Times, nodes (-1 - node where it is up again) and platforms of all failures, in order; repairs come first."""
+    first = np.concatenate([[0], np.cumsum(world.nodes)])
+    events: list[tuple[float, int, int, int]] = []
+    for outage in world.outages:
+        low, high = int(first[outage.platform]), int(first[outage.platform + 1])
+        nodes = range(low, high) if outage.node < 0 else (low + outage.node,)
+        for node in nodes:
+            events += [(outage.at, 1, node, outage.platform), (outage.until, 0, -1 - node, outage.platform)]
+    events.sort()
+    return (
+        np.array([event[0] for event in events], dtype=np.float64),
+        np.array([event[2] for event in events], dtype=np.int64),
+        np.array([event[3] for event in events], dtype=np.int64),
+    )
+
+
+def _results(
+    world: World,
+    trace: Trace,
+    strategy: Strategy,
+    rows: Ints,
+    found: tuple[Floats, Ints, Floats, Floats],
+) -> Results:
+    count = len(trace)
+    start, end = np.full(count, np.nan), np.full(count, np.nan)
+    ran_at, lost = np.full(count, NOBODY, dtype=np.int64), np.zeros(count)
+    start[rows], ran_at[rows], end[rows], lost[rows] = found
+    moved = (ran_at >= 0) & (ran_at != trace.home)
+    notes = trace.notes
+    if rows.size < count:
+        notes = (*notes, f"{count - rows.size} jobs are larger than every platform that they may use; they never run")
+    return Results(
+        strategy=strategy.value,
+        job=trace.job,
+        home=trace.home,
+        ran_at=ran_at,
+        submit=trace.submit,
+        start=start,
+        end=end,
+        units=trace.units,
+        moved=moved,
+        delay=np.where(moved, delays(world, trace, np.maximum(ran_at, 0)), 0.0),
+        account=trace.account,
+        owner=world.owner[trace.home],
+        lost=lost,
+        notes=notes,
+    )

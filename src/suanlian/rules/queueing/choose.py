@@ -1,0 +1,294 @@
+"""One moment: who starts, and where. All of it is decided by estimates; nothing here knows how long work will take."""
+
+import numpy as np
+
+from suanlian.rules.matching.compiled import compiled
+from suanlian.rules.queueing.alone import correct, promise
+from suanlian.rules.queueing.nodes import allows, needed, release, room
+from suanlian.rules.queueing.plan import drop, due, plan
+from suanlian.rules.queueing.state import (
+    ABSENT,
+    AGE,
+    BRIEF,
+    DOWN,
+    ENDED,
+    FAIR,
+    HALF_LIFE,
+    HEADROOM,
+    HYSTERESIS,
+    MOVE,
+    NEVER,
+    NOBODY,
+    PRIORITY,
+    QUEUED,
+    RESERVATIONS,
+    RUNNING,
+    SHORT,
+    WAITING,
+    Floats,
+    Ints,
+    State,
+)
+
+GUEST_LATER = 1e12
+"""Guests that queue at a pool come after its owner's jobs (s)."""
+DUE_FIRST = 1e15
+"""Jobs whose promise is due come before all others (s)."""
+
+
+@compiled
+def charge(s: State, account: int, now: float, amount: float) -> None:
+    """Add to what an account has used (unit-seconds), decayed."""
+    s.usage[account] = s.usage[account] * 0.5 ** ((now - s.stamp[account]) / s.policy[HALF_LIFE]) + amount
+    s.stamp[account] = now
+
+
+@compiled
+def _excess(s: State, now: float) -> Floats:
+    """How far each account is above its fair share of what was used, -1..1."""
+    used = s.usage * 0.5 ** ((now - s.stamp) / s.policy[HALF_LIFE])
+    excess: Floats = used / max(used.sum(), 1.0) - s.weight / s.weight.sum()
+    return excess
+
+
+@compiled
+def arrive(s: State, job: int) -> None:
+    """A job comes to wait; its row is filled in. What it is promised is found here."""
+    s.status[job] = WAITING
+    s.queue[s.counters[QUEUED]] = job
+    s.counters[QUEUED] += 1
+    s.touched[s.home[job]] = True
+    if not s.guest[job] and s.promise[job] == NEVER:
+        s.promise[job] = promise(s, job)
+
+
+@compiled
+def end(s: State, job: int, now: float) -> None:
+    """A running job ends, or is ended."""
+    release(s, job)
+    charge(s, s.account[job], now, s.units[job] * (now - s.started[job] - s.estimate[job]))
+    s.status[job] = ENDED
+    s.ends[job] = now
+    s.touched[s.pool[job]] = True
+    correct(s, job)
+
+
+@compiled
+def leave(s: State, job: int) -> None:
+    """A waiting job goes away."""
+    drop(s, job)
+    s.status[job] = ABSENT
+    s.touched[s.home[job]] = True
+    _compact(s)
+
+
+@compiled
+def _compact(s: State) -> None:
+    kept = 0
+    for n in range(s.counters[QUEUED]):
+        if s.status[s.queue[n]] == WAITING:
+            s.queue[kept] = s.queue[n]
+            kept += 1
+    s.counters[QUEUED] = kept
+
+
+@compiled
+def down(s: State, node: int, pool: int) -> None:
+    """A node without work is out of order."""
+    s.free[node] = -s.size[pool]
+    s.gang[node] = DOWN
+    s.touched[pool] = True
+
+
+@compiled
+def up(s: State, node: int, pool: int) -> None:
+    """A node is in order again."""
+    s.free[node] = s.size[pool]
+    s.gang[node] = NOBODY
+    s.touched[pool] = True
+
+
+@compiled
+def fit(s: State, job: int, pool: int, now: float) -> int:
+    """Where a job could start now at a pool, pushing nobody back: its node, or the pool's first node for a gang."""
+    low, high, size, units = s.first[pool], s.first[pool + 1], s.size[pool], s.units[job]
+    until = now + s.estimate[job]
+    if units <= size:
+        best, least = NOBODY, 0
+        for node in range(low, high):
+            free = s.free[node]
+            if free >= units and (best == NOBODY or free < least) and allows(s, node, size, units, now, until, job):
+                best, least = node, free
+        return best
+    wanted = needed(units, size)
+    for node in range(low, high):
+        if s.free[node] == size and allows(s, node, size, size, now, until, job):
+            wanted -= 1
+    return low if wanted <= 0 else NOBODY
+
+
+@compiled
+def start(s: State, job: int, pool: int, node: int, now: float) -> None:
+    """Begin a job where ``fit`` said."""
+    size, until = s.size[pool], now + s.estimate[job]
+    if s.units[job] <= size:
+        s.free[node] -= s.units[job]
+        s.after[job] = s.head[node]
+        s.head[node] = job
+        s.node[job] = node
+    else:
+        wanted = needed(s.units[job], size)
+        for at in range(s.first[pool], s.first[pool + 1]):
+            if wanted and s.free[at] == size and allows(s, at, size, size, now, until, job):
+                s.free[at] = 0
+                s.gang[at] = job
+                wanted -= 1
+        s.node[job] = NOBODY
+    drop(s, job)
+    s.status[job], s.pool[job], s.started[job], s.ends[job] = RUNNING, pool, now, until
+    charge(s, s.account[job], now, s.units[job] * s.estimate[job])
+
+
+@compiled
+def toll(s: State, job: int, pool: int) -> float:
+    """What it costs a job (s) to run at a pool; NEVER where it may not."""
+    if s.cost.shape[0]:
+        return float(s.cost[job, pool])
+    if pool == s.home[job]:
+        return 0.0
+    return float(s.policy[MOVE]) if s.movable[job] else NEVER
+
+
+@compiled
+def _welcome(s: State, job: int, pool: int, now: float) -> bool:
+    """Whether a guest leaves the owner enough in one piece, is short, or is due itself."""
+    headroom = s.policy[HEADROOM]
+    if headroom == 0 or s.estimate[job] <= s.policy[BRIEF] or due(s, job) <= now:
+        return True
+    size = s.size[pool]
+    free = room(s, pool)
+    if s.first[pool + 1] - s.first[pool] == 1:
+        return bool(free - s.units[job] >= headroom)
+    if s.units[job] > size:
+        return bool(free - needed(s.units[job], size) * size >= headroom)
+    for node in range(s.first[pool], s.first[pool + 1]):
+        if s.units[job] <= s.free[node] < size:
+            return bool(free >= headroom)
+    return bool(free - size >= headroom)
+
+
+@compiled
+def _abroad(s: State, job: int, now: float) -> int:
+    """The best pool that would take a job now as a guest: lowest cost, then most room in one piece, then the first."""
+    best, least, most = NOBODY, NEVER, 0
+    gain = s.reserved[job] - now
+    for pool in range(len(s.size)):
+        cost = toll(s, job, pool)
+        if pool == s.home[job] or cost >= NEVER or gain <= cost * (1.0 + s.policy[HYSTERESIS]):
+            continue
+        if not (s.touched[pool] or s.touched[s.home[job]]):
+            continue
+        free = room(s, pool)
+        if cost > least or (cost == least and free <= most and best != NOBODY):
+            continue
+        if _welcome(s, job, pool, now) and fit(s, job, pool, now) != NOBODY:
+            best, least, most = pool, cost, free
+    return best
+
+
+@compiled
+def _keys(s: State, chosen: Ints, now: float) -> Floats:
+    keys = np.empty(len(chosen))
+    excess = _excess(s, now) if s.policy[FAIR] > 0 else s.usage
+    for n in range(len(chosen)):
+        job = chosen[n]
+        key = s.policy[SHORT] * s.estimate[job] - s.policy[AGE] * (now - s.submit[job])
+        key -= s.policy[PRIORITY] * s.priority[job]
+        if s.policy[FAIR] > 0:
+            key += s.policy[FAIR] * excess[s.account[job]]
+        if due(s, job) <= now:
+            key -= DUE_FIRST
+        if s.guest[job]:
+            key += GUEST_LATER
+        keys[n] = key
+    return keys
+
+
+@compiled
+def _chosen(s: State) -> Ints:
+    """Who could start now: those whose home changed, and those that fit elsewhere where something changed."""
+    most, count = 0, 0
+    for pool in range(len(s.size)):
+        if s.touched[pool]:
+            most = max(most, room(s, pool))
+            for node in range(s.first[pool], s.first[pool + 1]):
+                most = max(most, s.free[node])
+    found = np.empty(s.counters[QUEUED], dtype=np.int64)
+    for n in range(s.counters[QUEUED]):
+        job = s.queue[n]
+        if s.touched[s.home[job]] or (s.movable[job] and s.units[job] <= most):
+            found[count] = job
+            count += 1
+    return found[:count]
+
+
+@compiled
+def _round(s: State, now: float, out: Ints, count: int) -> int:
+    """One pass over those who wait: first all at home, then those who had better go elsewhere."""
+    for pool in range(len(s.size)):
+        if s.touched[pool] and s.policy[RESERVATIONS] > 0:
+            plan(s, pool, now)
+    chosen = _chosen(s)
+    order = chosen[np.argsort(_keys(s, chosen, now), kind="mergesort")]
+    before = count
+    changed = np.zeros(len(s.size), dtype=np.bool_)
+    for abroad in range(2):
+        for job in order:
+            home = s.home[job]
+            if s.status[job] != WAITING or (abroad == 0 and not s.touched[home]):
+                continue
+            pool = home if abroad == 0 else _abroad(s, job, now)
+            node = fit(s, job, pool, now) if pool != NOBODY and toll(s, job, pool) < NEVER else NOBODY
+            if node != NOBODY:
+                start(s, job, pool, node, now)
+                out[count] = job
+                count += 1
+                changed[home] = True
+                changed[pool] = True
+    s.touched[:] = changed
+    if count > before:
+        _compact(s)
+    return count
+
+
+@compiled
+def step(s: State, now: float, out: Ints) -> int:
+    """Decide what starts now, until nothing more does. Rows that start go to ``out``; how many is returned."""
+    count = 0
+    while s.counters[QUEUED] and np.any(s.touched):
+        before = count
+        count = _round(s, now, out, count)
+        if count == before:
+            break
+    if s.counters[QUEUED] == 0:
+        s.touched[:] = False
+    return count
+
+
+@compiled
+def wake(s: State, now: float) -> float:
+    """When a reservation begins next (s), though nothing else happens: a step is due then. NEVER without one."""
+    least = NEVER
+    for n in range(s.counters[QUEUED]):
+        at = s.reserved[s.queue[n]]
+        if now < at < least:
+            least = at
+    return least
+
+
+@compiled
+def rouse(s: State, now: float) -> None:
+    """Have the next step look at pools where a reservation has begun."""
+    for n in range(s.counters[QUEUED]):
+        if s.reserved[s.queue[n]] <= now:
+            s.touched[s.home[s.queue[n]]] = True

@@ -1,0 +1,153 @@
+"""Gangs on nodes: what is free, what is taken and given back. Best fit; among equal nodes the first."""
+
+from suanlian.rules.matching.compiled import compiled
+from suanlian.rules.queueing.state import DOWN, NOBODY, Floats, Ints, State
+
+
+@compiled
+def best_fit(free: Ints, low: int, high: int, units: int) -> int:
+    """The node from ``low`` to ``high`` with the least free room that is enough; NOBODY where there is none."""
+    best, least = NOBODY, 0
+    for node in range(low, high):
+        room = free[node]
+        if room >= units and (best == NOBODY or room < least):
+            best, least = node, room
+    return best
+
+
+@compiled
+def whole(free: Ints, low: int, high: int, size: int) -> int:
+    """How many nodes are wholly free."""
+    count = 0
+    for node in range(low, high):
+        if free[node] == size:
+            count += 1
+    return count
+
+
+@compiled
+def take_whole(free: Ints, gang: Ints, low: int, high: int, size: int, job: int, wanted: int) -> None:  # noqa: PLR0913, PLR0917
+    """Give a job the first ``wanted`` nodes that are wholly free."""
+    for node in range(low, high):
+        if wanted and free[node] == size:
+            free[node] = 0
+            gang[node] = job
+            wanted -= 1
+
+
+@compiled
+def give_whole(free: Ints, gang: Ints, low: int, high: int, size: int, job: int) -> None:  # noqa: PLR0913, PLR0917
+    """Take back all nodes of a gang."""
+    for node in range(low, high):
+        if gang[node] == job:
+            free[node] = size
+            gang[node] = NOBODY
+
+
+@compiled
+def needed(units: int, size: int) -> int:
+    """How many whole nodes a gang takes that is larger than one."""
+    return (units + size - 1) // size
+
+
+@compiled
+def release(s: State, job: int) -> None:
+    """A running job gives back what it had."""
+    pool, node = s.pool[job], s.node[job]
+    if node == NOBODY:
+        give_whole(s.free, s.gang, s.first[pool], s.first[pool + 1], s.size[pool], job)
+        return
+    s.free[node] += s.units[job]
+    if s.head[node] == job:
+        s.head[node] = s.after[job]
+        return
+    other = s.head[node]
+    while s.after[other] != job:
+        other = s.after[other]
+    s.after[other] = s.after[job]
+
+
+@compiled
+def room(s: State, pool: int) -> int:
+    """Units free in one piece: those of wholly free nodes; of a pool of one node, all that is free."""
+    low, high = s.first[pool], s.first[pool + 1]
+    if high - low == 1:
+        return max(int(s.free[low]), 0)
+    return int(whole(s.free, low, high, s.size[pool]) * s.size[pool])
+
+
+@compiled
+def used_at(s: State, node: int, size: int, time: float, me: int) -> int:
+    """Units of a node in use at a time by estimate, with the reservations of others than ``me``."""
+    owner = s.gang[node]
+    used = 0
+    if owner == DOWN or (owner != NOBODY and s.ends[owner] > time):
+        used = size
+    job = s.head[node]
+    while job != NOBODY:
+        if s.ends[job] > time:
+            used += s.units[job]
+        job = s.after[job]
+    for n in range(s.held[node]):
+        if s.held_by[node, n] != me and s.held_from[node, n] <= time < s.held_until[node, n]:
+            used += s.held_units[node, n]
+    return used
+
+
+@compiled
+def fits_span(s: State, node: int, size: int, units: int, begin: float, end: float, me: int) -> bool:  # noqa: PLR0913, PLR0917
+    """Whether a node has room for a job from ``begin`` to ``end``, by estimate, beside the reservations of others."""
+    if used_at(s, node, size, begin, me) + units > size:
+        return False
+    for n in range(s.held[node]):
+        at = s.held_from[node, n]
+        if s.held_by[node, n] != me and begin < at < end and used_at(s, node, size, at, me) + units > size:
+            return False
+    return True
+
+
+@compiled
+def allows(s: State, node: int, size: int, units: int, now: float, end: float, me: int) -> bool:  # noqa: PLR0913, PLR0917
+    """Whether a job that fits now may run until ``end`` without pushing back a reservation of others."""
+    for n in range(s.held[node]):
+        at = max(s.held_from[node, n], now)
+        if s.held_by[node, n] != me and at < end and used_at(s, node, size, at, me) + units > size:
+            return False
+    return True
+
+
+@compiled
+def push(keys: Floats, jobs: Ints, base: int, count: int, key: float, job: int) -> None:  # noqa: PLR0913, PLR0917
+    """Into a heap of ``count`` entries at ``base``: the earliest key first, ties by job."""
+    at = count
+    while at > 0:
+        up = (at - 1) // 2
+        if keys[base + up] < key or (keys[base + up] == key and jobs[base + up] < job):
+            break
+        keys[base + at], jobs[base + at] = keys[base + up], jobs[base + up]
+        at = up
+    keys[base + at], jobs[base + at] = key, job
+
+
+@compiled
+def pop(keys: Floats, jobs: Ints, base: int, count: int) -> int:
+    """The job of the earliest key out of a heap of ``count`` entries at ``base``."""
+    found = int(jobs[base])
+    last = count - 1
+    key, job = keys[base + last], jobs[base + last]
+    at = 0
+    while True:
+        low = 2 * at + 1
+        if low >= last:
+            break
+        if low + 1 < last and (
+            keys[base + low + 1] < keys[base + low]
+            or (keys[base + low + 1] == keys[base + low] and jobs[base + low + 1] < jobs[base + low])
+        ):
+            low += 1
+        if keys[base + low] > key or (keys[base + low] == key and jobs[base + low] > job):
+            break
+        keys[base + at], jobs[base + at] = keys[base + low], jobs[base + low]
+        at = low
+    keys[base + at], jobs[base + at] = key, job
+    return found

@@ -1,0 +1,155 @@
+"""All that a queue knows, as arrays: pools, nodes, jobs, who waits, the plan, what each owner would have alone."""
+
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+# how a job stands
+ABSENT: Final = 0
+WAITING: Final = 1
+RUNNING: Final = 2
+ENDED: Final = 3
+
+# counters
+QUEUED: Final = 0
+
+# where each weight stands in a policy's row
+SHORT: Final = 0
+AGE: Final = 1
+PRIORITY: Final = 2
+FAIR: Final = 3
+HALF_LIFE: Final = 4
+RESERVATIONS: Final = 5
+PROMISE: Final = 6
+DEADLINE: Final = 7
+MOVE: Final = 8
+HYSTERESIS: Final = 9
+HEADROOM: Final = 10
+BRIEF: Final = 11
+
+NEVER: Final = 1e18
+"""Later than anything (s)."""
+NOBODY: Final = -1
+DOWN: Final = -2
+"""In ``gang``: the node is out of order."""
+
+
+class State(NamedTuple):
+    """P pools, M nodes in all, R reservations a node at most, N rows of jobs, A accounts.
+
+    Pool p has the nodes ``first[p]`` to ``first[p + 1]``, each of ``size[p]`` units. A job of more units than a
+    node has takes whole nodes. A pool whose nodes are not known is one node of all its units.
+    """
+
+    policy: Floats
+    counters: Ints
+    # pools and nodes
+    first: Ints
+    size: Ints
+    touched: Bools
+    free: Ints  # units free on each node
+    gang: Ints  # the job that has the whole node with others; NOBODY, or DOWN
+    head: Ints  # first job that runs on the node beside others
+    # the plan: reservations on nodes
+    held: Ints  # so many on each node
+    held_from: Floats
+    held_until: Floats
+    held_units: Ints
+    held_by: Ints
+    # jobs
+    status: Ints
+    home: Ints
+    submit: Floats
+    estimate: Floats
+    units: Ints
+    movable: Bools
+    guest: Bools  # the home is not its owner's
+    account: Ints
+    priority: Ints
+    deadline: Floats
+    promise: Floats  # when it would have started at a home alone; NEVER for guests
+    reserved: Floats  # when its reservation begins; NEVER without one
+    started: Floats
+    ends: Floats  # by estimate
+    pool: Ints  # where it runs
+    node: Ints  # the one node, or NOBODY for a gang
+    after: Ints  # the next job on the same node
+    cost: Floats  # (N, P) what each pool costs it (s), or (0, 0): move_s everywhere but at home
+    queue: Ints  # rows that wait, by arrival
+    # what each owner's own jobs would do alone, strictly first come
+    alone_free: Ints
+    alone_gang: Ints
+    alone_node: Ints
+    alone_time: Floats
+    alone_count: Ints
+    alone_end: Floats
+    alone_job: Ints
+    alone_first: Ints
+    # accounts
+    usage: Floats
+    stamp: Floats
+    weight: Floats
+
+
+def make_state(  # noqa: PLR0913, PLR0917 - what there is to know
+    policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: int, cost_rows: int = 0
+) -> State:
+    """An empty queue: ``nodes`` (P,) of ``size`` (P,) units each; room for ``rows`` jobs."""
+    pools, count, kept = len(nodes), int(nodes.sum()), max(int(policy[RESERVATIONS]), 1)
+    first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes)])
+    free = np.repeat(size, nodes)
+    alone_first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes * size)])
+
+    def ints(length: int, value: int = 0) -> Ints:
+        return np.full(length, value, dtype=np.int64)
+
+    return State(
+        policy=policy,
+        counters=ints(1),
+        first=first,
+        size=size,
+        touched=np.zeros(pools, dtype=np.bool_),
+        free=free,
+        gang=ints(count, NOBODY),
+        head=ints(count, NOBODY),
+        held=ints(count),
+        held_from=np.zeros((count, kept)),
+        held_until=np.zeros((count, kept)),
+        held_units=np.zeros((count, kept), dtype=np.int64),
+        held_by=np.zeros((count, kept), dtype=np.int64),
+        status=ints(rows),
+        home=ints(rows),
+        submit=np.zeros(rows),
+        estimate=np.zeros(rows),
+        units=ints(rows),
+        movable=np.zeros(rows, dtype=np.bool_),
+        guest=np.zeros(rows, dtype=np.bool_),
+        account=ints(rows),
+        priority=ints(rows),
+        deadline=np.full(rows, np.inf),
+        promise=np.full(rows, NEVER),
+        reserved=np.full(rows, NEVER),
+        started=np.zeros(rows),
+        ends=np.zeros(rows),
+        pool=ints(rows, NOBODY),
+        node=ints(rows, NOBODY),
+        after=ints(rows, NOBODY),
+        cost=np.zeros((cost_rows, pools if cost_rows else 0)),
+        queue=ints(rows),
+        alone_free=free.copy(),
+        alone_gang=ints(count, NOBODY),
+        alone_node=ints(rows, NOBODY),
+        alone_time=np.zeros(pools),
+        alone_count=ints(pools),
+        alone_end=np.zeros(int(alone_first[-1])),
+        alone_job=ints(int(alone_first[-1])),
+        alone_first=alone_first,
+        usage=np.zeros(len(weight)),
+        stamp=np.zeros(len(weight)),
+        weight=weight,
+    )
