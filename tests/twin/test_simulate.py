@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from suanlian.rules.queueing.policy import EASY, Policy
 from suanlian.twin.metrics import fairness_by_owner, lateness
 from suanlian.twin.replay import itp4, itp4_world, portable
-from suanlian.twin.results import Results
+from suanlian.twin.results import Ints, Results
 from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.trace import Trace, TraceError
 from suanlian.twin.world import Outage, World, sized
@@ -45,7 +45,7 @@ def trace_of(jobs: Sequence[tuple[int, int, int, int, bool]]) -> Trace:
     return replace(trace, movable=rows[:, 4] == 1).ordered()
 
 
-def rows_of(trace: Trace, chosen: Sequence[int] | np.ndarray) -> list[Row]:
+def rows_of(trace: Trace, chosen: Ints) -> list[Row]:
     return [Row(float(trace.submit[n]), float(trace.duration[n]), int(trace.units[n])) for n in chosen]
 
 
@@ -102,7 +102,7 @@ def test_one_owner_with_one_reservation_is_easy_backfilling(jobs: list[tuple[int
     world = sized(("a",), [1], node_units=12)
     trace = replace(trace_of(jobs), home=np.zeros(len(jobs), dtype=np.int64))
     results = simulate(world, trace, Strategy.SUANLIAN, policy=EASY)
-    assert results.start.tolist() == easy(12, rows_of(trace, range(len(trace))))
+    assert results.start.tolist() == easy(12, rows_of(trace, np.arange(len(trace))))
 
 
 @settings(max_examples=40, deadline=None)
@@ -121,14 +121,13 @@ def test_nothing_runs_on_what_is_down_and_all_comes_to_an_end(
     assert np.all(results.lost >= 0)
 
 
-def test_a_day_alone_holds_the_promise_that_the_queue_gives() -> None:
+def test_fewer_jobs_are_late_than_by_first_fit() -> None:
     trace = itp4().take(np.arange(4000))
     world = itp4_world(0.7)
     alone = simulate(world, trace, Strategy.ALONE)
     late = lateness(simulate(world, trace, Strategy.SUANLIAN), alone)
     skipped = lateness(simulate(world, trace, Strategy.SKIP), alone)
     assert np.mean(late > 660) <= np.mean(skipped > 660)
-    assert all(found.jobs for found in fairness_by_owner(simulate(world, trace, Strategy.SUANLIAN), alone, world))
 
 
 ALONE = {0.5: 6_826, 0.6: 19_761, 0.7: 49_088, 0.8: 90_959}

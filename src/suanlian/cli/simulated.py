@@ -94,7 +94,7 @@ def _runs(runs: tuple[Run, ...]) -> None:
         [
             (_("Strategy"), lambda run: strategy_title(run.strategy)),
             *_waits(_whole),
-            (_("Used"), lambda run: percent(run.total.utilisation)),
+            (_("Used"), lambda run: _used(run.total)),
             (_("Moved"), lambda run: percent(run.moved / max(1, run.total.jobs))),
             (_("Cost, CNY"), lambda run: amount(run.spent.cost) if run.spent else ""),
             (_("CO2, t"), lambda run: amount(run.spent.carbon_kg / 1000) if run.spent else ""),
@@ -102,6 +102,10 @@ def _runs(runs: tuple[Run, ...]) -> None:
             (_("Gap closed"), lambda run: "" if run.gap_closed is None else percent(run.gap_closed)),
         ],
     )
+
+
+def _used(part: Part) -> str:
+    return "" if part.utilisation is None else percent(part.utilisation)
 
 
 def _whole(run: Run) -> Part:
@@ -135,7 +139,7 @@ def _platforms(report: Report) -> None:
             (_("Platform"), lambda row: row[1].name),
             (_("Strategy"), lambda row: strategy_title(row[0].strategy)),
             *_waits(_part),
-            (_("Used"), lambda row: percent(row[1].utilisation)),
+            (_("Used"), lambda row: _used(row[1])),
             (_("Given away, h"), lambda row: amount(row[1].work_out)),
             (_("Taken in, h"), lambda row: amount(row[1].work_in)),
         ],
@@ -143,7 +147,8 @@ def _platforms(report: Report) -> None:
 
 
 def _fairness(runs: tuple[Run, ...]) -> None:
-    rows = [(run, owner) for run in runs if run.strategy not in ("alone", "pooled") for owner in run.fairness]
+    told = [run for run in runs if run.strategy not in ("alone", "pooled")]
+    rows = [(run, run.fairness[number]) for number in range(len(runs[0].fairness)) for run in told]
     if not rows or len(rows) > _MOST_ROWS:
         return
     _title(_("Who is worse off than alone: jobs that end later by more than moving costs and 60 s"))
@@ -194,8 +199,8 @@ def _what_if(what_if: WhatIf) -> None:
             (_("Mean after"), lambda row: length(row[2].wait.mean)),
             (_("P95 before"), lambda row: length(row[1].wait.p95)),
             (_("P95 after"), lambda row: length(row[2].wait.p95)),
-            (_("Used before"), lambda row: percent(row[1].utilisation)),
-            (_("Used after"), lambda row: percent(row[2].utilisation)),
+            (_("Used before"), lambda row: _used(row[1])),
+            (_("Used after"), lambda row: _used(row[2])),
         ],
     )
     if what_if.after.lost:

@@ -72,7 +72,8 @@ def waits(report: Report) -> str:
 def later(report: Report) -> str:
     """The share of each owner's jobs that end later than alone, a bar a strategy."""
     runs = [run for run in report.runs if run.strategy not in ("alone", "pooled") and run.fairness]
-    owners = sorted(runs[0].fairness, key=lambda owner: -owner.jobs)[:MOST_PLATFORMS]
+    largest = sorted(runs[0].fairness, key=lambda owner: -owner.jobs)[:MOST_PLATFORMS]
+    owners = [owner for owner in runs[0].fairness if owner in largest]
 
     def draw(axes: Axes) -> None:
         for number, run in enumerate(runs):
@@ -93,7 +94,7 @@ def busy(report: Report, name: str) -> str:
 
     def draw(axes: Axes) -> None:
         days = [hour / 24 for hour in report.hours]
-        for run in (one for one in report.runs if one.strategy != "pooled"):
+        for run in (one for one in report.runs if one.busy):
             axes.plot(days, run.busy[place], color=_colour(run.strategy), linewidth=1.1)
         axes.set_ylim(0, 1.02)
         axes.set_xlim(0, max(days))
@@ -137,7 +138,7 @@ def swept(sweep: Sweep) -> str:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
         if is_green:
-            axes.set_ylabel(_("CO2 after contracted green power, t"))
+            axes.set_ylabel(_("CO2 after green power, t"))
             axes.set_ylim(bottom=0)
         else:
             _times(axes)

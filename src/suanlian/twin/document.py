@@ -26,7 +26,8 @@ class Part(Value):
     ended: int
     wait: Spread
     completion: Spread
-    utilisation: float
+    utilisation: float | None
+    """None where a platform's own cannot be told: pooled work runs at no platform in particular."""
     work_in: float
     work_out: float
     """Work taken in from others, and given to others (accelerator-hours)."""

@@ -1,15 +1,16 @@
 """Results as figures: waits, use, work moved, money, carbon, and who is worse off than alone."""
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from suanlian.twin.document import Fairness, Part, Run, Site, Spent, Spread
+from suanlian.twin.metrics import GRACE_S
 from suanlian.twin.results import Bools, Floats, Ints, Results
 from suanlian.twin.world import World
 
-GRACE_S: Final = 60.0
-"""A job is later than alone if it is so by more than moving costs and this."""
+POOLED: Final = "pooled"
 _HOUR: Final = 3600.0
 
 
@@ -29,6 +30,10 @@ def run_of(results: Results, world: World, hours: Floats, alone: Results | None,
     its use is told of all.
     """
     span = float(hours[-1])
+    if results.strategy == POOLED:
+        # it is nobody's move: what it costs and emits is told as if each job had run at home
+        at_home = np.where(results.ran, results.home, -1)
+        results = replace(results, ran_at=at_home, moved=np.zeros(len(at_home), dtype=np.bool_))
     moved = results.moved & results.ran
     return Run(
         strategy=str(results.strategy),
@@ -41,7 +46,9 @@ def run_of(results: Results, world: World, hours: Floats, alone: Results | None,
         spent=spent(results, world),
         fairness=() if alone is None else fairness(results, alone, world),
         gap_closed=None if alone is None or pooled is None else gap_closed(results, alone, pooled),
-        busy=tuple(_use(results, world, place, hours) for place in range(len(world.names))),
+        busy=()
+        if results.strategy == POOLED
+        else tuple(_use(results, world, place, hours) for place in range(len(world.names))),
         notes=tuple(results.notes),
     )
 
@@ -106,7 +113,6 @@ def spent(results: Results, world: World) -> Spent | None:
         return None
     ran = results.ran
     place, start, end, units = results.ran_at[ran], results.start[ran], results.end[ran], results.units[ran]
-    # pooled work runs on all nodes together: by its home, as nobody moved it
     hours = (end - start) / _HOUR * units
     kwh = hours * world.watts[place] / 1000.0
     power = units * world.watts[place] / 1000.0
@@ -148,6 +154,7 @@ def _part(results: Results, world: World, place: int | None, span: float) -> Par
     everywhere = np.ones(len(results.job), dtype=np.bool_)
     of_home = everywhere if place is None else results.home == place
     ran_here = results.ran & (everywhere if place is None else results.ran_at == place)
+    is_told_whole = results.strategy == POOLED and place is not None
     units = float(world.units.sum() if place is None else world.units[place])
     busy = float(_busy(results, ran_here, np.array([span]))[0])
     return Part(
@@ -156,7 +163,7 @@ def _part(results: Results, world: World, place: int | None, span: float) -> Par
         ended=int((of_home & results.ran).sum()),
         wait=spread(results.wait[of_home]),
         completion=spread(results.completion[of_home]),
-        utilisation=busy / (units * span) if units and span else 0.0,
+        utilisation=None if is_told_whole else busy / (units * span) if units and span else 0.0,
         work_in=_work(results, ran_here & results.moved & ~of_home),
         work_out=0.0 if place is None else _work(results, of_home & results.moved & results.ran),
     )

@@ -21,6 +21,7 @@ import numpy as np
 
 from suanlian.i18n import _
 from suanlian.twin.demand import Demand
+from suanlian.twin.replay import KNUTH, WORD, guessed
 from suanlian.twin.request import Estimates
 from suanlian.twin.results import Floats, Ints
 from suanlian.twin.trace import Trace, TraceError
@@ -30,6 +31,7 @@ _HOURS: Final = 168
 _SHORTEST_S: Final = 60.0
 _LONGEST_S: Final = 14 * 86_400.0
 _GANGS: Final = 2 ** np.arange(7)
+_ERRORS: Final = {Estimates.EXACT: (1.0, 0.0), Estimates.DOUBLE: (2.0, 0.0), Estimates.LOGNORMAL: (1.0, 0.7)}
 MOST_JOBS: Final = 10_000_000
 MOST_PLATFORMS: Final = 2_000
 
@@ -142,12 +144,8 @@ def with_estimates(trace: Trace, kind: Estimates, seed: int) -> Trace:
     """The trace with estimates of its own, or synthetic: exact, twice the duration, a log-normal error of sigma 0.7."""
     if kind is Estimates.OWN:
         return trace
-    if kind is Estimates.EXACT:
-        return replace(trace, estimate=trace.duration)
-    if kind is Estimates.DOUBLE:
-        return replace(trace, estimate=2 * trace.duration)
-    rng = np.random.default_rng([seed, 1])
-    return replace(trace, estimate=trace.duration * np.exp(rng.normal(0.0, 0.7, len(trace))))
+    error = _ERRORS[kind]
+    return guessed(trace, factor=error[0], spread=error[1], seed=seed)
 
 
 def with_data(trace: Trace, median_gb: float, seed: int, sigma: float = 1.5) -> Trace:
@@ -161,8 +159,8 @@ def with_portable(trace: Trace, share: float) -> Trace:
 
     A larger share contains a smaller one. A job that the trace itself says cannot move, stays.
     """
-    hashed = (trace.job.astype(np.uint64) * np.uint64(2_654_435_761)) % np.uint64(2**32)
-    return replace(trace, movable=trace.movable & (hashed / 2**32 < share))
+    hashed = (trace.job.astype(np.uint64) * np.uint64(KNUTH)) % np.uint64(WORD)
+    return replace(trace, movable=trace.movable & (hashed / WORD < share))
 
 
 def _platforms(recipe: Recipe, rng: np.random.Generator) -> World:

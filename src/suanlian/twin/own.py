@@ -10,14 +10,16 @@ from typing import Final
 import numpy as np
 
 from suanlian.twin.document import Later, Own, Report
-from suanlian.twin.figures import GRACE_S, spread
+from suanlian.twin.figures import spread
 from suanlian.twin.generate import Recipe, generate, with_estimates, with_portable
+from suanlian.twin.metrics import GRACE_S
 from suanlian.twin.mine import MINE, Mine, beside, mine
 from suanlian.twin.places import priced
+from suanlian.twin.replay import NODE_UNITS
 from suanlian.twin.request import Estimates, Partner, Request, Tell, Unit
 from suanlian.twin.results import Bools, Floats, Results
 from suanlian.twin.sacct import read_sacct
-from suanlian.twin.setting import NODE_UNITS, Setting, checked, recorded, sized_by
+from suanlian.twin.setting import Setting, checked, recorded, sized_by
 from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.study import Counted, Engine, strategies, told
 from suanlian.twin.tables import opened
@@ -38,9 +40,9 @@ def own_queue(request: Request, tell: Tell, engine: Engine = simulate) -> Report
     with opened(request.mine) as source:
         accounting = read_sacct(source, request.mine.name)
     own = mine(accounting, unit=request.unit, nodes=request.nodes.get(MINE, 0), node_units=request.node_units)
-    wanted = tuple(dict.fromkeys((*strategies(request), Strategy.SUANLIAN)))
-    run = Counted(engine, len(wanted) + 1 + len(SHARES), tell)
     setting, partner = _setting(request, own)
+    wanted = tuple(dict.fromkeys((*strategies(request, setting.world), Strategy.SUANLIAN)))
+    run = Counted(engine, len(wanted) + 1 + len(SHARES), tell)
     # alone by the same policy: what is told apart is federation, not the policy
     alone = run(_alone(setting.world), _estimated(request, own), Strategy.SUANLIAN, MINE)
     results = {strategy: run(setting.world, setting.trace, strategy) for strategy in wanted}

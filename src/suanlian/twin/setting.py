@@ -1,8 +1,6 @@
 """From what is asked to a world and a demand: recorded, read from a file, or generated; what of it is assumed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import as_file, files
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +9,7 @@ from suanlian.i18n import _
 from suanlian.twin.demand import Demand
 from suanlian.twin.generate import Recipe, generate, with_data, with_estimates, with_portable
 from suanlian.twin.places import priced
+from suanlian.twin.replay import NODE_UNITS, PLATFORMS, itp4
 from suanlian.twin.request import Estimates, Request
 from suanlian.twin.results import Ints
 from suanlian.twin.tables import read
@@ -18,7 +17,6 @@ from suanlian.twin.trace import Trace, TraceError
 from suanlian.twin.whatif import platform
 from suanlian.twin.world import World, sized
 
-NODE_UNITS: Final = 8
 DRAWN: Final = (
     "nodes_median",
     "nodes_sigma",
@@ -30,14 +28,6 @@ DRAWN: Final = (
     "accounts",
 )
 """What of a recipe may be given by name."""
-RECORDED: Final = "itp2021.csv.gz"
-REPLAY: Final[Mapping[str, str]] = {
-    "cluster04": "Qingpu",
-    "cluster07": "Wujiang",
-    "cluster03": "Wuhu",
-    "cluster02": "Zhongwei",
-}
-"""Which recorded cluster stands for which platform; what has no row here is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +65,21 @@ def arranged(request: Request) -> Setting:
 
 def recorded() -> Demand:
     """The demand that ships: four clusters of the recording stand for four platforms."""
-    with as_file(files("suanlian.twin").joinpath("data", RECORDED)) as path:
-        whole = read(path)
-    places = {whole.names.index(cluster): number for number, cluster in enumerate(REPLAY)}
-    number_of = np.array([places.get(place, -1) for place in range(len(whole.names))], dtype=np.int64)
-    home = number_of[whole.trace.home]
-    trace = replace(whole.trace, home=home, account=home, accounts=tuple(REPLAY.values())).take(home >= 0)
-    first = float(trace.submit[0])
-    return Demand(replace(trace, submit=trace.submit - first), tuple(REPLAY.values()))
+    source = _("AI training jobs of four clusters, recorded in 2021 (traces of ElasticFlow, MIT licence)")
+    return Demand(replace(itp4(), source=source), tuple(PLATFORMS.values()))
 
 
 def sized_by(trace: Trace, platforms: int, rho: float, node_units: int) -> Ints:
-    """Nodes of each platform so that its own demand loads it to ``rho`` over the span of submissions.
+    """Nodes of each platform so that its own demand loads it to ``rho`` over the span of the trace.
 
     Its largest gang fits at any rate.
     """
     work = np.bincount(trace.home, weights=trace.duration * trace.units, minlength=platforms)
+    span = float((trace.submit + trace.duration).max() - trace.submit.min())
     most = np.zeros(platforms, dtype=np.int64)
     np.maximum.at(most, trace.home, trace.units)
-    wanted = np.ceil(work / (node_units * span_of(trace) * rho)).astype(np.int64)
+    wanted = np.ceil(work / (node_units * span * rho)).astype(np.int64)
     return np.maximum(np.maximum(wanted, -(-most // node_units)), 1)
-
-
-def span_of(trace: Trace) -> float:
-    """From the first submission to the last (s); at least as long as the longest job where all come at once."""
-    return float(max(trace.submit[-1] - trace.submit[0], trace.duration.max() if len(trace) == 1 else 1.0))
 
 
 def _world(request: Request, demand: Demand) -> tuple[World, str]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from suanlian import __version__
 from suanlian.twin.document import Point, Report, Run, Sweep, WhatIf
-from suanlian.twin.figures import GRACE_S, lateness, run_of, sites, spent, spread
+from suanlian.twin.figures import lateness, run_of, sites, spent, spread
 from suanlian.twin.generate import with_data, with_portable
+from suanlian.twin.metrics import GRACE_S
 from suanlian.twin.request import Axis, Request, Tell
 from suanlian.twin.results import Floats, Results
 from suanlian.twin.setting import Setting, arranged, sized_by
@@ -54,7 +55,7 @@ class Counted:
 def study(request: Request, tell: Tell, engine: Engine = simulate) -> Report:
     """All that the request asks for. Raises ``TraceError`` and ``OSError``."""
     setting = arranged(request)
-    wanted = strategies(request)
+    wanted = strategies(request, setting.world)
     for asked in request.what_if:  # what is not understood is said before anything is simulated
         changed(setting.world, setting.trace, asked)
     counted = Counted(engine, expected(request, wanted), tell)
@@ -66,9 +67,11 @@ def study(request: Request, tell: Tell, engine: Engine = simulate) -> Report:
     return report.model_copy(update={"sweeps": swept, "what_ifs": answered})
 
 
-def strategies(request: Request) -> tuple[Strategy, ...]:
-    """Those asked for, and each alone, which all are held against."""
-    return tuple(dict.fromkeys((Strategy.ALONE, *map(Strategy, request.strategies))))
+def strategies(request: Request, world: World) -> tuple[Strategy, ...]:
+    """Those asked for, and each alone, which all are held against; nodes that differ are not pooled."""
+    asked = dict.fromkeys((Strategy.ALONE, *map(Strategy, request.strategies)))
+    differ = len(set(world.node_units.tolist())) > 1
+    return tuple(one for one in asked if one is not Strategy.POOLED or not differ)
 
 
 def expected(request: Request, wanted: Sequence[Strategy]) -> int:
@@ -98,7 +101,7 @@ def told(request: Request, setting: Setting, results: dict[Strategy, Results]) -
         hours=tuple(round(float(end) / 3600, 3) for end in ends),
         runs=runs,
         synthetic=setting.assumed,
-        notes=(*trace.notes, *dict.fromkeys(note for run in runs for note in run.notes)),
+        notes=tuple(dict.fromkeys((*trace.notes, *(note for run in runs for note in run.notes)))),
     )
 
 
@@ -176,7 +179,8 @@ def _what_if(asked: str, setting: Setting, results: dict[Strategy, Results], run
     strategy = Strategy.SUANLIAN if Strategy.SUANLIAN in results else next(iter(results))
     ends = intervals(setting.trace)
     world, trace = changed(setting.world, setting.trace, asked)
-    alone = run(world, trace, Strategy.ALONE, asked)
+    # who is alone is not simulated with failures: what federation does about them is held against a world without
+    alone = results[Strategy.ALONE] if world.outages else run(world, trace, Strategy.ALONE, asked)
     after = alone if strategy is Strategy.ALONE else run(world, trace, strategy, asked)
     return WhatIf(
         asked=asked,

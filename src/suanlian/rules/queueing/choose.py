@@ -250,7 +250,10 @@ def _round(s: State, now: float, out: Ints, count: int) -> int:
             pool = home if abroad == 0 else _abroad(s, job, now)
             node = fit(s, job, pool, now) if pool != NOBODY and toll(s, job, pool) < NEVER else NOBODY
             if node != NOBODY:
+                planned = s.reserved[job] < NEVER
                 start(s, job, pool, node, now)
+                if planned and s.crowded[home]:
+                    plan(s, home, now)  # the next in line is not passed by those behind it
                 out[count] = job
                 count += 1
                 changed[home] = True

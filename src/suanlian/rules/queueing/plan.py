@@ -15,6 +15,7 @@ from suanlian.rules.queueing.state import (
     PROMISE,
     QUEUED,
     RESERVATIONS,
+    WAITING,
     State,
 )
 
@@ -154,6 +155,8 @@ def plan(s: State, pool: int, now: float) -> None:
     for guests in range(2):
         for n in range(s.counters[QUEUED]):
             job = s.queue[n]
-            if left > 0 and s.home[job] == pool and s.guest[job] == (guests == 1):
-                _reserve(s, job, now)
+            if s.home[job] == pool and s.status[job] == WAITING and s.guest[job] == (guests == 1):
+                if left > 0:
+                    _reserve(s, job, now)
                 left -= 1
+    s.crowded[pool] = left < 0

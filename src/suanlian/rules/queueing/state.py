@@ -52,6 +52,7 @@ class State(NamedTuple):
     first: Ints
     size: Ints
     touched: Bools
+    crowded: Bools  # more wait there than hold a reservation
     free: Ints  # units free on each node
     gang: Ints  # the job that has the whole node with others; NOBODY, or DOWN
     head: Ints  # first job that runs on the node beside others
@@ -114,6 +115,7 @@ def make_state(  # noqa: PLR0913, PLR0917 - what there is to know
         first=first,
         size=size,
         touched=np.zeros(pools, dtype=np.bool_),
+        crowded=np.zeros(pools, dtype=np.bool_),
         free=free,
         gang=ints(count, NOBODY),
         head=ints(count, NOBODY),
