@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from suanlian.rules.matching.compiled import compiled
-from suanlian.rules.queueing.nodes import best_fit, give_whole, needed, pop, push, take_whole, whole
-from suanlian.rules.queueing.state import NOBODY
+from suanlian.rules.queueing.nodes import best_fit, give_whole, needed, pop, push, take_whole, whole, withdraw
+from suanlian.rules.queueing.state import DOWN, NEVER, NOBODY
 from suanlian.twin.results import Bools, Floats, Ints
 
 
@@ -30,6 +30,7 @@ class Floor(NamedTuple):
     start: Floats
     pool: Ints
     node: Ints
+    done: Bools
 
 
 def make_floor(nodes: Ints, size: Ints, home: Ints, units: Ints, movable: Bools) -> Floor:
@@ -50,6 +51,7 @@ def make_floor(nodes: Ints, size: Ints, home: Ints, units: Ints, movable: Bools)
         start=np.full(count, np.nan),
         pool=np.full(count, NOBODY, dtype=np.int64),
         node=np.full(count, NOBODY, dtype=np.int64),
+        done=np.zeros(count, dtype=np.bool_),
     )
 
 
@@ -119,106 +121,162 @@ def _emptiest(f: Floor, job: int) -> int:
     return best
 
 
+class Line(NamedTuple):
+    """Who waits: for strict queues a list for each home, for first fit one row of all, by arrival."""
+
+    head: Ints  # (P,)
+    tail: Ints
+    behind: Ints  # (N,)
+    queue: Ints
+    counts: Ints  # how many are in ``queue``, how many run
+
+
+WAITING, RUNNING = 0, 1
+
+
 @compiled
-def strict(f: Floor, submit: Floats, duration: Floats) -> None:
-    """Strict queues: the first of each starts at home, or else elsewhere if it may; nobody passes it."""
+def _join(f: Floor, line: Line, job: int) -> None:
+    home = f.home[job]
+    line.behind[job] = NOBODY
+    if line.head[home] == NOBODY:
+        line.head[home] = job
+    else:
+        line.behind[line.tail[home]] = job
+    line.tail[home] = job
+    line.queue[line.counts[WAITING]] = job
+    line.counts[WAITING] += 1
+    f.touched[home] = True
+
+
+@compiled
+def _fail(  # noqa: PLR0913, PLR0917 - a loop's variables
+    f: Floor, line: Line, node: int, pool: int, now: float, lost: Floats, keys: Floats, jobs: Ints
+) -> None:
+    """A node fails: what runs on it begins anew, at the end of its queue."""
+    for job in range(len(f.home)):
+        if f.pool[job] == pool and not f.done[job] and (f.node[job] == node or f.gang[node] == job):
+            _finish(f, job)
+            withdraw(keys, jobs, 0, line.counts[RUNNING], job)
+            line.counts[RUNNING] -= 1
+            lost[job] += now - f.start[job]
+            f.pool[job], f.node[job], f.start[job] = NOBODY, NOBODY, np.nan
+            _join(f, line, job)
+    f.free[node] = -f.size[pool]
+    f.gang[node] = DOWN
+    _count(f, pool)
+
+
+@compiled
+def _repair(f: Floor, node: int, pool: int) -> None:
+    f.free[node] = f.size[pool]
+    f.gang[node] = NOBODY
+    _count(f, pool)
+
+
+@compiled
+def run(  # noqa: PLR0913, PLR0917 - a demand, its failures and a flag
+    f: Floor, submit: Floats, duration: Floats, when: Floats, where: Ints, whose: Ints, lost: Floats, skip: int
+) -> None:
+    """All jobs to their end. Failures as in ``loop.run``; ``skip``: whoever fits starts, or else queues are strict."""
     pools, count = len(f.size), len(f.home)
-    behind = np.full(count, NOBODY, dtype=np.int64)
-    head, tail = np.full(pools, NOBODY, dtype=np.int64), np.full(pools, NOBODY, dtype=np.int64)
-    keys, jobs, running, at = np.empty(count), np.empty(count, dtype=np.int64), 0, 0
-    while at < count or running:
-        now = submit[at] if at < count and (running == 0 or submit[at] < keys[0]) else keys[0]
-        while running and keys[0] <= now:
-            _finish(f, pop(keys, jobs, 0, running))
-            running -= 1
-        while at < count and submit[at] <= now:
-            home = f.home[at]
-            if head[home] == NOBODY:
-                head[home] = at
+    line = Line(
+        np.full(pools, NOBODY, np.int64),
+        np.full(pools, NOBODY, np.int64),
+        np.full(count, NOBODY, np.int64),
+        np.empty(count, np.int64),
+        np.zeros(2, np.int64),
+    )
+    keys, jobs, at, broken = np.empty(count), np.empty(count, np.int64), 0, 0
+    while at < count or line.counts[RUNNING] or broken < len(when):
+        now = min(submit[at] if at < count else NEVER, keys[0] if line.counts[RUNNING] else NEVER)
+        now = min(now, when[broken] if broken < len(when) else NEVER)
+        while line.counts[RUNNING] and keys[0] <= now:
+            job = pop(keys, jobs, 0, line.counts[RUNNING])
+            line.counts[RUNNING] -= 1
+            _finish(f, job)
+            f.done[job] = True
+        while broken < len(when) and when[broken] <= now:
+            if where[broken] >= 0:
+                _fail(f, line, where[broken], whose[broken], now, lost, keys, jobs)
             else:
-                behind[tail[home]] = at
-            tail[home] = at
-            f.touched[home] = True
-            at += 1
-        running = _strict_now(f, now, head, behind, duration, keys, jobs, running)
-
-
-@compiled
-def _strict_now(  # noqa: PLR0913, PLR0917 - a loop's variables
-    f: Floor, now: float, head: Ints, behind: Ints, duration: Floats, keys: Floats, jobs: Ints, running: int
-) -> int:
-    again = True
-    while again:
-        again = False
-        for home in range(len(head)):
-            while f.touched[home] and head[home] != NOBODY and _fits(f, head[home], home):
-                job = head[home]
-                _begin(f, job, home, now)
-                push(keys, jobs, 0, running, now + duration[job], job)
-                running += 1
-                head[home] = behind[job]
-        for home in range(len(head)):
-            job = head[home]
-            pool = _tightest(f, job) if job != NOBODY and f.movable[job] else NOBODY
-            if pool != NOBODY:
-                _begin(f, job, pool, now)
-                push(keys, jobs, 0, running, now + duration[job], job)
-                running += 1
-                head[home] = behind[job]
-                f.touched[home] = True
-                again = True
-                break
-    f.touched[:] = False
-    return running
-
-
-@compiled
-def skipping(f: Floor, submit: Floats, duration: Floats) -> None:
-    """First fit: whoever fits starts, in order of arrival, at home if there is room, or else elsewhere."""
-    count = len(f.home)
-    queue, waiting = np.empty(count, dtype=np.int64), 0
-    keys, jobs, running, at = np.empty(count), np.empty(count, dtype=np.int64), 0, 0
-    while at < count or running:
-        now = submit[at] if at < count and (running == 0 or submit[at] < keys[0]) else keys[0]
-        while running and keys[0] <= now:
-            _finish(f, pop(keys, jobs, 0, running))
-            running -= 1
+                _repair(f, -1 - where[broken], whose[broken])
+            broken += 1
         while at < count and submit[at] <= now:
-            queue[waiting] = at
-            f.touched[f.home[at]] = True
-            waiting += 1
+            _join(f, line, at)
             at += 1
-        for job in _skip_now(f, now, queue[:waiting]):
-            push(keys, jobs, 0, running, now + duration[job], job)
-            running += 1
-        kept = 0
-        for n in range(waiting):
-            if f.pool[queue[n]] == NOBODY:
-                queue[kept] = queue[n]
-                kept += 1
-        waiting = kept
+        if skip:
+            _skip_now(f, line, now, duration, keys, jobs)
+        else:
+            _strict_now(f, line, now, duration, keys, jobs)
         f.touched[:] = False
 
 
 @compiled
-def _skip_now(f: Floor, now: float, queue: Ints) -> Ints:
-    begun, count = np.empty(len(queue), dtype=np.int64), 0
-    for job in queue:
-        if f.touched[f.home[job]] and _fits(f, job, f.home[job]):
-            _begin(f, job, f.home[job], now)
-            begun[count] = job
-            count += 1
+def _start(  # noqa: PLR0913, PLR0917 - a loop's variables
+    f: Floor, line: Line, job: int, pool: int, now: float, duration: Floats, keys: Floats, jobs: Ints
+) -> None:
+    _begin(f, job, pool, now)
+    push(keys, jobs, 0, line.counts[RUNNING], now + duration[job], job)
+    line.counts[RUNNING] += 1
+
+
+@compiled
+def _strict_now(  # noqa: PLR0913, PLR0917 - a loop's variables
+    f: Floor, line: Line, now: float, duration: Floats, keys: Floats, jobs: Ints
+) -> None:
+    """The first of each queue starts at home, or else elsewhere if it may; nobody passes it."""
+    head, again = line.head, True
+    while again:
+        again = False
+        for home in range(len(head)):
+            while f.touched[home] and head[home] != NOBODY and _fits(f, head[home], home):
+                _start(f, line, head[home], home, now, duration, keys, jobs)
+                head[home] = line.behind[head[home]]
+        for home in range(len(head)):
+            job = head[home]
+            pool = _tightest(f, job) if job != NOBODY and f.movable[job] else NOBODY
+            if pool != NOBODY:
+                _start(f, line, job, pool, now, duration, keys, jobs)
+                head[home] = line.behind[job]
+                f.touched[home] = True
+                again = True
+                break
+    line.counts[WAITING] = 0
+
+
+@compiled
+def _most(f: Floor) -> int:
+    """The largest gang that would fit where something changed."""
     most = 0
     for pool in range(len(f.size)):
         if f.touched[pool]:
             most = max(most, f.most[pool], f.wholes[pool] * f.size[pool])
-    for home in range(len(f.size)):
-        for job in queue:
-            if f.home[job] != home or f.pool[job] != NOBODY or not f.movable[job]:
-                continue
-            pool = _emptiest(f, job) if f.touched[home] or f.units[job] <= most else NOBODY
-            if pool != NOBODY:
-                _begin(f, job, pool, now)
-                begun[count] = job
-                count += 1
-    return begun[:count]
+    return most
+
+
+@compiled
+def _skip_now(  # noqa: PLR0913, PLR0917 - a loop's variables
+    f: Floor, line: Line, now: float, duration: Floats, keys: Floats, jobs: Ints
+) -> None:
+    """Whoever fits starts, in order of arrival: at home where there is room, then elsewhere, home by home."""
+    queue = line.queue[: line.counts[WAITING]]
+    for job in queue:
+        if f.touched[f.home[job]] and _fits(f, job, f.home[job]):
+            _start(f, line, job, f.home[job], now, duration, keys, jobs)
+    most, able = _most(f), np.empty(len(queue), np.int64)
+    count = 0
+    for job in queue:
+        if f.pool[job] == NOBODY and f.movable[job] and (f.touched[f.home[job]] or f.units[job] <= most):
+            able[count] = job
+            count += 1
+    able = able[:count]
+    for n in np.argsort(f.home[able], kind="mergesort"):
+        pool = _emptiest(f, able[n])
+        if pool != NOBODY:
+            _start(f, line, able[n], pool, now, duration, keys, jobs)
+    kept = 0
+    for job in queue:
+        if f.pool[job] == NOBODY:
+            line.queue[kept] = job
+            kept += 1
+    line.counts[WAITING] = kept

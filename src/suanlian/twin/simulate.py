@@ -13,8 +13,7 @@ import numpy as np
 
 from suanlian.rules.queueing.policy import Policy
 from suanlian.rules.queueing.state import ENDED, NOBODY, State, make_state
-from suanlian.twin.firstcome import make_floor, skipping, strict
-from suanlian.twin.loop import run
+from suanlian.twin import firstcome, loop
 from suanlian.twin.results import Bools, Floats, Ints, Results
 from suanlian.twin.trace import Trace, TraceError
 from suanlian.twin.world import World
@@ -40,22 +39,19 @@ class Strategy(StrEnum):
 def simulate(world: World, trace: Trace, strategy: Strategy, *, policy: Policy | None = None) -> Results:
     """Run the trace to its end; the same input gives the same result. ``TraceError`` for what cannot be meant.
 
-    ``policy`` is that of ``SUANLIAN``; its ``move_s`` is the world's. Outages are simulated for ``SUANLIAN`` alone, so
-    the others refuse a world that has them. A job larger than every platform it may use never runs: ``ran_at`` is -1.
+    ``policy`` is that of ``SUANLIAN``; its ``move_s`` is the world's. What runs on a node that fails begins anew. A job
+    larger than every platform it may use never runs: ``ran_at`` is -1.
     """
     world.validate()
     trace.validate(len(world.names))
-    if world.outages and strategy is not Strategy.SUANLIAN:
-        raise TraceError("world_outage", f"the strategy {strategy.value} knows no outages; take them out of the world")
     able = _able(world, trace, strategy)
     rows = np.flatnonzero(able)
     some = trace if rows.size == len(trace) else trace.take(rows)
     if strategy is Strategy.SUANLIAN:
-        start, pool, end, lost = _queue(world, some, policy or Policy())
+        start, pool, lost = _queue(world, some, policy or Policy())
     else:
-        start, pool = _first_come(world, some, strategy)
-        end, lost = start + some.duration, np.zeros(len(some))
-    return _results(world, trace, strategy, rows, (start, pool, end, lost))
+        start, pool, lost = _first_come(world, some, strategy)
+    return _results(world, trace, strategy, rows, (start, pool, start + some.duration, lost))
 
 
 def _able(world: World, trace: Trace, strategy: Strategy) -> Bools:
@@ -68,16 +64,20 @@ def _able(world: World, trace: Trace, strategy: Strategy) -> Bools:
     return fits
 
 
-def _first_come(world: World, trace: Trace, strategy: Strategy) -> tuple[Floats, Ints]:
+def _first_come(world: World, trace: Trace, strategy: Strategy) -> tuple[Floats, Ints, Floats]:
     nodes, size, home = world.nodes, world.node_units, trace.home
     if strategy is Strategy.POOLED:
         if len(set(size.tolist())) > 1:
             raise TraceError("world_size", "pooling platforms whose nodes differ is not simulated")
         nodes, size, home = nodes.sum(keepdims=True), size[:1], np.zeros_like(home)
     movable = trace.movable if strategy in {Strategy.FIFO, Strategy.SKIP} else np.zeros_like(trace.movable)
-    floor = make_floor(nodes, size, home, trace.units, movable)
-    (skipping if strategy is Strategy.SKIP else strict)(floor, trace.submit, trace.duration)
-    return floor.start, trace.home if strategy is Strategy.POOLED else floor.pool
+    floor = firstcome.make_floor(nodes, size, home, trace.units, movable)
+    when, where, whose = _failures(world)
+    if strategy is Strategy.POOLED:
+        whose = np.zeros_like(whose)
+    lost = np.zeros(len(trace))
+    firstcome.run(floor, trace.submit, trace.duration, when, where, whose, lost, int(strategy is Strategy.SKIP))
+    return floor.start, np.where(floor.done, trace.home if strategy is Strategy.POOLED else floor.pool, NOBODY), lost
 
 
 def fill(world: World, trace: Trace, policy: Policy) -> State:
@@ -109,18 +109,13 @@ def delays(world: World, trace: Trace, platform: int | Ints) -> Floats:
     return np.where(trace.home == platform, 0.0, moved)
 
 
-def _queue(world: World, trace: Trace, policy: Policy) -> tuple[Floats, Ints, Floats, Floats]:
+def _queue(world: World, trace: Trace, policy: Policy) -> tuple[Floats, Ints, Floats]:
     s = fill(world, trace, policy)
     lost = np.zeros(len(trace))
     when, where, whose = _failures(world)
-    run(s, trace.duration, when, where, whose, lost)
+    loop.run(s, trace.duration, when, where, whose, lost)
     ran = s.status == ENDED
-    return (
-        np.where(ran, s.started, np.nan),
-        np.where(ran, s.pool, NOBODY),
-        np.where(ran, s.started + trace.duration, np.nan),
-        lost,
-    )
+    return np.where(ran, s.started, np.nan), np.where(ran, s.pool, NOBODY), lost
 
 
 def _failures(world: World) -> tuple[Floats, Ints, Ints]:

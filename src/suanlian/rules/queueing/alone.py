@@ -5,7 +5,7 @@ true run time of what has ended meanwhile, by estimate of the rest. It is the pr
 """
 
 from suanlian.rules.matching.compiled import compiled
-from suanlian.rules.queueing.nodes import best_fit, give_whole, needed, pop, push, take_whole, whole
+from suanlian.rules.queueing.nodes import best_fit, give_whole, needed, pop, push, take_whole, whole, withdraw
 from suanlian.rules.queueing.state import NEVER, NOBODY, State
 
 
@@ -59,26 +59,10 @@ def promise(s: State, job: int) -> float:
 
 
 @compiled
-def _raise(s: State, base: int, at: int) -> None:
-    end, job = s.alone_end[base + at], s.alone_job[base + at]
-    while at > 0:
-        up = (at - 1) // 2
-        s.alone_end[base + at], s.alone_job[base + at] = s.alone_end[base + up], s.alone_job[base + up]
-        at = up
-    s.alone_end[base], s.alone_job[base] = end, job
-
-
-@compiled
 def correct(s: State, job: int) -> None:
     """A job has ended: where its shadow still runs, it runs as long as the job did."""
     pool = s.home[job]
     base, count = s.alone_first[pool], s.alone_count[pool]
-    for n in range(count):
-        if s.alone_job[base + n] == job:
-            end = s.promise[job] + s.ends[job] - s.started[job]
-            # taken out by being made the first, then put back where it belongs
-            s.alone_end[base + n] = -NEVER
-            _raise(s, base, n)
-            pop(s.alone_end, s.alone_job, base, count)
-            push(s.alone_end, s.alone_job, base, count - 1, end, job)
-            return
+    if withdraw(s.alone_end, s.alone_job, base, count, job):
+        length = s.ends[job] - s.started[job]
+        push(s.alone_end, s.alone_job, base, count - 1, s.promise[job] + length, job)

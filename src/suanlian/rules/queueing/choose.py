@@ -74,6 +74,16 @@ def end(s: State, job: int, now: float) -> None:
 
 
 @compiled
+def fail(s: State, job: int, now: float) -> None:
+    """A running job is lost with its node and waits again; its promise, and what its shadow does, stay."""
+    release(s, job)
+    charge(s, s.account[job], now, s.units[job] * (now - s.started[job] - s.estimate[job]))
+    s.touched[s.pool[job]] = True
+    s.pool[job] = NOBODY
+    arrive(s, job)
+
+
+@compiled
 def leave(s: State, job: int) -> None:
     """A waiting job goes away."""
     drop(s, job)

@@ -1,7 +1,7 @@
 """Gangs on nodes: what is free, what is taken and given back. Best fit; among equal nodes the first."""
 
 from suanlian.rules.matching.compiled import compiled
-from suanlian.rules.queueing.state import DOWN, NOBODY, Floats, Ints, State
+from suanlian.rules.queueing.state import DOWN, NEVER, NOBODY, Floats, Ints, State
 
 
 @compiled
@@ -151,3 +151,19 @@ def pop(keys: Floats, jobs: Ints, base: int, count: int) -> int:
         at = low
     keys[base + at], jobs[base + at] = key, job
     return found
+
+
+@compiled
+def withdraw(keys: Floats, jobs: Ints, base: int, count: int, job: int) -> bool:
+    """Take a job out of a heap of ``count`` entries, wherever it stands; whether it was there."""
+    for n in range(count):
+        if jobs[base + n] == job:
+            at = n
+            while at > 0:
+                up = (at - 1) // 2
+                keys[base + at], jobs[base + at] = keys[base + up], jobs[base + up]
+                at = up
+            keys[base], jobs[base] = -NEVER, job
+            pop(keys, jobs, base, count)
+            return True
+    return False
