@@ -25,7 +25,15 @@ from suanlian.testing.people_samples import LATER, ME, MOMENT, UUID, charge, exp
 
 from .conftest import Suanlian
 
-WANTS = {"green_min": "0", "data_level": 1, "protection_min": 0, "residency": []}
+WANTS = {
+    "green_min": "0",
+    "data_level": 1,
+    "protection_min": 0,
+    "residency": [],
+    "owners": {"only": [], "never": []},
+    "tiers": ["on-demand"],
+    "west": "default",
+}
 OTHER = "019a0000-0000-7000-8000-000000000002"
 SPEC_YAML = """
 name: pi
@@ -333,7 +341,7 @@ def test_why_names_the_place_and_every_candidate(
     logged_in.lists(f"/v1/jobs/{UUID}/tasks")
     code, out, _err = suanlian("why", UUID, "--index", "2")
     assert code == 0
-    assert logged_in.asked[0].query == {"index": "2"}
+    assert logged_in.asked[0].query == {"index": "2", "outlook": "true"}
     assert out.count("wuhu") >= 2
     assert ("Outcome" if lang == "en" else "结果") in out
     assert json.loads(suanlian("why", UUID, "--json")[1])["winner"] == 0

@@ -118,6 +118,7 @@ TABLE = {
     "POST /v1/jobs": BUYERS,
     "POST /v1/jobs:batch": BUYERS,
     "POST /v1/jobs:estimate": BUYERS,
+    "POST /v1/jobs:plan": BUYERS,
     "GET /v1/jobs": "200 200 403 403 200 200 401",
     "GET /v1/jobs/{ref}": JOB,
     "GET /v1/jobs/{ref}/tasks": JOB,
@@ -278,6 +279,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/ga4gh/tes/v1/tasks": {"executors": [{"image": "alpine", "command": ["true"]}]},
         "/v1/jobs:batch": {"jobs": [job()]},
         "/v1/jobs:estimate": job(),
+        "/v1/jobs:plan": job(),
         "/v1/jobs/{ref}/corrections": {
             "attempt_id": done["attempt"],
             "sequence": 0,
@@ -305,6 +307,7 @@ def test_every_route_names_an_action_and_every_action_is_a_routes(world: World) 
             or route.path
             in (
                 "/v1/jobs:estimate",
+                "/v1/jobs:plan",
                 "/connector/v1/poll",
                 "/connector/v1/objects",
                 "/connector/v1/lent",

@@ -185,7 +185,7 @@ def test_fifty_megabytes_are_refused(still: World, path: str) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"nonsense", b'{"name": "\xff"}', b"[" * 100_000])
-@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs:batch", "/v1/jobs:estimate"])
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs:batch", "/v1/jobs:estimate", "/v1/jobs:plan"])
 def test_what_is_not_json_is_refused(still: World, path: str, body: bytes) -> None:
     refused(still.person("buyer").post(path, content=body), 400, "body_not_json", "body")
 

@@ -84,7 +84,7 @@ def test_amounts_are_counted_as_people_do() -> None:
 def test_the_table_begins_with_the_winner_and_ends_with_what_did_not_fit() -> None:
     assert [(line.place, line.outcome) for line in candidate_lines(CHOICE)] == [
         ("zhongwei/cpu (simulated)", "chosen"),
-        ("wuhu/cpu", "next best"),
+        ("wuhu/cpu", "next best, +0.0013 CNY"),
         ("suzhou/cpu", "it takes no new jobs at present"),
     ]
 

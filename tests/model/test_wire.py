@@ -28,7 +28,7 @@ UTC_MOMENT: TypeAdapter[datetime] = TypeAdapter(Utc)
 TEXT: TypeAdapter[str] = TypeAdapter(Text)
 NAME: TypeAdapter[str] = TypeAdapter(Name)
 
-FROM_PEERS = {"protocol", "report", "node"}
+FROM_PEERS = {"protocol", "report", "node", "outlook"}
 """Rooms whose values come from another hub or connector; documents that are signed and kept stand elsewhere."""
 
 PARTS_FROM_PEERS = {

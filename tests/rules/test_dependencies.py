@@ -1,5 +1,6 @@
 """What is handed on lies where both jobs allow it, and where it was asked to."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -86,6 +87,7 @@ def test_every_field_of_a_spec_is_asked_of_places_or_named_as_indifferent() -> N
         "wall_time_s": base.wall_time_s + 1,
         "wants": Wants(platform="elsewhere"),
         "estimate_s": 7,
+        "deadline": datetime(2027, 1, 1, tzinfo=UTC),
         "nodes": 2,
         "job_class": "hpc",
         "checkpoint": Checkpoint(path="state"),

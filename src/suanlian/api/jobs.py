@@ -19,7 +19,7 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import allowance, checking, depending, jobs, placing, telling, throughput, usage
+from suanlian.services import allowance, checking, depending, jobs, planning, telling, throughput, usage
 from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -123,7 +123,23 @@ def estimate(hub: TheHub, caller: Annotated[Caller, Depends(may("job.estimate"))
     checking.check_deadlines([spec], hub.now())
     with hub.reading(caller) as unit:
         jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
-        return placing.estimate(unit, caller, spec, hub.bounds.data.levels, throughput.Knowledge(unit).of)
+        return planning.estimate(unit, caller, spec, _by(hub, unit))
+
+
+@router.post("/jobs:plan", openapi_extra=_SPEC_BODY)
+def plan(hub: TheHub, caller: Annotated[Caller, Depends(may("job.plan"))], body: RawBody) -> Explanation:
+    """The same as an estimate, and when it would start, and what could be changed; reserves nothing."""
+    spec = parsed(body, JobSpec)
+    allowance.check(caller, [spec])
+    checking.check_all([spec], hub.known.checks())
+    checking.check_deadlines([spec], hub.now())
+    with hub.reading(caller) as unit:
+        jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
+        return planning.plan(unit, caller, spec, _by(hub, unit))
+
+
+def _by(hub: Hub, unit: Unit) -> planning.By:
+    return planning.By(throughput.Knowledge(unit).of, hub.bounds.data.levels)
 
 
 @router.get("/jobs")
@@ -169,10 +185,12 @@ def explanation(
     ref: str,
     caller: Annotated[Caller, Depends(may("job.explanation"))],
     index: Annotated[int, Query(ge=0, le=MAX_ARRAY)] = 0,
+    outlook: bool = False,  # noqa: FBT001, FBT002 - a query parameter
 ) -> Explanation:
-    """Why the task is where it is, or why it waits."""
+    """Why the task is where it is, or why it waits; with ``outlook`` all places as they are now, if it waits."""
     with hub.reading(caller) as unit:
-        return jobs.explanation(unit, caller, ref, index)
+        found = jobs.explanation(unit, caller, ref, index)
+        return planning.outlook(unit, caller, ref, index, found, _by(hub, unit)) if outlook else found
 
 
 @router.post("/jobs/{ref}/cancel")

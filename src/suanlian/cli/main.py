@@ -1,8 +1,9 @@
 """The entry of `suanlian`: which commands are there, in which file each stands, and what the exit code says.
 
 Exit codes: 0 done; 1 the hub refused; 2 the command was written wrongly or a file cannot be read; 3 the job that was
-waited for failed; 130 interrupted. `run` gives its program's own, so what is not the program's is 125 there, and 130
-when it was cancelled. A command's file is imported when the command is used, so that help comes at once.
+waited for failed, or the planned one would wait; 4 no place could ever run the planned one; 130 interrupted. `run`
+gives its program's own, so what is not the program's is 125 there, and 130 when it was cancelled. A command's file is
+imported when the command is used, so that help comes at once.
 """
 
 import logging
@@ -36,6 +37,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "submit": ("submit", N_("Submit the jobs that YAML or JSON files describe.")),
     "run": ("run", N_("Run a command on some platform as if it ran here.")),
     "estimate": ("submit", N_("Tell where a job would go now and what it would cost, without submitting it.")),
+    "plan": (
+        "submit",
+        N_("Tell where and when a job would start, at what cost, and what could be changed; reserves nothing."),
+    ),
     "jobs": ("jobs", N_("List jobs.")),
     "show": ("jobs", N_("Show one job and its tasks.")),
     "why": ("why", N_("Tell why a job went where it is, or why it waits.")),

@@ -1,5 +1,6 @@
 """Submitting a job from a file, and asking beforehand what it would cost."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,13 +17,18 @@ from suanlian.cli.why import tell
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.demand import After, AfterWhen
-from suanlian.model.job import Job, JobState
+from suanlian.model.job import Job, JobSpec, JobState
+from suanlian.model.outlook import Verdict
+from suanlian.model.placement import Explanation
 from suanlian.sdk.client import Client
 
 commands = nouns()
 
 JOB_FAILED: Final = 3
 """The exit code when the job that was waited for did not end COMPLETE."""
+
+_EXIT: Final = {Verdict.STARTS: 0, Verdict.WAITS: 3, Verdict.NEVER: 4}
+"""What `plan` says by its exit code."""
 
 SpecFile = Annotated[
     Path,
@@ -118,10 +124,32 @@ def _waited(hub: Client, job: Job, timeout_s: float | None) -> Job:
     help=N_("Tell where a job would go now and what it would cost, without submitting it."),
 )
 def _estimate(file: SpecFile, settings: Settings = None, as_json: AsJson = False) -> None:
+    _asked(file, settings or [], lambda hub, spec: hub.jobs.estimate(spec), as_json=as_json)
+
+
+@commands.command(
+    "plan",
+    cls=Command,
+    options_metavar=OPTIONS,
+    help=N_(
+        "Tell where and when a job would start, at what cost, and what could be changed; reserves nothing."
+        " Exit code 3: it would wait; 4: no place could ever run it."
+    ),
+)
+def _plan(file: SpecFile, settings: Settings = None, as_json: AsJson = False) -> None:
+    outlook = _asked(file, settings or [], lambda hub, spec: hub.jobs.plan(spec), as_json=as_json).outlook
+    code = 0 if outlook is None else _EXIT.get(outlook.verdict, 0)
+    if code:
+        raise typer.Exit(code)
+
+
+def _asked(
+    file: Path, settings: list[str], ask: Callable[[Client, JobSpec], Explanation], *, as_json: bool
+) -> Explanation:
     with open_hub() as hub:
         # nothing is uploaded: an estimate needs only the digests
-        spec = load(file, settings or [], len)
-        explanation = hub.jobs.estimate(spec)
+        spec = load(file, settings, len)
+        explanation = ask(hub, spec)
         allowance = None if as_json else hub.parties.me().allowance
     if not as_json:
         remark(_("Data level: {level}").format(level=data_level(spec.wants.data_level)))
@@ -129,3 +157,4 @@ def _estimate(file: SpecFile, settings: Settings = None, as_json: AsJson = False
             remark(_("Free, core-hours: {sum}").format(sum=allowance_text(allowance)))
         remark(_("An estimate for one task, as things stand now:"))
     tell(explanation, as_json=as_json)
+    return explanation

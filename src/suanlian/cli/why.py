@@ -1,19 +1,25 @@
 """Why a job went where it is, or why it waits: every candidate, in words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from suanlian.cli.arguments import Index, JobName
 from suanlian.cli.jobs import condition
 from suanlian.cli.output import AsJson, print_json, say, table
 from suanlian.cli.session import job_named, open_hub
+from suanlian.cli.shown import when
 from suanlian.cli.waiting import resting, shut_lines
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
+from suanlian.i18n.outlook import change_text, effect_text, gain_text, market_text, missed_text, queue_lines, tasks_text
 from suanlian.i18n.reasons import CandidateLine, candidate_lines, reason_line
 from suanlian.model.errors import NotFoundError
+from suanlian.model.outlook import Change, Outlook, Verdict
 from suanlian.model.placement import Explanation
 
 commands = nouns()
+_MOST_ROWS: Final = 12
+"""So many places are shown; further ones are counted by reason."""
 
 
 @commands.command(
@@ -23,7 +29,7 @@ def _why(job: JobName, index: Index = 0, as_json: AsJson = False) -> None:
     with open_hub() as hub:
         name = job_named(hub, job)
         try:
-            explanation = hub.jobs.why(name, index)
+            explanation = hub.jobs.why(name, index, outlook=True)
         except NotFoundError as error:
             if error.code != "not_found" or as_json:
                 raise
@@ -50,12 +56,54 @@ def tell(explanation: Explanation, *, as_json: bool) -> None:
     if not explanation.candidates:
         return
     lines = candidate_lines(explanation)
-    columns: list[tuple[str, Callable[[CandidateLine], object]]] = [
+    every: list[tuple[str, Callable[[CandidateLine], str]]] = [
         (_("Place"), lambda line: line.place),
         (_("Architecture"), lambda line: line.architecture),
-        (_("Cost"), lambda line: line.cost),
+        (_("Billed, CNY"), lambda line: line.billed),
+        (_("Weights, not billed"), lambda line: line.weights),
+        (_("Expected time"), lambda line: line.time),
+        (_("CO2, g"), lambda line: line.co2),
         (_("Outcome"), lambda line: line.outcome),
     ]
-    if any(line.time for line in lines):
-        columns.insert(3, (_("Expected time"), lambda line: line.time))
-    table(lines, columns)
+    shown = lines[:_MOST_ROWS]
+    table(shown, [(title, cell) for title, cell in every if any(cell(line) for line in shown)])
+    for text in _below(explanation, len(lines) - len(shown)):
+        say(text)
+
+
+def _below(explanation: Explanation, hidden: int) -> Iterator[str]:
+    """What stands below the table: further places by reason, the queue, the prices, what is to be expected."""
+    if hidden or explanation.left_out:
+        text = _("{n} more places; of all, did not fit: {counts}")
+        yield text.format(n=hidden + explanation.left_out, counts=missed_text(explanation))
+    if explanation.market is not None:
+        yield market_text(explanation.market, when(explanation.market.at))
+    if explanation.queueing is not None:
+        yield from queue_lines(explanation.queueing)
+    if explanation.outlook is not None:
+        yield from _expected(explanation.outlook)
+
+
+def _expected(outlook: Outlook) -> Iterator[str]:
+    if outlook.tasks > 1:
+        yield tasks_text(outlook.tasks, outlook.room)
+    if outlook.verdict is Verdict.NEVER:
+        yield _("As things are no place could ever run it, however long it waited.")
+    elif outlook.verdict is Verdict.WAITS and outlook.starts is not None:
+        text = _("Expected to start {when}: by estimates of what runs, if nobody else takes it; no promise.")
+        yield text.format(when=when(outlook.starts))
+    elif outlook.verdict is Verdict.WAITS:
+        yield _("When it would start is not known.")
+    if outlook.changes:
+        yield _("What you can do:")
+    for change in outlook.changes:
+        later = when(change.effect.starts) if change.field == "start" else ""
+        parts = gain_text(change.effect, later), change_text(change), effect_text(change.effect)
+        yield f"  {'; '.join(parts)}{_option(change)}"
+
+
+def _option(change: Change) -> str:
+    """How the command line says the change, where it can in a word."""
+    if change.field == "start" or isinstance(change.to, list | dict) or change.to is None:
+        return ""
+    return f"  [--set {change.field}={change.to}]"

@@ -13,7 +13,7 @@ from suanlian.i18n.catalog import gettext as _
 from suanlian.i18n.catalog import ngettext
 from suanlian.model.money import CHARGE_STEP, SHOWN_STEP, Currency
 from suanlian.model.performance import Grade
-from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
+from suanlian.model.placement import BILLED, Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
 from suanlian.model.throughput import Basis, Expected
 
 _COUNTED: Final = re.compile(r"(\d+(?:\.\d+)?) (core|card)(?![\w-])")
@@ -43,7 +43,8 @@ _NAMES: Final = frozenset(
 class CandidateLine(NamedTuple):
     """One row of the table of `suanlian why`: where, for which instruction set, at what cost, and what came of it.
 
-    ``time`` is what it is expected to take and by what that is known, where places are told apart by speed.
+    ``time`` is what it is expected to take and by what that is known, where places are told apart by speed. ``billed``
+    and ``weights`` are the two parts of the cost: what somebody pays, and what only ranks places; ``co2`` is in grams.
     """
 
     place: str
@@ -51,6 +52,9 @@ class CandidateLine(NamedTuple):
     cost: str
     outcome: str
     time: str = ""
+    billed: str = ""
+    weights: str = ""
+    co2: str = ""
 
 
 def reason_line(explanation: Explanation) -> str:
@@ -97,6 +101,36 @@ def cost_text(candidate: Candidate) -> str:
         return _("{cost} ({term})").format(cost=_money(candidate.cost), term=term)
     terms = ", ".join(f"{_TERMS[term.term]()} {_money(term.amount)}" for term in candidate.terms)
     return _("{cost} ({term})").format(cost=_money(candidate.cost), term=terms)
+
+
+def billed_text(candidate: Candidate) -> str:
+    """What somebody pays, by estimate, in CNY: `28.00`, with data `28.00 + moving its data 13.10`; empty: no price."""
+    if candidate.billed is None:
+        return ""
+    data = [term.amount for term in candidate.terms if term.term is Term.DATA]
+    if not data:
+        return _number(candidate.billed)
+    return f"{_number(candidate.billed - sum(data))} + {_TERMS[Term.DATA]()} {_number(sum(data, start=Decimal(0)))}"
+
+
+def weights_text(candidate: Candidate) -> str:
+    """What only ranks places and nobody is billed, term by term: `latency 0.20 + scarcity 0.80`."""
+    weights = (term for term in candidate.terms if term.term not in BILLED and term.amount)
+    return " + ".join(f"{_TERMS[term.term]()} {_number(term.amount)}" for term in weights)
+
+
+def money_text(amount: Decimal) -> str:
+    """An estimate with its currency: `12.50 CNY`, `0.0251 CNY`."""
+    return _money(amount)
+
+
+def money_with_sign(amount: Decimal) -> str:
+    """A difference of two estimates: `+1.10 CNY`, `-0.50 CNY`."""
+    return _money(amount) if amount < 0 else f"+{_money(amount)}"
+
+
+def _number(amount: Decimal) -> str:
+    return _money(amount).removesuffix(f" {Currency.CNY}")
 
 
 def time_text(candidate: Candidate) -> str:
@@ -208,6 +242,9 @@ def _row(explanation: Explanation, number: int) -> CandidateLine:
         cost=cost_text(candidate),
         outcome=_outcome(explanation, number),
         time=time_text(candidate),
+        billed=billed_text(candidate),
+        weights=weights_text(candidate),
+        co2="" if candidate.g_co2 is None else format(candidate.g_co2.quantize(Decimal(1)), "f"),
     )
 
 
@@ -216,7 +253,10 @@ def _outcome(explanation: Explanation, number: int) -> str:
     if number == explanation.winner:
         return _("chosen")
     if number == explanation.runner_up:
-        return _("next best")
+        won, cost = explanation.won, candidate.cost
+        if won is None or won.cost is None or cost is None:
+            return _("next best")
+        return _("next best, {margin}").format(margin=money_with_sign(cost - won.cost))
     return _("; ").join(filter_text(miss) for miss in candidate.failed) or _("fits")
 
 
@@ -349,6 +389,7 @@ _MISSES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.TIER: lambda: _("sold as {had}, wanted {wanted}"),
     Filter.PRICED: lambda: _("no price: wanted {wanted}, has {had}"),
     Filter.MAX_COST: lambda: _("wanted cost {wanted}, estimated {had}"),
+    Filter.CARBON: lambda: _("wanted carbon {wanted}, estimated {had}"),
     Filter.ELSEWHERE: lambda: _("an earlier attempt failed there"),
     Filter.OWNER_REFUSED: lambda: _("its owner's policy refused this task a short while ago"),
     Filter.ROOM: lambda: _("wanted {wanted}, free at present {had}"),
@@ -385,6 +426,7 @@ _REMEDIES: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.TIER: lambda: _("the job allowed the tier {had}"),
     Filter.PRICED: lambda: _("the owner published an offer with the price"),
     Filter.MAX_COST: lambda: _("max_cost were at least {had}"),
+    Filter.CARBON: lambda: _("max_g_co2 were at least {had}"),
     Filter.ELSEWHERE: lambda: _("no earlier attempt had failed there"),
     Filter.OWNER_REFUSED: lambda: _("its owner's policy admitted it; it is asked again later"),
     Filter.ROOM: lambda: _("running jobs ended and gave back {wanted}"),

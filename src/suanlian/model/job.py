@@ -179,6 +179,9 @@ class Wants(Value):
     tiers: tuple[Tier, ...] = Field(
         default=(Tier.ON_DEMAND,), min_length=1, max_length=len(Tier), description="on which terms it may run"
     )
+    max_g_co2: Annotated[Amount, Field(gt=0)] | None = Field(
+        default=None, description="per task, estimated, grams of CO2; a place of which it is not known does not fit"
+    )
     detour: Annotated[Amount, Field(ge=0, le=Decimal("0.05"))] | None = Field(
         default=None, description="so far above the least bill it may be sent for the sake of others; 0: never"
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from suanlian.model.energy import NO_ENERGY, Energy
 from suanlian.model.ids import ShareId
 from suanlian.model.placement import MarketView
 from suanlian.model.quantity import ResourceKind
@@ -22,11 +23,13 @@ class Market:
 
     ``scarcity``: CNY for a unit-hour of a kind in a share, multiples of ``PRICE_STEP``; what is not in it costs 0.
     They rank places and never refuse one. ``detour``: see ``USUAL_DETOUR``. ``view``: what an explanation keeps of it.
+    ``energy``: what work draws and emits, and what that weighs.
     """
 
     scarcity: Mapping[ShareId, Mapping[ResourceKind, Decimal]] = field(default_factory=dict)
     detour: Decimal = USUAL_DETOUR
     view: MarketView | None = None
+    energy: Energy = NO_ENERGY
 
 
 NO_MARKET: Final = Market()

@@ -1,7 +1,9 @@
 """What placement compares: a place (a share with all that bears on it) and a demand (a task that looks for a place)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.job import JobSpec
@@ -60,6 +62,15 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Moving:
+    """What it takes to bring a task's data to a place: how much, at what price, and how long it takes."""
+
+    gb: Decimal
+    cny_per_gb: Decimal
+    hours: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """One task that looks for a place: its spec, whose it is, shares at fault in earlier attempts, rules of levels.
 
@@ -74,3 +85,5 @@ class Demand:
     lender: str = ""
     order: Order = NO_ORDER
     """Which classes of jobs stay in the east, and which clusters take over from which at present."""
+    moving: Mapping[ShareId, Moving] = field(default_factory=dict)
+    """Where its data has to be brought to first; it is there already where nothing is said."""

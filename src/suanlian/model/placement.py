@@ -13,6 +13,7 @@ from pydantic import Field
 from suanlian.model.base import Name, Text, Utc, Value, Wire
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId
 from suanlian.model.money import Amount
+from suanlian.model.outlook import Outlook
 from suanlian.model.performance import Architecture
 from suanlian.model.quantity import Resources
 from suanlian.model.throughput import Expected
@@ -51,6 +52,7 @@ class Filter(StrEnum):
     TIER = "tier"
     PRICED = "priced"
     MAX_COST = "max-cost"
+    CARBON = "carbon"
     ELSEWHERE = "elsewhere"
     OWNER_REFUSED = "owner-refused"
     ROOM = "room"
@@ -118,6 +120,7 @@ class Candidate(Wire):
     failed: tuple[FailedFilter, ...] = ()
     terms: tuple[CostTerm, ...] = ()
     cost: Amount | None = None
+    g_co2: Amount | None = Field(default=None, description="of the task, estimated; none: not known")
     expected: Expected | None = Field(default=None, description="how long, where the job tells places apart by speed")
 
     @property
@@ -184,7 +187,7 @@ class Queueing(Wire):
 class Explanation(Wire):
     """The whole comparison. ``winner``, ``runner_up`` and ``nearest`` (miss of waiting work) index ``candidates``.
 
-    What was compared is as of ``at``; ``shut`` and ``in_doubt`` are as of the asking, and kept nowhere.
+    What was compared is as of ``at``; ``shut``, ``in_doubt`` and ``outlook`` are as of the asking, and kept nowhere.
     """
 
     at: Utc
@@ -202,6 +205,7 @@ class Explanation(Wire):
     )
     market: MarketView | None = None
     queueing: Queueing | None = None
+    outlook: Outlook | None = Field(default=None, description="what is to be expected, and what could be changed")
 
     @property
     def won(self) -> Candidate | None:

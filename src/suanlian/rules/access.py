@@ -174,6 +174,7 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "job.submit": Rule(reads=False, grants=_BUYER),
     "job.submit-batch": Rule(reads=False, grants=_BUYER),
     "job.estimate": Rule(reads=True, grants=_BUYER),
+    "job.plan": Rule(reads=True, grants=_BUYER),
     "job.list": Rule(reads=True, grants={**_BUYER, **_WATCHERS}),
     "job.read": Rule(reads=True, grants={**_BUYER, **_WATCHERS}),
     "job.tasks": Rule(reads=True, grants={**_BUYER, **_WATCHERS}),

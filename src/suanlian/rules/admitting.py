@@ -25,8 +25,10 @@ Amounts = npt.NDArray[np.int64]
 """[M, kinds] in base units, in the order of ``KINDS``."""
 
 KINDS: Final = tuple(ResourceKind)
-NUMERIC: Final = frozenset({Filter.NODE_SIZE, Filter.SHARE_SIZE, Filter.ROOM, Filter.CLOSING, Filter.MAX_COST})
-"""Filters that ask how much a job wants, for how long or at what cost."""
+NUMERIC: Final = frozenset(
+    {Filter.NODE_SIZE, Filter.SHARE_SIZE, Filter.ROOM, Filter.CLOSING, Filter.MAX_COST, Filter.CARBON}
+)
+"""Filters that ask how much a job wants, for how long, at what cost or emitting how much."""
 OF_A_TASK: Final = frozenset({Filter.ELSEWHERE, Filter.OWNER_REFUSED})
 """Filters that ask what became of earlier attempts of one task."""
 LASTING: Final = tuple(name for name in ASKED if name not in NUMERIC | OF_A_TASK)
@@ -39,7 +41,7 @@ MOST_KEPT: Final = 20_000
 def kind_of(demand: Demand) -> Hashable:
     """All of a demand that ``LASTING`` filters ask of: equal ones are answered alike."""
     spec = demand.spec
-    wants = spec.wants.model_copy(update={"max_cost": None, "detour": None})
+    wants = spec.wants.model_copy(update={"max_cost": None, "max_g_co2": None, "detour": None})
     kinds = frozenset(kind for kind, amount in spec.resources.base().items() if amount)
     grace = None if spec.checkpoint is None else spec.checkpoint.grace_s
     asked = (spec.variants, wants, spec.features, bool(spec.secrets), kinds, grace, spec.job_class)

@@ -9,7 +9,7 @@ from decimal import ROUND_UP, Context, Decimal, localcontext
 from typing import Final
 
 from suanlian.model.job import JobSpec, Variant
-from suanlian.model.placement import Candidate, Explanation, Filter, Term
+from suanlian.model.placement import BILLED, Candidate, Explanation, Filter
 from suanlian.model.throughput import Expected
 from suanlian.rules.pricing import QUANTITY_STEP, expected_hours, plain
 
@@ -47,7 +47,7 @@ _SOON: Final = frozenset({Filter.ROOM, Filter.ACCEPTING, Filter.ELSEWHERE, Filte
 
 def rent(candidate: Candidate) -> Decimal | None:
     """What a task is to cost there, without weights that nobody is billed; None where it has no price."""
-    amounts = [term.amount for term in candidate.terms if term.term is Term.RENT]
+    amounts = [term.amount for term in candidate.terms if term.term in BILLED]
     return sum(amounts, start=Decimal(0)) if amounts else None
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from suanlian.model.ids import ShareId
 from suanlian.model.market import PRICE_STEP
+from suanlian.model.owner import JoinLevel
 from suanlian.model.place import Demand, Place
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind
 from suanlian.rules.admitting import Admissions, Bits, Sizes, closes_too_soon
@@ -138,13 +139,13 @@ class _Speeds:
             if may >> number & 1:
                 expected = ruler.expected(place, variant)
                 hours = float(expected_hours(spec, variant)) if expected is None else float(expected.seconds) / _HOUR_S
-                found = max(found, spec.wall_time_s / _HOUR_S / hours)
+                found = max(found, spec.expected_s / _HOUR_S / hours)
         return found or 1.0
 
 
 def _region(demand: Demand) -> str | None:
     wants = demand.spec.wants
-    return None if wants.max_latency_ms is None else wants.user_region
+    return None if wants.one_way_ms is None else wants.user_region
 
 
 def _pools(
@@ -186,7 +187,7 @@ def _demands(
     amounts = _table([_units(one.demand.spec.total.base()) for one in rows])
     units = amounts[:, 0]
     need = amounts[:, 1:] / units[:, None]
-    hours: Floats = np.array([one.demand.spec.wall_time_s / _HOUR_S for one in rows], dtype=np.float64) * tasks
+    hours: Floats = np.array([one.demand.spec.expected_s / _HOUR_S for one in rows], dtype=np.float64) * tasks
     kinds: dict[str, int] = {}
     kind = np.zeros(len(rows), dtype=np.int64)
     for n, (one, fit) in enumerate(zip(rows, fits, strict=True)):
@@ -228,8 +229,9 @@ def _budgets(rows: Sequence[Waiting], tasks: Ints) -> Floats:
 
 
 def _prices(place: Place) -> list[float]:
-    """[R] CNY per unit-hour; nothing where nothing is asked."""
-    rates = {} if place.offer is None else {rate.kind: float(rate.per_unit_hour) for rate in place.offer.rates}
+    """[R] CNY per unit-hour; nothing where nothing is asked, as below the level trade, whatever is offered there."""
+    sold = place.offer if place.level is JoinLevel.TRADE else None
+    rates = {} if sold is None else {rate.kind: float(rate.per_unit_hour) for rate in sold.rates}
     return [rates.get(kind, 0.0) for kind in ORDER]
 
 

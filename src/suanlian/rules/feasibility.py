@@ -11,34 +11,37 @@ from typing import Final
 
 from suanlian.model.closing import ends_before, needed_s
 from suanlian.model.demand import West
+from suanlian.model.energy import NO_ENERGY, Emission, Energy
 from suanlian.model.job import JobSpec, Variant
 from suanlian.model.levels import Footing
 from suanlian.model.offer import NewOffer
 from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Grade
-from suanlian.model.place import Demand, Place
+from suanlian.model.place import Demand, Moving, Place
 from suanlian.model.placement import ASKED, FailedFilter, Filter
 from suanlian.model.platform import Latency, NamedEnvironment, ShareMode, Site
 from suanlian.model.quantity import ResourceKind, Resources, shown
 from suanlian.model.stack import Stack
 from suanlian.model.throughput import Expected
+from suanlian.rules.energy import emission
 from suanlian.rules.images import Reference
 from suanlian.rules.levels import footing, level_grade, lies_within
 from suanlian.rules.orderly import helped, stays
 from suanlian.rules.owner import level_admits
-from suanlian.rules.pricing import expected_rent, plain, unpriced
+from suanlian.rules.pricing import data_cost, expected_hours, expected_rent, plain, unpriced
 from suanlian.rules.stacks import meets
 
 IMAGE_ENVIRONMENT: Final = "image"
 """A flavor that runs images by their digest declares an environment of this name."""
 
 _MAX_TEXT: Final = 200
+_HOUR_S: Final = 3600
 
 
 INDIFFERENT: Final = frozenset(
     {
         *("name", "purpose", "inputs", "outputs", "env", "secrets", "array_size", "network", "attempts", "mounts"),
-        *("priority", "deadline", "budget", "after", "retries", "webhook", "tags"),
+        *("priority", "budget", "after", "retries", "webhook", "tags"),
     }
 )
 """Fields of a spec that no filter and no cost asks of. What a feature, a secret or a limit makes of them is kept apart;
@@ -61,6 +64,25 @@ class Question:
     now: datetime
     expected: Expected | None = None
     """How long it takes there, where places are told apart by speed (``rules.normalising``)."""
+    energy: Energy = NO_ENERGY
+
+    @property
+    def hours(self) -> Decimal:
+        """How long a task is expected to run there."""
+        return (
+            expected_hours(self.demand.spec, self.variant) if self.expected is None else self.expected.seconds / _HOUR_S
+        )
+
+    @property
+    def moving(self) -> Moving | None:
+        """What it takes to bring the data there, if it does."""
+        return self.demand.moving.get(self.place.share_id)
+
+    @property
+    def emission(self) -> Emission | None:
+        """What a task is expected to emit there; None where it is not known."""
+        place, cards = self.place, self.demand.spec.total.accelerator
+        return emission(cards, self.hours, place.flavor, place.site, self.energy)
 
     @property
     def footing(self) -> Footing:
@@ -366,8 +388,18 @@ def _max_cost(q: Question) -> Miss:
     limit = spec.wants.max_cost
     if limit is None or offer is None or unpriced(spec.resources, offer):
         return None
-    rent = expected_rent(spec, q.variant, offer, q.expected)
-    return None if rent <= limit else (f"<= {plain(limit)} CNY", f"{plain(rent)} CNY")
+    billed = expected_rent(spec, q.variant, offer, q.expected) + data_cost(q.moving)
+    return None if billed <= limit else (f"<= {plain(limit)} CNY", f"{plain(billed)} CNY")
+
+
+def _carbon(q: Question) -> Miss:
+    most, found = q.demand.spec.wants.max_g_co2, q.emission
+    if most is None:
+        return None
+    wanted = f"<= {plain(most)} g CO2"
+    if found is None:
+        return wanted, "unknown"
+    return None if found.g_co2 <= most else (wanted, f"{plain(found.g_co2)} g CO2")
 
 
 def _elsewhere(q: Question) -> Miss:
@@ -387,7 +419,7 @@ def _room(q: Question) -> Miss:
     return miss if miss is None or spec.nodes == 1 else (f"{spec.nodes} nodes at once: {miss[0]}", miss[1])
 
 
-_OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.STACK, Filter.MAX_COST})
+_OF_THE_VARIANT: Final = frozenset({Filter.CHIP, Filter.ENVIRONMENT, Filter.STACK, Filter.MAX_COST, Filter.CARBON})
 
 CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.PLATFORM_LIVE: _platform_live,
@@ -419,6 +451,7 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.TIER: _tier,
     Filter.PRICED: _priced,
     Filter.MAX_COST: _max_cost,
+    Filter.CARBON: _carbon,
     Filter.ELSEWHERE: _elsewhere,
     Filter.OWNER_REFUSED: _owner_refused,
     Filter.ROOM: _room,

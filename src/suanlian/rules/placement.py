@@ -1,25 +1,27 @@
 """Where does a task go, and why there? Filter, then the lowest cost; every candidate stands in the explanation.
 
-Cost terms are in CNY. RENT is an estimate over the expected hours. LATENCY and SCARCITY are weights, billed to nobody:
-where the job asked for a latency, a nearer site wins over a farther one of nearly the same rent; what others need more
-is left to them, as long as the bill stays within the market's detour of the least one.
+Cost terms are in CNY. RENT is an estimate over the expected hours, DATA what bringing the data there costs. All others
+are weights, billed to nobody: LATENCY lets a nearer site win over a farther one of nearly the same rent, where the job
+asked for a latency; SCARCITY leaves to others what they need more; CARBON is what a tonne of CO2 weighs, where power is
+known; LATENESS counts where the end is expected after the deadline. No weight moves the bill beyond the detour.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from suanlian.model.market import NO_MARKET, Market
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
+from suanlian.rules.energy import weight
 from suanlian.rules.feasibility import Question, clip, failed_filters, latency_of
 from suanlian.rules.normalising import Known, Ruler
 from suanlian.rules.performance import BEST_FIRST
 from suanlian.rules.pricing import (
     QUANTITY_STEP,
-    expected_hours,
+    data_cost,
     expected_rent,
     lines_at,
     plain,
@@ -29,6 +31,9 @@ from suanlian.rules.pricing import (
 
 LATENCY_CNY_PER_MS: Final = Decimal("0.00001")
 """What a millisecond, one way, weighs when a latency was asked for: our own choice, small beside a core-hour's rent."""
+
+LATE_HOURS: Final = 10
+"""An hour after the deadline weighs as much as so many hours of the rent there: our own choice."""
 
 MOST_BENIGN_FIRST: Final = (
     Filter.ROOM,
@@ -40,6 +45,7 @@ MOST_BENIGN_FIRST: Final = (
     Filter.OWNER_REFUSED,
     Filter.LEVEL,
     Filter.MAX_COST,
+    Filter.CARBON,
     Filter.PRICED,
     Filter.TIER,
     Filter.SECRETS,
@@ -131,7 +137,10 @@ def _candidate(demand: Demand, place: Place, now: datetime, ruler: Ruler, market
     """The variant that does best at this place; where none is of its architecture, the first one stands for all."""
     numbered = list(enumerate(demand.spec.variants))
     fitting = [pair for pair in numbered if pair[1].architecture is place.flavor.architecture] or numbered[:1]
-    asked = [(n, Question(demand, place, variant, now, ruler.expected(place, variant))) for n, variant in fitting]
+    asked = [
+        (n, Question(demand, place, variant, now, ruler.expected(place, variant), market.energy))
+        for n, variant in fitting
+    ]
     tried = [_with_variant(n, question, market) for n, question in asked]
     return min(tried, key=lambda c: (_distance(c.failed), _cost(c), c.variant))
 
@@ -139,6 +148,8 @@ def _candidate(demand: Demand, place: Place, now: datetime, ruler: Ruler, market
 def _with_variant(number: int, question: Question, market: Market) -> Candidate:
     place = question.place
     terms = _terms(question, market)
+    runs = question.variant.architecture is place.flavor.architecture
+    emitted = question.emission if runs else None
     return Candidate(
         share_id=place.share_id,
         platform=place.platform,
@@ -151,7 +162,8 @@ def _with_variant(number: int, question: Question, market: Market) -> Candidate:
         failed=failed_filters(question),
         terms=terms,
         cost=sum((term.amount for term in terms), start=Decimal(0)) if terms else None,
-        expected=question.expected if question.variant.architecture is place.flavor.architecture else None,
+        g_co2=None if emitted is None else emitted.g_co2,
+        expected=question.expected if runs else None,
     )
 
 
@@ -165,15 +177,49 @@ def _terms(question: Question, market: Market) -> tuple[CostTerm, ...]:
         return ()
     how = clip(rent_text(spec, variant, offer, question.expected))
     rent = CostTerm(term=Term.RENT, amount=expected_rent(spec, variant, offer, question.expected), how=how)
-    return (rent, *_latency_term(question), *_scarcity_term(question, market))
+    return (
+        *(rent, *_data_term(question), *_latency_term(question), *_scarcity_term(question, market)),
+        *_carbon_term(question),
+        *_lateness_term(question, rent.amount),
+    )
+
+
+def _data_term(question: Question) -> tuple[CostTerm, ...]:
+    moving, amount = question.moving, data_cost(question.moving)
+    if moving is None or not amount:
+        return ()
+    how = f"{plain(moving.gb, 3)} GB x {plain(moving.cny_per_gb)} CNY/GB"
+    return (CostTerm(term=Term.DATA, amount=amount, how=clip(how)),)
+
+
+def _carbon_term(question: Question) -> tuple[CostTerm, ...]:
+    """What the CO2 weighs; nothing where the power is not known."""
+    found = question.emission
+    if found is None or not (amount := weight(found.g_co2, question.energy)):
+        return ()
+    how = f"{found.how} x {plain(question.energy.carbon)} CNY/t, a weight, not billed"
+    return (CostTerm(term=Term.CARBON, amount=amount, how=clip(how)),)
+
+
+def _lateness_term(question: Question, rent: Decimal) -> tuple[CostTerm, ...]:
+    """What it weighs that the end is expected after the deadline, when it begins now or when its data is there."""
+    deadline, hours = question.demand.spec.deadline, question.hours
+    if deadline is None:
+        return ()
+    before = Decimal(0) if question.moving is None else question.moving.hours
+    late = hours + before - Decimal((deadline - question.now) // timedelta(seconds=1)) / 3600
+    if late <= 0:
+        return ()
+    per_hour = rent / hours
+    amount = (late * per_hour * LATE_HOURS).quantize(QUANTITY_STEP, ROUND_HALF_EVEN)
+    how = f"{plain(late, 2)} h late x {LATE_HOURS} x {plain(per_hour, 4)} CNY/h, a weight, not billed"
+    return (CostTerm(term=Term.LATENESS, amount=amount, how=how),)
 
 
 def _scarcity_term(question: Question, market: Market) -> tuple[CostTerm, ...]:
     """What it takes of a scarce share, at the shadow prices of its resources."""
     prices = market.scarcity.get(question.place.share_id, {})
-    spec, expected = question.demand.spec, question.expected
-    hours = expected_hours(spec, question.variant) if expected is None else expected.seconds / 3600
-    amount, how = lines_at(spec.total, prices, hours)
+    amount, how = lines_at(question.demand.spec.total, prices, question.hours)
     return (CostTerm(term=Term.SCARCITY, amount=amount, how=clip(f"{how}, a weight, not billed")),) if amount else ()
 
 

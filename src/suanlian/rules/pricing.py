@@ -13,6 +13,7 @@ from typing import Final
 from suanlian.model.job import JobSpec, Variant
 from suanlian.model.money import Currency, round_charge
 from suanlian.model.offer import NewOffer
+from suanlian.model.place import Moving
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind, Resources
 from suanlian.model.throughput import Basis, Expected
 from suanlian.model.usage import UsageCorrection, UsageSegment
@@ -104,6 +105,14 @@ def expected_rent(spec: JobSpec, variant: Variant, offer: NewOffer, expected: Ex
     with localcontext(_EXACT):
         exact = (base * rate * hours / BASE_PER_UNIT[kind] for kind, base, rate in _priced(spec.total, offer))
         return min(sum(exact, start=Decimal(0)).quantize(QUANTITY_STEP, ROUND_HALF_EVEN), _MAX_ESTIMATE)
+
+
+def data_cost(moving: Moving | None) -> Decimal:
+    """What bringing a task's data to a place costs, in CNY; nothing where it is there already."""
+    if moving is None:
+        return Decimal(0)
+    with localcontext(_EXACT):
+        return min((moving.gb * moving.cny_per_gb).quantize(QUANTITY_STEP, ROUND_HALF_EVEN), _MAX_ESTIMATE)
 
 
 def rent_text(spec: JobSpec, variant: Variant, offer: NewOffer, expected: Expected | None = None) -> str:

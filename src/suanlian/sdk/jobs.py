@@ -49,6 +49,11 @@ class Jobs(Results):
         content = spec.model_dump_json(exclude_none=True).encode()
         return self._transport.act(Explanation, "/v1/jobs:estimate", content)
 
+    def plan(self, spec: JobSpec) -> Explanation:
+        """As ``estimate``, with when it would start and what could be changed (``outlook``). Reserves nothing."""
+        content = spec.model_dump_json(exclude_none=True).encode()
+        return self._transport.act(Explanation, "/v1/jobs:plan", content)
+
     def get(self, job: str) -> Job:
         """One job, its spec included. Raises NotFoundError."""
         return self._transport.read(Job, _path(job))
@@ -69,9 +74,10 @@ class Jobs(Results):
         """The job's tasks from this index on."""
         return items(self._transport, Task, f"{_path(job)}/tasks", {"cursor": index - 1})
 
-    def why(self, job: str, index: int = 0) -> Explanation:
-        """Why the task went where it is, or why it waits."""
-        return self._transport.read(Explanation, f"{_path(job)}/explanation", {"index": index})
+    def why(self, job: str, index: int = 0, *, outlook: bool = False) -> Explanation:
+        """Why the task went where it is, or why it waits; with ``outlook`` also what could be changed, if it waits."""
+        asked = {"index": index, "outlook": outlook} if outlook else {"index": index}
+        return self._transport.read(Explanation, f"{_path(job)}/explanation", asked)
 
     def cancel(self, job: str) -> Job:
         """Ask for an end. A job that is being cancelled already stays so. Raises ConflictError ``job_ended``."""

@@ -6,19 +6,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
+from suanlian.data.chips import chips
+from suanlian.data.grid import grid
 from suanlian.data.orderly import orderly
 from suanlian.i18n.reasons import reason_line
 from suanlian.model.decision import Decision, Ends, Makes, Waits
 from suanlian.model.decision import Placed as Placed  # noqa: PLC0414 - what a round brings
 from suanlian.model.demand import Source, SourceKind
+from suanlian.model.energy import Energy
 from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
 from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
 from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
-from suanlian.model.party import Caller, Standing
+from suanlian.model.market import Market
+from suanlian.model.party import Standing
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Explanation, Filter
 from suanlian.model.platform import PlatformState
@@ -26,6 +30,7 @@ from suanlian.model.protocol import Wish
 from suanlian.rules import budget
 from suanlian.rules.assigning import assignments
 from suanlian.rules.capacity import over_committed
+from suanlian.rules.energy import energy_of
 from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.levels import footing, is_bound, unfit_at
 from suanlian.rules.normalising import Known
@@ -179,7 +184,9 @@ class _Look:
         seen = None if known is None else known.seen
         asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused, demand.lender, seen)
         if asked not in self._known:
-            self._known[asked] = explain(demand, self._free, now=self._unit.now, known=known)
+            self._known[asked] = explain(
+                demand, self._free, now=self._unit.now, known=known, market=Market(energy=_energy())
+            )
         return self._known[asked]
 
     def _give(self, row: Row, alike: Sequence[Row], spec: JobSpec, explanation: Explanation) -> Placed:
@@ -219,16 +226,9 @@ class _Look:
         }
 
 
-def estimate(
-    unit: Unit, caller: Caller, spec: JobSpec, levels: LevelRules, known_of: KnownOf = nothing_known
-) -> Explanation:
-    """Where a task would go now and what it would cost, with every candidate; places nothing."""
-    row = parties.entity_of(unit, caller.entity_id)
-    entity = "" if row is None else str(row["name"])
-    places = Places(unit).all()
-    known = known_of(spec, caller.account_id, "", places)
-    demand = Demand(spec, entity, levels=levels, order=order_now(orderly(), places))
-    return explain(demand, places, now=unit.now, known=known)
+@cache
+def _energy() -> Energy:
+    return energy_of(chips(), grid())
 
 
 def _aimed(spec: JobSpec, task: Row, now: datetime) -> tuple[JobSpec, frozenset[ShareId]]:

@@ -101,6 +101,7 @@ def _wants(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Wants:
         west=draw(st.sampled_from(West)),
         owners=Owners(only=draw(st.lists(names, max_size=2).map(tuple))),
         tiers=draw(st.lists(st.sampled_from(Tier), min_size=1, unique=True).map(tuple)),
+        max_g_co2=draw(_optional(decimals("0.000000000001", "1000000000"))),
         detour=draw(_optional(decimals("0", "0.05"))),
     )
 

@@ -1,0 +1,174 @@
+"""What is to be expected of a job that has no place, and what its buyer could change? Asked for, and kept nowhere."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Final
+
+from suanlian.data.chips import chips
+from suanlian.data.grid import grid
+from suanlian.data.orderly import orderly
+from suanlian.model.energy import Energy
+from suanlian.model.ids import ShareId
+from suanlian.model.job import EndCause, JobSpec
+from suanlian.model.levels import USUAL_LEVELS, LevelRules
+from suanlian.model.market import NO_MARKET, Market
+from suanlian.model.outlook import Outlook, Verdict
+from suanlian.model.party import Caller
+from suanlian.model.place import Demand, Place
+from suanlian.model.placement import Explanation, Filter
+from suanlian.model.quantity import Resources
+from suanlian.rules import budget
+from suanlian.rules.counterfactuals import Asked, Release, changes, soonest
+from suanlian.rules.energy import energy_of
+from suanlian.rules.normalising import Known
+from suanlian.rules.orderly import order_now
+from suanlian.rules.owner import rests
+from suanlian.rules.pricing import expected_hours
+from suanlian.store import attempts, jobs, parties, running
+from suanlian.store.places import Places
+from suanlian.store.unit import Row, Unit
+
+KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
+"""What is known of a job of this account and id at these places, besides what is published (``throughput``)."""
+_MOST_READ: Final = 2000
+"""So many running attempts are looked at: beyond that nothing is said of when there is room."""
+_SOON: Final = timedelta(seconds=60)
+"""What has run longer than it was to is expected to go on so long."""
+_TIME_MENDS: Final = frozenset(
+    {
+        *(Filter.ROOM, Filter.CLOSING, Filter.ACCEPTING, Filter.ADMITTED, Filter.PLATFORM_LIVE),
+        *(Filter.ELSEWHERE, Filter.OWNER_REFUSED),
+    }
+)
+_FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """By what places are compared: rules of data levels, what is known of speeds, what is scarce."""
+
+    known_of: KnownOf
+    levels: LevelRules = USUAL_LEVELS
+    market: Market = NO_MARKET
+
+
+def estimate(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Explanation:
+    """Where a task would go now and what it would cost, with every candidate; places nothing."""
+    return _of_spec(unit, caller, spec, by).answer()
+
+
+def plan(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Explanation:
+    """Where a task would go now, when if not now, and what could be changed. Nothing is reserved."""
+    asked = _of_spec(unit, caller, spec, by)
+    return _with_outlook(unit, replace(asked, rest=spec.budget), spec.tasks)
+
+
+def _of_spec(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Asked:
+    places = Places(unit).all()
+    demand = Demand(spec, _name(unit, caller.entity_id), levels=by.levels, order=order_now(orderly(), places))
+    return _asked(unit, demand, places, by, (caller.account_id, ""))
+
+
+def outlook(unit: Unit, caller: Caller, ref: str, index: int, found: Explanation, by: By) -> Explanation:  # noqa: PLR0913, PLR0917 - what was found, of what, for whom
+    """Of a task that waits: all places as they are now, with what could be changed; else what was found, as it is."""
+    row = jobs.find(unit, caller, ref)
+    if row is None or found.winner is not None:
+        return found
+    spec, places = JobSpec.model_validate_json(row["spec"]), Places(unit).all()
+    failed, refused = _past(unit, row["id"], index)
+    entity, order = _name(unit, row["entity_id"]), order_now(orderly(), places)
+    demand = Demand(spec, entity, failed, by.levels, refused, row["lender"], order)
+    asked = _asked(unit, demand, places, by, (row["account_id"], row["id"]))
+    now = _with_outlook(unit, replace(asked, rest=budget.rest(spec.budget, row["committed"])), row["queued"])
+    same = {"shut": found.shut, "in_doubt": found.in_doubt, "queueing": found.queueing}
+    return now.model_copy(update=same)
+
+
+def _asked(unit: Unit, demand: Demand, places: Sequence[Place], by: By, of: tuple[str, str]) -> Asked:
+    return Asked(
+        demand=demand,
+        places=places,
+        now=unit.now,
+        known=lambda spec: by.known_of(spec, *of, places),
+        market=replace(by.market, energy=_energy()),
+    )
+
+
+def _with_outlook(unit: Unit, asked: Asked, tasks: int) -> Explanation:
+    found = asked.answer()
+    full = {c.share_id for c in found.candidates if {miss.filter for miss in c.failed} == {Filter.ROOM}}
+    asked = replace(asked, releases=_releases(unit, full))
+    starts = unit.now if found.won is not None else soonest(asked, found)
+    told = Outlook(
+        verdict=_verdict(found),
+        changes=changes(asked, found),
+        starts=starts,
+        tasks=max(1, tasks),
+        room=_room(asked, found, max(1, tasks)),
+    )
+    return found.model_copy(update={"outlook": told})
+
+
+def _verdict(found: Explanation) -> Verdict:
+    if found.won is not None:
+        return Verdict.STARTS
+    waits = any({miss.filter for miss in candidate.failed} <= _TIME_MENDS for candidate in found.candidates)
+    return Verdict.WAITS if waits or not found.candidates else Verdict.NEVER
+
+
+def _room(asked: Asked, found: Explanation, tasks: int) -> int:
+    """How many tasks have room now, at places that pass, within the budget at the winner's bill."""
+    if found.won is None:
+        return 0
+    affordable, wanted = budget.affords(found.won, asked.rest), asked.demand.spec.total
+    most = tasks if affordable is None else min(tasks, affordable)
+    passed = {candidate.share_id for candidate in found.candidates if not candidate.failed}
+    return min(most, sum(wanted.count_in(place.free, most) for place in asked.places if place.share_id in passed))
+
+
+def _releases(unit: Unit, shares: set[ShareId]) -> Mapping[ShareId, Sequence[Release]]:
+    """What running work gives back, by its own estimates; nothing where too much runs."""
+    rows = running.on_shares(unit, shares, limit=_MOST_READ + 1) if shares else ()
+    if len(rows) > _MOST_READ:
+        return {}
+    specs: dict[str, JobSpec] = {}
+    found = defaultdict[ShareId, list[Release]](list)
+    for row in rows:
+        if row["job_id"] not in specs:
+            specs[row["job_id"]] = JobSpec.model_validate_json(row["spec"])
+        ends = _ends(row, specs[row["job_id"]], unit.now)
+        found[ShareId(row["share_id"])].append(Release(ends, Resources.model_validate_json(row["granted"])))
+    return {share: sorted(released, key=lambda one: one.at) for share, released in found.items()}
+
+
+def _ends(row: Row, spec: JobSpec, now: datetime) -> datetime:
+    began = row["started_at"] or now
+    likely = began + timedelta(hours=float(expected_hours(spec, spec.variants[row["variant"]])))
+    if likely > now:
+        return likely
+    last = began + timedelta(seconds=spec.wall_time_s)
+    return last if last > now else now + _SOON
+
+
+def _past(unit: Unit, job_id: str, index: int) -> tuple[frozenset[ShareId], frozenset[ShareId]]:
+    """Shares at fault in earlier attempts of the task, and those of which the owner refuses it now."""
+    failed, refused = set[ShareId](), defaultdict[ShareId, list[datetime]](list)
+    for attempt in attempts.with_places(unit, job_id, [index]):
+        if attempt["cause"] in _FAILED:
+            failed.add(ShareId(attempt["share_id"]))
+        elif attempt["cause"] == EndCause.REFUSED:
+            refused[ShareId(attempt["share_id"])].append(attempt["ended_at"])
+    return frozenset(failed), frozenset(share for share, moments in refused.items() if rests(moments, unit.now))
+
+
+def _name(unit: Unit, entity_id: str) -> str:
+    row = parties.entity_of(unit, entity_id)
+    return "" if row is None else str(row["name"])
+
+
+@cache
+def _energy() -> Energy:
+    return energy_of(chips(), grid())
