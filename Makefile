@@ -45,12 +45,19 @@ define install
 	  echo "  A half-made environment: make distclean; then run the same command again." >&2; exit 1; }
 endef
 
+# what is compiled is kept: once here, so that nothing waits for it later
+define compile
+	@$(PY) -m scripts.compile_matcher
+endef
+
 $(VENV)/.installed-dev: pyproject.toml | $(PY)
 	$(call install,dev)
+	$(call compile)
 	@touch $(VENV)/.installed-demo $(VENV)/.installed-twin $@
 
 $(VENV)/.installed-demo: pyproject.toml | $(PY)
 	$(call install,demo)
+	$(call compile)
 	@touch $@
 
 $(VENV)/.installed-twin: pyproject.toml | $(PY)

@@ -66,6 +66,8 @@ from suanlian.workers.late import Late
 from suanlian.workers.lineage import Lineage
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.lost import Loser
+from suanlian.workers.match import Matcher
+from suanlian.workers.matching_process import MatchingProcess
 from suanlian.workers.observe import Observer
 from suanlian.workers.onboard import Onboarder
 from suanlian.workers.place import Placer
@@ -382,7 +384,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
 
     hub.keys = keys = HubKeys(settings.hub_home, store, clock, changed)
     keys.refresh()
-    return Running(hub, _workers(tools, hub, keys), KeyWatch(keys))
+    return Running(hub, _workers(tools, hub, keys) + _matcher(tools, hub, settings.matcher_memory), KeyWatch(keys))
 
 
 def _key_in_use(settings: HubSettings, store: Store, clock: Clock) -> KeyPair:
@@ -423,6 +425,12 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),
     )
+
+
+def _matcher(tools: Tools, hub: Hub, memory_bytes: int) -> tuple[Worker, ...]:
+    if not memory_bytes:
+        return ()
+    return (Matcher(tools, hub.writer, hub.bounds.data.levels, MatchingProcess(memory_bytes=memory_bytes)),)
 
 
 def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:

@@ -101,6 +101,9 @@ class HubSettings(_Settings):
     """``SUANLIAN_LOST_AFTER_S``: a connector that was not heard of for so many seconds is lost."""
     lost_for_s: int = Field(default=600, ge=6, le=30 * 86400)
     """``SUANLIAN_LOST_FOR_S``: for so many seconds more what it holds waits for it; then it may run elsewhere."""
+    matcher_memory: int = Field(default=4 * 1024**3, ge=0)
+    """``SUANLIAN_MATCHER_MEMORY``: how many bytes the process may use that matches all that waits; 0: there is none,
+    and nothing is scarce."""
     hub_region: Region | None = None
     """``SUANLIAN_HUB_REGION``: where the hub's store lies, a GB/T 2260 code of six digits; unset: within no region."""
     hub_protection: ProtectionGrade = 0

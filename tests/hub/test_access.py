@@ -137,6 +137,7 @@ TABLE = {
     "GET /v1/supervision/report": WATCHERS,
     "POST /v1/supervision/report/send": OPERATOR,
     "GET /v1/supervision/reports": WATCHERS,
+    "GET /v1/market": WATCHERS,
     "GET /v1/events": WATCHERS,
     "GET /v1/audit/head": WATCHERS,
     "GET /v1/audit/proofs/{number}": WATCHERS,

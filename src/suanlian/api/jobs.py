@@ -19,7 +19,7 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import allowance, checking, depending, jobs, planning, telling, throughput, usage
+from suanlian.services import allowance, checking, depending, jobs, market, planning, telling, throughput, usage
 from suanlian.services.jobs import Wanted
 from suanlian.store.unit import Unit
 
@@ -139,7 +139,7 @@ def plan(hub: TheHub, caller: Annotated[Caller, Depends(may("job.plan"))], body:
 
 
 def _by(hub: Hub, unit: Unit) -> planning.By:
-    return planning.By(throughput.Knowledge(unit).of, hub.bounds.data.levels)
+    return planning.By(throughput.Knowledge(unit).of, hub.bounds.data.levels, market.current(unit))
 
 
 @router.get("/jobs")

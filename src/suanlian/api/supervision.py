@@ -10,9 +10,10 @@ from suanlian.api.deps import MAX_LIMIT, Hub, TheHub, may, write
 from suanlian.api.listing import Listing, listed
 from suanlian.model.base import Utc, Wire
 from suanlian.model.event import Event
+from suanlian.model.market import MarketNow
 from suanlian.model.party import Caller
 from suanlian.model.report import Receipt, SupervisionReport
-from suanlian.services import events, supervision
+from suanlian.services import events, market, supervision
 
 router = APIRouter(prefix="/v1", tags=["supervision"])
 _PATIENCE_S = 15.0
@@ -69,6 +70,13 @@ def reports(
     with hub.reading(caller) as unit:
         found = supervision.received(unit, before=cursor, limit=limit + 1)
         return listed(found, limit, lambda row: str(row["id"]))
+
+
+@router.get("/market")
+def read_market(hub: TheHub, caller: Annotated[Caller, Depends(may("market.read"))]) -> MarketNow:
+    """What the matcher found: how far the market is from the best that is possible, and what is scarce."""
+    with hub.reading(caller) as unit:
+        return market.now(unit)
 
 
 @router.get("/events")

@@ -93,6 +93,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "node": ("identifiers", N_("Show who the hub is.")),
     "report": ("supervision", N_("Reports: supervision.")),
     "events": ("supervision", N_("List what happened.")),
+    "market": (
+        "market",
+        N_("What is scarce, and how far the market is from the best possible (operator, supervisor)."),
+    ),
     "audit": ("audit", N_("The audit log: head, prove, check.")),
     "simulate": (
         "simulate",

@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
+from pydantic import Field
+
+from suanlian.model.base import Name, Text, Utc, Wire
 from suanlian.model.energy import NO_ENERGY, Energy
 from suanlian.model.ids import ShareId
+from suanlian.model.money import Amount
 from suanlian.model.placement import MarketView
 from suanlian.model.quantity import ResourceKind
 
@@ -15,6 +21,16 @@ USUAL_DETOUR: Final = Decimal("0.05")
 
 PRICE_STEP: Final = Decimal("0.000001")
 """Shadow prices are rounded to so much of a CNY for a unit-hour, before anything uses them."""
+
+
+WINDOW: Final = timedelta(hours=24)
+"""What is scarce is so within the next so many hours."""
+
+FRESH: Final = timedelta(seconds=90)
+"""Prices no older than this are those of now."""
+
+LASTING: Final = timedelta(minutes=10)
+"""Older prices rank nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +50,58 @@ class Market:
 
 NO_MARKET: Final = Market()
 """Nothing is scarce, as before the first tick."""
+
+
+class TickState(StrEnum):
+    """How a tick of the matcher ended."""
+
+    OK = "ok"
+    TIMEOUT = "timeout"
+    """It took longer than it may; the prices before it hold on for a while."""
+    DIED = "died"
+    REFUSED = "refused"
+    """The matcher says that what it was asked cannot be meant, or is too large for it."""
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "TickState | None":
+        return cls.UNKNOWN if isinstance(value, str) else None
+
+
+class Tick(Wire):
+    """One batch: all that waited matched at once. Money is CNY by estimate."""
+
+    id: Name
+    at: Utc
+    state: TickState
+    why: Text = ""
+    demands: int = Field(ge=0, description="pieces of jobs that were matched")
+    jobs: int = Field(ge=0, description="of so many jobs")
+    places: int = Field(ge=0)
+    unserved: int = Field(ge=0, description="demands for which the window has no room")
+    total: float = Field(ge=0, description="what the matching costs, what is not served counted at its worth")
+    bound: float | None = Field(default=None, ge=0, description="no matching can cost less; proven")
+    gap: float | None = Field(default=None, ge=0, description="(total - bound) / bound: how far from the best at most")
+    took_ms: int = Field(ge=0)
+    prices_hash: Name
+
+
+class ScarcePrice(Wire):
+    """What an hour more of a resource in a share would be worth above its list price."""
+
+    platform: Name
+    share: Name
+    kind: ResourceKind
+    price: Amount = Field(description="CNY for a unit-hour, a weight that nobody is billed")
+
+
+class MarketNow(Wire):
+    """What the matcher says of the market now: for operators and those who supervise."""
+
+    newest: Tick | None = None
+    fresh: bool = Field(default=False, description="whether placement goes by these prices now")
+    scarce: tuple[ScarcePrice, ...] = Field(default=(), description="the dearest first")
+    gap_median: float | None = Field(default=None, description="of the ticks of the last 24 hours that had a bound")
+    gap_max: float | None = None
+    ticks: int = Field(default=0, description="of the last 24 hours")
+    failed: int = Field(default=0, description="of these, those that did not end well")

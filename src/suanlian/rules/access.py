@@ -199,6 +199,7 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "charge.list": Rule(reads=True, grants={**_BUYER, **_WATCHERS}),
     "supervision.report": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "supervision.reports": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
+    "market.read": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "supervision.send": Rule(reads=False, grants=_OPERATOR),
     "audit.head": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "audit.proof": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),

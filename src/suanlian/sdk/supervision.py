@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from suanlian.model.event import Event, EventType
+from suanlian.model.market import MarketNow
 from suanlian.model.report import SupervisionReport
 from suanlian.sdk.answers import SentReport
 from suanlian.sdk.paging import Plain, items, plain_items
@@ -28,6 +29,10 @@ class Supervision:
     def received(self) -> Iterator[Plain]:
         """Reports that came from hubs below."""
         return plain_items(self._transport, "/v1/supervision/reports")
+
+    def market(self) -> MarketNow:
+        """What the matcher found: how far the market is from the best that is possible, and what is scarce."""
+        return self._transport.read(MarketNow, "/v1/market")
 
     def events(self, kind: EventType | None = None) -> Iterator[Event]:
         """What happened, in the order in which it happened."""

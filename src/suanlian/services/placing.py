@@ -21,7 +21,7 @@ from suanlian.model.event import EventType
 from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
 from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
 from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
-from suanlian.model.market import Market
+from suanlian.model.market import NO_MARKET, Market
 from suanlian.model.party import Standing
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Explanation, Filter
@@ -53,7 +53,6 @@ _TASKS_PER_JOB: Final = 256
 _FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
 """Causes for which another place is tried first."""
 
-
 _MAKES: Final = 1000
 """So many tasks of a large array get their rows in one unit."""
 _PATIENCE: Final = timedelta(seconds=120)
@@ -68,6 +67,16 @@ def nothing_known(*_asked: object) -> None:
     """Places are compared by what they publish alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """By what places are compared: rules of levels, what is known of speeds, what is scarce."""
+
+    levels: LevelRules = USUAL_LEVELS
+    known_of: KnownOf = nothing_known
+    market: Market = NO_MARKET
+
+
+USUAL: Final = Weighing()
 Past = tuple[frozenset[ShareId], frozenset[ShareId]]
 """Shares at fault in earlier attempts of a task, and those of which the owner refuses it now."""
 _NEVER: Final[Past] = (frozenset(), frozenset())
@@ -81,9 +90,7 @@ class Round:
     turn: Turn | None
 
 
-def decide(
-    unit: Unit, turn: Turn, *, limit: int, levels: LevelRules = USUAL_LEVELS, known_of: KnownOf = nothing_known
-) -> Round:
+def decide(unit: Unit, turn: Turn, *, limit: int, weighing: Weighing = USUAL) -> Round:
     """Look at up to ``limit`` waiting jobs in their turn; those that fit pass those that do not. Writes nothing."""
     is_open = platforms.any_live(unit)
     # with nothing live no job gets a place: some that were never told why they wait are told, the rest at later looks
@@ -91,7 +98,7 @@ def decide(
     rows, following = turns.rows(unit, turn, limit=most, untold=not is_open)
     if not rows:
         return Round((), following)
-    look = _Look(unit, levels, turn.kept, known_of)
+    look = _Look(unit, weighing, turn.kept)
     decisions = tuple(decision for row in rows for decision in look.decide(row))
     return Round(decisions, None if following is None else replace(following, kept=look.kept))
 
@@ -99,10 +106,11 @@ def decide(
 class _Look:
     """One look at the places: what it gives away it no longer has. Equal questions are answered once."""
 
-    def __init__(self, unit: Unit, levels: LevelRules, kept: frozenset[ShareId], known_of: KnownOf) -> None:
+    def __init__(self, unit: Unit, weighing: Weighing, kept: frozenset[ShareId]) -> None:
         self._unit = unit
-        self._levels = levels
-        self._known_of = known_of
+        self._levels = weighing.levels
+        self._known_of = weighing.known_of
+        self._market = replace(weighing.market, energy=_energy())
         self._places = Places(unit)
         self._free = [replace(place, kept=place.share_id in kept) for place in self._places.all()]
         self._order = order_now(orderly(), self._free)
@@ -184,9 +192,7 @@ class _Look:
         seen = None if known is None else known.seen
         asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused, demand.lender, seen)
         if asked not in self._known:
-            self._known[asked] = explain(
-                demand, self._free, now=self._unit.now, known=known, market=Market(energy=_energy())
-            )
+            self._known[asked] = explain(demand, self._free, now=self._unit.now, known=known, market=self._market)
         return self._known[asked]
 
     def _give(self, row: Row, alike: Sequence[Row], spec: JobSpec, explanation: Explanation) -> Placed:

@@ -101,7 +101,9 @@ class InProcessHub:
     def __init__(self, settings: HubSettings, *, clock: Clock | None = None) -> None:
         """The workers of the hub do nothing but in ``settle``."""
         self.settings = settings
-        self.running: Running = assemble(settings, clock=clock or utc_now)
+        # nothing is matched but where a test says so: that would be a process for each hub
+        alone = settings.model_copy(update={"matcher_memory": 0})
+        self.running: Running = assemble(alone, clock=clock or utc_now)
         self.app = make_app(Running(self.running.hub, ()))
         _with_routes_of_the_first(self.app)
         self.http = TestClient(self.app, base_url=IN_PROCESS, raise_server_exceptions=False)
@@ -164,7 +166,9 @@ class ServedHub:
         """The port is taken at once, so that ``url`` is known before anything runs."""
         self._socket = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.running: Running = assemble(settings, clock=clock or utc_now)
+        # nothing is matched but where a test says so: that would be a process for each hub
+        alone = settings.model_copy(update={"matcher_memory": 0})
+        self.running: Running = assemble(alone, clock=clock or utc_now)
         config = uvicorn.Config(make_app(self.running), access_log=False, log_level="error", server_header=False)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)

@@ -149,9 +149,7 @@ def _join(f: Floor, line: Line, job: int) -> None:
 
 
 @compiled
-def _fail(  # noqa: PLR0913, PLR0917 - a loop's variables
-    f: Floor, line: Line, node: int, pool: int, now: float, lost: Floats, keys: Floats, jobs: Ints
-) -> None:
+def _fail(f: Floor, line: Line, node: int, pool: int, now: float, lost: Floats, keys: Floats, jobs: Ints) -> None:
     """A node fails: what runs on it begins anew, at the end of its queue."""
     for job in range(len(f.home)):
         if f.pool[job] == pool and not f.done[job] and (f.node[job] == node or f.gang[node] == job):
@@ -174,7 +172,7 @@ def _repair(f: Floor, node: int, pool: int) -> None:
 
 
 @compiled
-def run(  # noqa: PLR0913, PLR0917 - a demand, its failures and a flag
+def run(
     f: Floor, submit: Floats, duration: Floats, when: Floats, where: Ints, whose: Ints, lost: Floats, skip: int
 ) -> None:
     """All jobs to their end. Failures as in ``loop.run``; ``skip``: whoever fits starts, or else queues are strict."""
@@ -212,18 +210,14 @@ def run(  # noqa: PLR0913, PLR0917 - a demand, its failures and a flag
 
 
 @compiled
-def _start(  # noqa: PLR0913, PLR0917 - a loop's variables
-    f: Floor, line: Line, job: int, pool: int, now: float, duration: Floats, keys: Floats, jobs: Ints
-) -> None:
+def _start(f: Floor, line: Line, job: int, pool: int, now: float, duration: Floats, keys: Floats, jobs: Ints) -> None:
     _begin(f, job, pool, now)
     push(keys, jobs, 0, line.counts[RUNNING], now + duration[job], job)
     line.counts[RUNNING] += 1
 
 
 @compiled
-def _strict_now(  # noqa: PLR0913, PLR0917 - a loop's variables
-    f: Floor, line: Line, now: float, duration: Floats, keys: Floats, jobs: Ints
-) -> None:
+def _strict_now(f: Floor, line: Line, now: float, duration: Floats, keys: Floats, jobs: Ints) -> None:
     """The first of each queue starts at home, or else elsewhere if it may; nobody passes it."""
     head, again = line.head, True
     while again:
@@ -255,9 +249,7 @@ def _most(f: Floor) -> int:
 
 
 @compiled
-def _skip_now(  # noqa: PLR0913, PLR0917 - a loop's variables
-    f: Floor, line: Line, now: float, duration: Floats, keys: Floats, jobs: Ints
-) -> None:
+def _skip_now(f: Floor, line: Line, now: float, duration: Floats, keys: Floats, jobs: Ints) -> None:
     """Whoever fits starts, in order of arrival: at home where there is room, then elsewhere, home by home."""
     queue = line.queue[: line.counts[WAITING]]
     for job in queue:

@@ -9,9 +9,7 @@ from suanlian.rules.queueing.state import NEVER, NOBODY, QUEUED, Floats, Ints, S
 
 
 @compiled
-def _fail(  # noqa: PLR0913, PLR0917 - a loop's variables
-    s: State, node: int, pool: int, now: float, lost: Floats, keys: Floats, jobs: Ints, running: int
-) -> int:
+def _fail(s: State, node: int, pool: int, now: float, lost: Floats, keys: Floats, jobs: Ints, running: int) -> int:
     """A node fails: what runs on it begins anew in the queue. Returns how many still run."""
     while s.gang[node] >= 0 or s.head[node] != NOBODY:
         job = s.gang[node] if s.gang[node] >= 0 else s.head[node]
@@ -24,7 +22,7 @@ def _fail(  # noqa: PLR0913, PLR0917 - a loop's variables
 
 
 @compiled
-def run(s: State, duration: Floats, when: Floats, where: Ints, whose: Ints, lost: Floats) -> None:  # noqa: PLR0913, PLR0917
+def run(s: State, duration: Floats, when: Floats, where: Ints, whose: Ints, lost: Floats) -> None:
     """Jobs are rows in order of submission. Failures at ``when``: node ``where`` of pool ``whose``; -1 - node: up.
 
     ``lost`` (N,) gets the seconds of tries that failed. Afterwards ``status``, ``started`` and ``pool`` tell it.

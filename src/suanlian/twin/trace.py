@@ -45,7 +45,7 @@ class Trace:
         return len(self.job)
 
     @classmethod
-    def of(  # noqa: PLR0913 - a column each
+    def of(
         cls,
         *,
         job: Ints,

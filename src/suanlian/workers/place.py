@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 from suanlian.model.decision import Decision, Placed, Waits
 from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
-from suanlian.services import passing, placing, usage
-from suanlian.services.placing import Turn
+from suanlian.services import market, passing, placing, usage
+from suanlian.services.placing import Turn, Weighing
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
@@ -57,8 +57,8 @@ class Placer(Worker):
         turn, placed = Turn(), False
         while True:
             with self.tools.reading() as unit:
-                known = Knowledge(unit)
-                found = placing.decide(unit, turn, limit=_JOBS, levels=self._levels, known_of=known.of)
+                weighing = Weighing(self._levels, Knowledge(unit).of, market.current(unit))
+                found = placing.decide(unit, turn, limit=_JOBS, weighing=weighing)
             for start in range(0, len(found.decisions), _AT_ONCE):
                 placed = self._apply(found.decisions[start : start + _AT_ONCE]) or placed
             if found.turn is None:

@@ -198,7 +198,7 @@ class Match:
         used: [N] hours of the primary resource, 0 where not served.
         remaining: [M, R] hours left.
         prices: [M, R] shadow prices in CNY per hour above the list price: what a further hour would save.
-        quota_prices: [G, places] shadow prices of quotas, empty where there are none.
+        quota_prices: [E] shadow prices of quotas: group after group, a price for each place of its scope.
         bound: no matching can cost less; -inf where it was not asked for.
         total: the sum of cost.
     """
@@ -210,7 +210,7 @@ class Match:
     prices: Floats
     bound: float
     total: float
-    quota_prices: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    quota_prices: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def gap(self) -> float:

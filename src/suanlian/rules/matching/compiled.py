@@ -17,11 +17,29 @@ COMPILED = numba is not None
 
 
 def compiled(function: Callable[P, T]) -> Callable[P, T]:
-    """The function compiled for one thread, kept on disk; without numba the function itself.
+    """A loop that Python calls: compiled for one thread and kept on disk; without numba the function itself.
 
-    One thread by design: numba's workqueue must not be entered by several threads, and sums keep their order.
+    One thread by design: numba's workqueue must not be entered by several threads, and sums keep their order. What is
+    kept is known by its own file alone: after a change in another file of this room, remove what was kept (make clean).
     """
+    return _made(function, cache=True)
+
+
+def inner(function: Callable[P, T]) -> Callable[P, T]:
+    """A loop that compiled loops call, and nobody else: it gets no door to Python, which takes longest to compile."""
+    return _made(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def within(function: Callable[P, T]) -> Callable[P, T]:
+    """As ``inner``, for small functions that make no array: always part of the loop that calls them.
+
+    Without ``_nrt`` arrays would be counted in and out at every access, which costs more than the arithmetic.
+    """
+    return _made(function, forceinline=True, _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _made(function: Callable[P, T], **options: bool) -> Callable[P, T]:
     if numba is None:
         return function
-    made: Callable[P, T] = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    made: Callable[P, T] = numba.njit(nogil=True, error_model="numpy", **options)(function)
     return made

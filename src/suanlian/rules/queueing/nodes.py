@@ -26,7 +26,7 @@ def whole(free: Ints, low: int, high: int, size: int) -> int:
 
 
 @compiled
-def take_whole(free: Ints, gang: Ints, low: int, high: int, size: int, job: int, wanted: int) -> None:  # noqa: PLR0913, PLR0917
+def take_whole(free: Ints, gang: Ints, low: int, high: int, size: int, job: int, wanted: int) -> None:
     """Give a job the first ``wanted`` nodes that are wholly free."""
     for node in range(low, high):
         if wanted and free[node] == size:
@@ -36,7 +36,7 @@ def take_whole(free: Ints, gang: Ints, low: int, high: int, size: int, job: int,
 
 
 @compiled
-def give_whole(free: Ints, gang: Ints, low: int, high: int, size: int, job: int) -> None:  # noqa: PLR0913, PLR0917
+def give_whole(free: Ints, gang: Ints, low: int, high: int, size: int, job: int) -> None:
     """Take back all nodes of a gang."""
     for node in range(low, high):
         if gang[node] == job:
@@ -95,7 +95,7 @@ def used_at(s: State, node: int, size: int, time: float, me: int) -> int:
 
 
 @compiled
-def fits_span(s: State, node: int, size: int, units: int, begin: float, end: float, me: int) -> bool:  # noqa: PLR0913, PLR0917
+def fits_span(s: State, node: int, size: int, units: int, begin: float, end: float, me: int) -> bool:
     """Whether a node has room for a job from ``begin`` to ``end``, by estimate, beside the reservations of others."""
     if used_at(s, node, size, begin, me) + units > size:
         return False
@@ -107,7 +107,7 @@ def fits_span(s: State, node: int, size: int, units: int, begin: float, end: flo
 
 
 @compiled
-def allows(s: State, node: int, size: int, units: int, now: float, end: float, me: int) -> bool:  # noqa: PLR0913, PLR0917
+def allows(s: State, node: int, size: int, units: int, now: float, end: float, me: int) -> bool:
     """Whether a job that fits now may run until ``end`` without pushing back a reservation of others."""
     for n in range(s.held[node]):
         at = max(s.held_from[node, n], now)
@@ -117,7 +117,7 @@ def allows(s: State, node: int, size: int, units: int, now: float, end: float, m
 
 
 @compiled
-def push(keys: Floats, jobs: Ints, base: int, count: int, key: float, job: int) -> None:  # noqa: PLR0913, PLR0917
+def push(keys: Floats, jobs: Ints, base: int, count: int, key: float, job: int) -> None:
     """Into a heap of ``count`` entries at ``base``: the earliest key first, ties by job."""
     at = count
     while at > 0:

@@ -82,7 +82,7 @@ def _next_end(s: State, node: int, after: float, me: int) -> float:
 
 
 @compiled
-def _earliest(s: State, node: int, size: int, units: int, begin: float, job: int) -> float:  # noqa: PLR0913, PLR0917
+def _earliest(s: State, node: int, size: int, units: int, begin: float, job: int) -> float:
     """When a node could first take a job from ``begin`` on; NEVER if it cannot, or holds all it may hold."""
     if s.held[node] == s.held_from.shape[1]:
         return NEVER

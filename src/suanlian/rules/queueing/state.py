@@ -97,9 +97,7 @@ class State(NamedTuple):
     weight: Floats
 
 
-def make_state(  # noqa: PLR0913, PLR0917 - what there is to know
-    policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: int, cost_rows: int = 0
-) -> State:
+def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: int, cost_rows: int = 0) -> State:
     """An empty queue: ``nodes`` (P,) of ``size`` (P,) units each; room for ``rows`` jobs."""
     pools, count, kept = len(nodes), int(nodes.sum()), max(int(policy[RESERVATIONS]), 1)
     first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes)])

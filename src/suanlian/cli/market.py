@@ -1,0 +1,73 @@
+"""What the matcher found: how far the market is from the best that is possible, and what is scarce."""
+
+from suanlian.cli.output import AsJson, listing, print_json, record, say
+from suanlian.cli.session import open_hub
+from suanlian.cli.shown import when, yes_no
+from suanlian.i18n import _
+from suanlian.i18n.help import N_, OPTIONS, Command, nouns
+from suanlian.model.market import MarketNow, Tick, TickState
+
+commands = nouns()
+
+
+@commands.command(
+    "market",
+    cls=Command,
+    options_metavar=OPTIONS,
+    help=N_("What is scarce, and how far the market is from the best possible (operator, supervisor)."),
+)
+def _market(as_json: AsJson = False) -> None:
+    with open_hub() as hub:
+        told = hub.supervision.market()
+    if as_json:
+        print_json(told.model_dump(mode="json"))
+    elif told.newest is None:
+        say(_("Nothing has waited yet, so nothing was matched: every place is compared by its price alone."))
+    else:
+        _tell(told, told.newest)
+
+
+def _tell(told: MarketNow, tick: Tick) -> None:
+    fields = [
+        (_("Matched last"), when(tick.at)),
+        (_("How it ended"), _STATES[tick.state]() + (f": {tick.why}" if tick.why else "")),
+        (_("Took"), f"{tick.took_ms / 1000:.2f} s"),
+        (_("Jobs that waited"), tick.jobs),
+        (_("Demands"), tick.demands),
+        (_("Without room within 24 h"), tick.unserved),
+        (_("Places"), tick.places),
+        (_("Cost of the matching, estimate"), f"{tick.total:.2f} CNY"),
+        (_("No matching costs less than"), "" if tick.bound is None else f"{tick.bound:.2f} CNY"),
+        (_("Gap"), _percent(tick.gap)),
+        (_("Gap in 24 h, median"), _percent(told.gap_median)),
+        (_("Gap in 24 h, largest"), _percent(told.gap_max)),
+        (_("Ticks in 24 h"), told.ticks),
+        (_("Of these failed"), told.failed),
+        (_("Places are compared by its prices"), yes_no(told.fresh)),
+    ]
+    record(told, fields, as_json=False)
+    if told.scarce:
+        say("")
+        listing(
+            told.scarce,
+            [
+                (_("Platform"), lambda row: row.platform),
+                (_("Share"), lambda row: row.share),
+                (_("Resource"), lambda row: row.kind),
+                (_("Scarcity, CNY per unit-hour, not billed"), lambda row: f"{row.price:f}"),
+            ],
+            as_json=False,
+        )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+_STATES = {
+    TickState.OK: lambda: _("well"),
+    TickState.TIMEOUT: lambda: _("it took too long and was broken off"),
+    TickState.DIED: lambda: _("the matcher ended"),
+    TickState.REFUSED: lambda: _("the matcher refused it"),
+    TickState.UNKNOWN: lambda: _("in a way that this version does not know"),
+}

@@ -1,0 +1,247 @@
+"""All that waits matched at once: what the matcher is asked, what it found, and by which prices places are compared."""
+
+import hashlib
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial
+from statistics import median
+from typing import Final
+
+from suanlian.data.orderly import orderly
+from suanlian.model.ids import ShareId, new_id
+from suanlian.model.job import JobSpec
+from suanlian.model.levels import LevelRules
+from suanlian.model.market import (
+    FRESH,
+    LASTING,
+    NO_MARKET,
+    WINDOW,
+    Market,
+    MarketNow,
+    ScarcePrice,
+    Tick,
+    TickState,
+)
+from suanlian.model.orderly import Order
+from suanlian.model.place import Demand, Place
+from suanlian.model.placement import MarketView
+from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind
+from suanlian.rules.admitting import Admissions
+from suanlian.rules.compiling import Compiled, Waiting, compiled
+from suanlian.rules.normalising import Known
+from suanlian.rules.orderly import order_now
+from suanlian.store import jobs, market
+from suanlian.store.places import Places
+from suanlian.store.unit import Row, Unit
+
+MOST_JOBS: Final = 20_000
+"""So many waiting jobs are matched in one batch at most, by their turns; those behind them come when these are gone."""
+KEPT: Final = timedelta(days=7)
+"""Ticks are kept for so long."""
+AGAIN: Final = timedelta(seconds=60)
+"""A tick that found what the one before it found is kept only so often."""
+_SPECS: Final = 50_000
+_SHOWN: Final = 50
+_LINE: Final = 200
+_HOUR_S: Final = 3600
+
+KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
+
+
+def nothing_known(*_asked: object) -> None:
+    """Places are compared by what they publish alone."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is kept between batches, so that only what is new is read and asked. For one thread."""
+
+    levels: LevelRules
+    admissions: Admissions = field(default_factory=Admissions)
+    specs: OrderedDict[str, JobSpec] = field(default_factory=OrderedDict)
+
+    def spec(self, unit: Unit, job_id: str) -> JobSpec:
+        """The spec of a job, which never changes."""
+        known = self.specs.get(job_id)
+        if known is None:
+            known = self.specs[job_id] = JobSpec.model_validate_json(jobs.spec_of(unit, job_id))
+            if len(self.specs) > _SPECS:
+                self.specs.popitem(last=False)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be matched now, and of what it was made."""
+
+    problem: Compiled
+    jobs: int
+
+
+def gather(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Batch | None:
+    """All that waits with all places, as arrays; None where nothing waits."""
+    rows = market.waiting(unit, limit=MOST_JOBS)
+    if not rows:
+        return None
+    places = Places(unit).all()
+    order = order_now(orderly(), places)
+    waiting = [_waiting(unit, row, memory, order, partial(_known, known_of, places)) for row in rows]
+    return Batch(compiled(waiting, places, _hours(unit, memory, places), memory.admissions, unit.now), len(rows))
+
+
+def _known(known_of: KnownOf, places: Sequence[Place], spec: JobSpec, account_id: str, job_id: str) -> Known | None:
+    return known_of(spec, account_id, job_id, places)
+
+
+def _waiting(
+    unit: Unit, row: Row, memory: Memory, order: Order, known_of: Callable[[JobSpec, str, str], Known | None]
+) -> Waiting:
+    spec = memory.spec(unit, row["id"])
+    demand = Demand(spec, row["entity"], levels=memory.levels, lender=row["lender"], order=order)
+    return Waiting(row["id"], demand, row["queued"], known=known_of(spec, row["account_id"], row["id"]))
+
+
+def _hours(unit: Unit, memory: Memory, places: Sequence[Place]) -> dict[ShareId, dict[ResourceKind, float]]:
+    """Of each share what is free within the window: what is free now, and what running work gives back by its limit."""
+    window = WINDOW.total_seconds()
+    free = {place.share_id: {k: amount * window for k, amount in place.free.base().items()} for place in places}
+    for row in market.running(unit):
+        share = free.get(ShareId(row["share_id"]))
+        if share is None:
+            continue
+        spec = memory.spec(unit, row["job_id"])
+        left = max(0.0, spec.wall_time_s - (unit.now - row["began"]).total_seconds())
+        for kind, amount in spec.total.base().items():
+            share[kind] += amount * row["attempts"] * max(0.0, window - left)
+    return {
+        share: {kind: seconds / BASE_PER_UNIT[kind] / _HOUR_S for kind, seconds in kinds.items()}
+        for share, kinds in free.items()
+    }
+
+
+Scarcity = Mapping[ShareId, Mapping[ResourceKind, Decimal]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a batch, or of there being none."""
+
+    state: TickState
+    why: str = ""
+    demands: int = 0
+    jobs: int = 0
+    places: int = 0
+    unserved: int = 0
+    total: float = 0.0
+    bound: float | None = None
+    took_ms: int = 0
+    scarcity: Scarcity = field(default_factory=dict)
+
+
+def keep(unit: Unit, found: Found) -> bool:
+    """Keep it as a tick, unless it says what the one before it said a moment ago; whether it was kept."""
+    prices = _text(found.scarcity)
+    digest = hashlib.sha256(prices.encode()).hexdigest()[:32]
+    before = market.newest(unit)
+    if before is None and found.state is TickState.OK and not found.demands:
+        return False
+    if before is not None and (before["state"], before["prices_hash"]) == (found.state, digest):
+        is_idle = not found.demands and not before["demands"]
+        if is_idle or unit.now - before["at"] < AGAIN:
+            return False
+    market.add(
+        unit,
+        {
+            **{name: getattr(found, name) for name in _COUNTED},
+            "id": new_id(),
+            "at": unit.now,
+            "state": found.state.value,
+            "why": found.why[:_LINE],
+            "prices_hash": digest,
+            "prices": prices,
+        },
+    )
+    market.forget(unit, unit.now - KEPT)
+    return True
+
+
+_COUNTED: Final = ("demands", "jobs", "places", "unserved", "total", "bound", "took_ms")
+
+
+def _text(scarcity: Scarcity) -> str:
+    plain = {share: {kind.value: str(price) for kind, price in of.items()} for share, of in scarcity.items() if of}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+
+def current(unit: Unit) -> Market:
+    """By which prices places are compared now; those of a tick that is too old rank nothing."""
+    row = market.newest_good(unit, unit.now - LASTING)
+    if row is None:
+        return NO_MARKET
+    view = MarketView(tick=row["id"], at=row["at"], prices_hash=row["prices_hash"])
+    return Market(_scarcity(row), view=view)
+
+
+def _scarcity(row: Row) -> dict[ShareId, dict[ResourceKind, Decimal]]:
+    return {
+        ShareId(share): {ResourceKind(kind): Decimal(price) for kind, price in of.items()}
+        for share, of in json.loads(row["prices"]).items()
+    }
+
+
+def warm(unit: Unit) -> Scarcity:
+    """The last prices that were found, from which a new batch begins."""
+    row = market.newest_good(unit, unit.now - KEPT)
+    return {} if row is None else _scarcity(row)
+
+
+def now(unit: Unit) -> MarketNow:
+    """What the matcher says of the market, for operators and those who supervise."""
+    row = market.newest(unit)
+    good = market.newest_good(unit, unit.now - LASTING)
+    ticks = market.since(unit, unit.now - timedelta(hours=24))
+    gaps = [gap for tick in ticks if (gap := _gap(tick)) is not None]
+    return MarketNow(
+        newest=None if row is None else _tick(row),
+        fresh=good is not None and good["at"] >= unit.now - FRESH,
+        scarce=() if good is None else _scarce(unit, _scarcity(good)),
+        gap_median=median(gaps) if gaps else None,
+        gap_max=max(gaps, default=None),
+        ticks=len(ticks),
+        failed=sum(tick["state"] != TickState.OK for tick in ticks),
+    )
+
+
+def _scarce(unit: Unit, scarcity: Scarcity) -> tuple[ScarcePrice, ...]:
+    named = {place.share_id: place for place in Places(unit).all()}
+    found = [
+        ScarcePrice(platform=named[share].platform, share=named[share].share.name, kind=kind, price=price)
+        for share, of in scarcity.items()
+        if share in named
+        for kind, price in of.items()
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.price, one.platform, one.share, one.kind))[:_SHOWN])
+
+
+def _tick(row: Row) -> Tick:
+    return Tick(
+        id=row["id"],
+        at=row["at"],
+        state=TickState(row["state"]),
+        why=row["why"],
+        gap=_gap(row),
+        prices_hash=row["prices_hash"],
+        **{name: row[name] for name in _COUNTED},
+    )
+
+
+def _gap(row: Row) -> float | None:
+    """None where there is no bound, or none that says anything."""
+    bound = row["bound"]
+    if row["state"] != TickState.OK or bound is None or bound <= 0:
+        return None
+    return float(max(0.0, row["total"] - bound) / bound)

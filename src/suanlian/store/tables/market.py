@@ -1,0 +1,29 @@
+"""What the matcher found at each tick: prices of scarcity, a bound, and how far from it the market is."""
+
+from sqlalchemy import Column, Double, Index, Integer, Table
+
+from suanlian.store.columns import Document, Id, Label, Line, Moment
+from suanlian.store.tables.base import metadata
+
+market_tick = Table(
+    "market_tick",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Moment, nullable=False),
+    # one of model/market.TickState, and why where it did not go well
+    Column("state", Label, nullable=False),
+    Column("why", Line, nullable=False),
+    # how many demands (pieces of jobs) of how many jobs, how many places, how many demands got none
+    Column("demands", Integer, nullable=False),
+    Column("jobs", Integer, nullable=False),
+    Column("places", Integer, nullable=False),
+    Column("unserved", Integer, nullable=False),
+    # CNY by estimate: what the matching costs, and what none can be below; none where there is no bound
+    Column("total", Double, nullable=False),
+    Column("bound", Double),
+    Column("took_ms", Integer, nullable=False),
+    # of the prices, rounded as they are used: share -> kind -> CNY for a unit-hour; only what is scarce
+    Column("prices_hash", Label, nullable=False),
+    Column("prices", Document, nullable=False),
+    Index("ix_market_tick_at", "at"),
+)

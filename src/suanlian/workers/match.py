@@ -1,0 +1,124 @@
+"""Matches all that waits at once, apart from placing: what it finds are prices by which placing compares."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar, Final, Protocol
+
+import numpy as np
+
+from suanlian.model.event import EventType
+from suanlian.model.levels import LevelRules
+from suanlian.model.market import TickState
+from suanlian.rules.compiling import ORDER, quantised
+from suanlian.services import market
+from suanlian.services.market import Batch, Found, Memory
+from suanlian.services.throughput import Knowledge
+from suanlian.store.unit import Unit
+from suanlian.store.writer import Writer
+from suanlian.workers.loop import Tools, Worker
+from suanlian.workers.matching_process import MatcherFailedError
+from suanlian.workers.matching_wire import Problem, Solution
+
+_FIRST_S: Final = 120.0
+"""The first batch may take so long: the process begins, and may compile."""
+_LEAST_S: Final = 10.0
+_SLOWER: Final = 20
+"""A batch may take so many times as long as the one before it."""
+_LONGEST_REST_S: Final = 60
+
+
+class Matching(Protocol):
+    """Who solves the problem. It may take long: never inside a unit of work."""
+
+    def solve(self, problem: Problem, *, deadline_s: float, alive: Callable[[], None]) -> Solution:
+        """The solution. ``alive`` is called now and then, and may raise. Raises MatcherFailedError."""
+        ...
+
+    def close(self) -> None:
+        """End what is under way."""
+        ...
+
+
+class Matcher(Worker):
+    """See the module."""
+
+    name: ClassVar[str] = "match"
+    follows: ClassVar[frozenset[EventType]] = frozenset(
+        {
+            EventType.JOB_SUBMITTED,
+            EventType.JOB_RELEASED,
+            EventType.ATTEMPT_ENDED,
+            EventType.INVENTORY_CHANGED,
+            EventType.OFFER_PUBLISHED,
+        }
+    )
+    every_s: ClassVar[float] = 10.0
+    pause_s: ClassVar[float] = 2.0
+
+    def __init__(self, tools: Tools, writer: Writer, levels: LevelRules, matching: Matching) -> None:
+        """``levels``: which protection grade each data level needs. ``matching``: who solves."""
+        super().__init__(tools, writer)
+        self._matching = matching
+        self._memory = Memory(levels)
+        self._failed = 0
+        self._took_s = 0.0
+        self._rest_until = 0.0
+
+    def step(self) -> bool:
+        """One batch. It failed: the next one after a while, longer each time."""
+        if time.monotonic() < self._rest_until:
+            return False
+        with self.tools.reading() as unit:
+            batch = market.gather(unit, self._memory, Knowledge(unit).of)
+            warm = market.warm(unit)
+        self.renew()
+        found = Found(TickState.OK) if batch is None else self._found(batch, warm)
+        self._failed = 0 if found.state is TickState.OK else self._failed + 1
+        self._rest_until = time.monotonic() + (self.wait_s() if self._failed else 0.0)
+
+        def keep(unit: Unit) -> bool:
+            return market.keep(unit, found)
+
+        self.writer.run(self.apply(keep))
+        return False
+
+    def wait_s(self) -> float:
+        """Longer after faults, and then no event wakes it sooner: what made it fail may be there still."""
+        return min(_LONGEST_REST_S, self.every_s * float(2**self._failed))
+
+    def stop(self) -> None:
+        """End what is under way first: nobody waits for it."""
+        self._matching.close()
+        super().stop()
+
+    def _found(self, batch: Batch, warm: market.Scarcity) -> Found:
+        sizes = Found(TickState.OK, demands=len(batch.problem.job), jobs=batch.jobs, places=len(batch.problem.shares))
+        deadline = max(_LEAST_S, _SLOWER * self._took_s) if self._took_s else _FIRST_S
+        began = time.monotonic()
+        try:
+            solution = self._matching.solve(_problem(batch, warm), deadline_s=deadline, alive=self.renew)
+        except MatcherFailedError as error:
+            return replace(sizes, state=TickState(error.state), why=str(error), took_ms=_ms(began))
+        self._took_s = time.monotonic() - began
+        return replace(
+            sizes,
+            unserved=int((solution.pool < 0).sum()),
+            total=solution.total,
+            bound=solution.bound if np.isfinite(solution.bound) else None,
+            took_ms=_ms(began),
+            scarcity=dict(zip(batch.problem.shares, quantised(solution.prices), strict=True)),
+        )
+
+
+def _problem(batch: Batch, warm: market.Scarcity) -> Problem:
+    """Warm from the last prices, where there are any."""
+    made = batch.problem
+    if not warm:
+        return Problem(made.pools, made.demands)
+    rows = [[float(warm.get(share, {}).get(kind, 0)) for kind in ORDER] for share in made.shares]
+    return Problem(made.pools, made.demands, np.array(rows, dtype=np.float64).reshape(len(rows), len(ORDER)))
+
+
+def _ms(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)

@@ -1,0 +1,51 @@
+"""The process that matches, apart from the hub: pure compute between two pipes, so that nobody waits for it.
+
+`python -m suanlian.workers.matching_child [MEMORY_BYTES]`. One problem after another comes by standard input, each is
+answered by standard output; it ends with its input.
+"""
+
+import os
+import resource
+import sys
+from typing import BinaryIO, Final
+
+from suanlian.rules.matching import arrays
+from suanlian.rules.matching.matching import match
+from suanlian.workers import matching_wire as wire
+
+_NICE: Final = 5
+
+
+def answer(body: bytes) -> bytes:
+    """The answer to one problem: a solution, or why it cannot be meant."""
+    try:
+        problem = wire.read_problem(body)
+        found = match(problem.demands, problem.pools, prices=problem.prices, certify=True)
+    except (arrays.MatchingError, wire.WireError) as error:
+        return wire.refusal_bytes(getattr(error, "code", "shape"), str(error))
+    except MemoryError:
+        return wire.refusal_bytes("too_large", "the matcher's memory is not enough for so many demands")
+    return wire.solution_bytes(wire.Solution(found.pool, found.prices, found.bound, found.total))
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Answer until the input ends."""
+    while head := source.read(wire.LENGTH):
+        body = source.read(wire.length(head))
+        sink.write(wire.framed(answer(body)))
+        sink.flush()
+
+
+def main() -> None:
+    """See the module."""
+    memory = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    os.nice(_NICE)
+    sink = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not get between the frames
+    serve(sys.stdin.buffer, sink)
+
+
+if __name__ == "__main__":
+    main()
