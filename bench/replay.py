@@ -34,7 +34,7 @@ FRONTIER: Final = {
     "24 units": Policy(headroom=24),
     "32 units, no brief guests": Policy(headroom=32, brief_s=0.0),
     "16 units, 1 reservation": Policy(reservations=1),
-    "16 units, 48 reservations": Policy(reservations=48),
+    "16 units, 16 reservations": Policy(reservations=16),
     "first come, one reservation (EASY)": EASY,
 }
 

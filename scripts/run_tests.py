@@ -16,8 +16,8 @@ from typing import Final
 _PYTEST: Final = (sys.executable, "-m", "pytest", "-p", "scripts.engines")
 _ENGINES: Final = "tests/engines"
 _ENGINES_FLAG: Final = "--engines"
-_BESIDE: Final = ("tests/hub",)
-"""Half of the time of all but engines: hubs, each on two databases."""
+_BESIDE: Final = ("tests/hub", "tests/rules", "tests/model", "tests/crypto", "tests/cli")
+"""Half of the time of all but engines: hubs, each on two databases, and what only reckons."""
 _ENGINES_BESIDE: Final = ("test_slurm*.py", "test_overflow.py")
 """Half of the time of engines: what waits for clusters of Slurm."""
 

@@ -77,8 +77,7 @@ def test_what_runs_of_an_array_is_cancelled_in_one_go_and_each_is_told(world: Wo
     assert len(said) == len({one.attempt_id for one in said}) == 300
     assert {one.wish for one in said} == {Wish.CANCEL}
     assert max(len(answer.instructions) for answer in answers) == MAX_WISHES
-    for one in said:
-        connector.report(one, JobState.CANCELED)
+    connector.report_all(said, JobState.CANCELED)
     assert world.job(made["id"])["tally"] == {"CANCELED": 300}
     all_laws(world.hub)
 
@@ -132,8 +131,7 @@ def test_every_task_is_counted_once_with_and_without_a_row(begin: Begin, size: i
             if action == "cancel":
                 world.person("buyer").post(f"/v1/jobs/{made['id']}/cancel")
             else:
-                for said in told(world, made["id"])[:150]:
-                    world.connector().run(said, JobState(action))
+                world.connector().run_all(told(world, made["id"])[:150], JobState(action))
             counts_are_whole(world.hub)
         seen, cursor = Counter[str](), "-1"
         while cursor is not None:

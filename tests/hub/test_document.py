@@ -39,11 +39,13 @@ CHECKS = (
     response_headers_conformance,
 )
 ROLES = ("operator", "supervisor", "provider", "buyer", "nobody")
-EXAMPLES = 20
-"""Of each operation: enough that each role and each kind of body comes, few enough for every run of the tests."""
+EXAMPLES = {"sqlite": 8, "postgresql": 20}
+"""Of each operation: enough that each role and each kind of body comes, few enough for every run of the tests.
+
+PostgreSQL refuses what SQLite takes, and is asked more; the calls of the one are the first of the other's.
+"""
 
 SETTLED = settings(
-    max_examples=EXAMPLES,
     deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
@@ -112,7 +114,7 @@ class Tried:
 
 @pytest.mark.timeout(600)  # thousands of calls
 def test_no_call_makes_the_hub_fail_and_no_answer_is_another_than_is_declared(
-    world: World, done: dict[str, Any]
+    world: World, done: dict[str, Any], engine: str
 ) -> None:
     world.clock.advance(11)
     world.hub.settle()
@@ -123,7 +125,7 @@ def test_no_call_makes_the_hub_fail_and_no_answer_is_another_than_is_declared(
     for operation in operations:
         tried = Tried(doors, operation, done, failures)
         drawn = given(case=operation.as_strategy(), who=doors.roles(tried.name), real=st.booleans())
-        drawn(seed(1)(SETTLED(tried.calling())))()
+        drawn(seed(1)(settings(SETTLED, max_examples=EXAMPLES[engine])(tried.calling())))()
         answered |= tried.answered
     assert not failures, "\n\n".join(failures[:10])
     # the calls got somewhere: they were answered, refused for their content, for who made them, for what is not there

@@ -20,6 +20,7 @@ from suanlian.model.supply import SupplyDraw, misdrawn, period_of, start_of
 from suanlian.probe.workload import Chains
 from suanlian.store import tables
 from suanlian.testing.hub import SignedConnector
+from suanlian.workers.supply import Supply
 from tests.hub.laws import all_laws
 from tests.hub.probing import Probed, honestly
 from tests.hub.world import World, inventory
@@ -55,10 +56,11 @@ def until_due(probed: Probed, *, used: Resources | None = None) -> dict[str, Any
     world.clock.advance((start - world.clock()).total_seconds())
     for _ in range(LENGTH_S // 30):
         beat(probed, used)
-        world.hub.settle()
-        found: list[dict[str, Any]] = world.ok("operator", "GET", CHECKS)["items"]
-        if found:
-            return found[0]
+        world.hub.settle(Supply)  # nothing else is due in these hours
+        if world.ok("operator", "GET", CHECKS)["items"]:
+            world.hub.settle()
+            found: dict[str, Any] = world.ok("operator", "GET", CHECKS)["items"][0]
+            return found
         world.clock.advance(30)
     raise AssertionError("no check came due")
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -61,6 +62,22 @@ def test_it_ends_with_its_input(process: MatchingProcess) -> None:
     process.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_one_whose_hub_was_killed_ends_without_a_word() -> None:
+    """It has read the problem, and nobody takes the answer."""
+    command = [sys.executable, "-m", "suanlian.workers.matching_child"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.close()
+    child.stdin.write(wire.framed(wire.problem_bytes(problem())))
+    child.stdin.close()
+    said = child.stderr.read().decode()
+    child.stderr.close()
+    assert child.wait() == 0
+    assert said == ""
 
 
 def test_one_that_was_killed_is_started_anew(process: MatchingProcess) -> None:

@@ -21,6 +21,8 @@ TOMBSTONE_DAYS: Final = 30
 """How long a forgotten attempt is remembered; an answer of the hub expires after minutes."""
 MAX_BATCH_SEGMENTS: Final = 500
 _BUSY_S: Final = 20.0
+SAFE: Final = "PRAGMA synchronous=FULL"
+"""What was committed survives a power cut."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS attempts (
   attempt_id TEXT PRIMARY KEY, step TEXT NOT NULL, body TEXT NOT NULL, instruction TEXT, changed_at TEXT NOT NULL
@@ -55,7 +57,7 @@ class Ledger:
         path.touch(mode=0o600)  # what SQLite makes beside it takes the same mode
         self._db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute(SAFE)
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from suanlian.model.base import LongText, Name, Utc, Value
 from suanlian.model.demand import Checkpoint
 from suanlian.model.ids import AttemptId, JobId
-from suanlian.model.job import EndCause, JobState, Outcome, OutputFile
+from suanlian.model.job import JobState, Outcome, OutputFile
 from suanlian.model.probe import Purpose
 from suanlian.model.protocol import Instruction, Wish
 from suanlian.model.quantity import Resources
@@ -145,31 +145,9 @@ def first_row(said: Instruction) -> Row:
 def _known_there(row: Row, said: Instruction) -> Row:
     if said.reported is None or said.token != row.token or row.abandoned:
         return row
-    if said.reported > row.report_version:
-        return row.with_(report_version=said.reported + 1)
-    return row if said.reported >= row.answered_version else _told_anew(row, said)
+    # a number below what was answered is no news: the answer to a poll may be older than that to a report
+    return row.with_(report_version=said.reported + 1) if said.reported > row.report_version else row
 
-
-def _told_anew(row: Row, said: Instruction) -> Row:
-    """The row for a hub that forgot what it answered to: it counts its wishes from there, too."""
-    again: dict[str, object] = {"report_version": row.report_version + 1, "answered_version": said.reported}
-    again["wish_version"] = min(row.wish_version, said.version)
-    if row.step is Step.FORGOTTEN:
-        if said.wish is Wish.FORGET:
-            return row
-        again["wish"] = said.wish
-        # all of it was handed over, and is gone on both sides: it can only be done again
-        outcome = Outcome(reason=FORGOTTEN, cause=EndCause.PREEMPTED)
-        return row.with_(step=Step.CLOSED, state=JobState.PREEMPTED, outcome=outcome, **again)
-    # what it kept of files and logs may be gone, too: they are handed over anew, as far as they are here still
-    again |= {"outputs_sent": (), "stdout_sent": 0, "stderr_sent": 0}
-    if row.step is Step.CLOSED and row.end is not None:
-        again |= {"step": Step.ENDED, "state": JobState.RUNNING if row.started_at else JobState.INITIALIZING}
-        again |= {"closed_at": None}
-    return row.with_(**again)
-
-
-FORGOTTEN: Final = "preempted: the hub was put back to before this ended, and what it left is gone here by now"
 
 _ENDING: Final = frozenset({Wish.CANCEL, Wish.FORGET})
 AFTER: Final = {
@@ -186,7 +164,7 @@ AFTER: Final = {
 def told(row: Row, said: Instruction) -> Row:
     """The row after an instruction: its wish changes nothing where the token is another's, its version old or too late.
 
-    A hub that knows less than it answered to was put back from a backup: what it forgot is reported anew.
+    Reports that the hub has and this ledger does not know of are behind it: what comes next has a higher version.
     """
     row = _known_there(row, said)
     if said.token != row.token or said.version <= row.wish_version or row.step is Step.FORGOTTEN:

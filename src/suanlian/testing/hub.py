@@ -6,7 +6,7 @@ Nothing is faked but the clock, which stands still until it is told to go on. Wo
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -31,6 +31,7 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.platform import Inventory
 from suanlian.model.protocol import (
     KNOWS,
+    MAX_REPORTS,
     AttemptReport,
     EnrolAnswer,
     EnrolCall,
@@ -48,6 +49,7 @@ from suanlian.services.ports import Clock
 from suanlian.settings import HubSettings
 from suanlian.store import tables
 from suanlian.store.tables import metadata
+from suanlian.workers.loop import Worker
 
 _INCLUDED: Final[list[BaseRoute]] = []
 IN_PROCESS: Final = "http://testserver"
@@ -126,9 +128,10 @@ class InProcessHub:
         """The hub's public key, as connectors pin it."""
         return self.running.hub.node.keypair.public
 
-    def settle(self) -> None:
-        """Let every worker act until none has anything left to do."""
-        while any(worker.turn() for worker in self.running.workers):
+    def settle(self, *kinds: type[Worker]) -> None:
+        """Let every worker, or those of these kinds, act until none has anything left to do."""
+        chosen = [worker for worker in self.running.workers if not kinds or isinstance(worker, kinds)]
+        while any(worker.turn() for worker in chosen):
             pass
 
     def rows(self) -> dict[str, int]:
@@ -243,14 +246,24 @@ class SignedConnector:
 
     def report(self, of: Instruction, state: JobState, **fields: Any) -> ItemAnswer:  # noqa: ANN401 - of AttemptReport
         """Report one attempt with the next version; an end happens now unless ``ended_at`` says otherwise."""
+        return self.report_all([of], state, **fields)[0]
+
+    def report_all(self, of: Sequence[Instruction], state: JobState, **fields: Any) -> tuple[ItemAnswer, ...]:  # noqa: ANN401
+        """The same of many, in as few calls as there may be."""
+        said = [self._said(one, state, dict(fields)) for one in of]
+        answers: list[ItemAnswer] = []
+        for first in range(0, len(said), MAX_REPORTS):
+            call = ReportCall(level=self.level, attempts=tuple(said[first : first + MAX_REPORTS]))
+            answers += self.client.report(call).attempts
+        return tuple(answers)
+
+    def _said(self, of: Instruction, state: JobState, fields: dict[str, Any]) -> AttemptReport:
         version = int(fields.pop("version", self._versions.get(of.attempt_id, 0) + 1))
         self._versions[of.attempt_id] = max(version, self._versions.get(of.attempt_id, 0))
         if state in ENDED:
             fields.setdefault("ended_at", self.wire.clock())
         said = {"attempt_id": of.attempt_id, "token": of.token, "version": version, "state": state, **fields}
-        call = ReportCall(level=self.level, attempts=(AttemptReport.model_validate(said),))
-        answer = self.client.report(call)
-        return answer.attempts[0]
+        return AttemptReport.model_validate(said)
 
     def gone(self, *of: Instruction) -> None:
         """Say that nothing is left of these fenced attempts."""
@@ -258,9 +271,13 @@ class SignedConnector:
 
     def run(self, of: Instruction, state: JobState = JobState.COMPLETE, *, exit_code: int = 0) -> None:
         """Start an attempt and end it."""
+        self.run_all([of], state, exit_code=exit_code)
+
+    def run_all(self, of: Sequence[Instruction], state: JobState = JobState.COMPLETE, *, exit_code: int = 0) -> None:
+        """Start attempts and end them, all of them alike."""
         started = self.wire.clock()
-        self.report(of, JobState.RUNNING, started_at=started)
-        self.report(of, state, started_at=started, outcome=Outcome(exit_code=exit_code))
+        self.report_all(of, JobState.RUNNING, started_at=started)
+        self.report_all(of, state, started_at=started, outcome=Outcome(exit_code=exit_code))
 
     def usage_call(self, *segments: UsageSegment, number: int | None = None) -> UsageCall:
         """A signed batch."""

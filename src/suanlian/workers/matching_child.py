@@ -44,7 +44,10 @@ def main() -> None:
     os.nice(_NICE)
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the frames
-    serve(sys.stdin.buffer, sink)
+    try:
+        serve(sys.stdin.buffer, sink)
+    except BrokenPipeError:  # who asked was killed: nobody is left to tell
+        os._exit(0)
 
 
 if __name__ == "__main__":

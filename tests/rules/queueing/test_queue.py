@@ -232,3 +232,17 @@ def test_a_job_larger_than_its_home_that_may_not_move_waits_for_ever() -> None:
     assert small.step(0.0).starts == ()
     assert small.why(row, 0.0) is Hold.TOO_LARGE
     assert small.due(row) is None
+
+
+def test_an_account_that_asks_for_twice_what_it_needs_is_not_taken_at_its_word_for_ever() -> None:
+    pool = queue(Policy(learn=0.1, headroom=0), nodes=[1])
+    now = 0.0
+    for _ in range(60):
+        row = pool.arrive(Job(home=0, units=4, estimate=200.0, submit=now))
+        pool.step(now)
+        pool.end(row, now + 100.0)
+        now += 100.0
+    row = pool.arrive(Job(home=0, units=4, estimate=200.0, submit=now))
+    other = pool.arrive(Job(home=0, units=4, estimate=200.0, submit=now, account=1))
+    assert pool.state.estimate[row] == pytest.approx(100.0, rel=0.01)
+    assert pool.state.estimate[other] == 200.0

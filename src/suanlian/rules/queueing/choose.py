@@ -16,6 +16,7 @@ from suanlian.rules.queueing.state import (
     HALF_LIFE,
     HEADROOM,
     HYSTERESIS,
+    LEARN,
     MOVE,
     NEVER,
     NOBODY,
@@ -32,6 +33,10 @@ from suanlian.rules.queueing.state import (
 
 GUEST_LATER = 1e12
 """Guests that queue at a pool come after its owner's jobs (s)."""
+MOST_LEARNED = 2.0
+"""No job teaches more than a factor of e squared."""
+EXACT = 1e-6
+"""Rounding of times is no error of an estimate."""
 DUE_FIRST = 1e15
 """Jobs whose promise is due come before all others (s)."""
 
@@ -54,6 +59,8 @@ def _excess(s: State, now: float) -> Floats:
 @compiled
 def arrive(s: State, job: int) -> None:
     """A job comes to wait; its row is filled in. What it is promised is found here."""
+    if s.status[job] != RUNNING:  # it does not come again after a failure
+        s.estimate[job] *= np.exp(s.learned[s.account[job]])
     s.status[job] = WAITING
     s.queue[s.counters[QUEUED]] = job
     s.counters[QUEUED] += 1
@@ -67,6 +74,9 @@ def end(s: State, job: int, now: float) -> None:
     """A running job ends, or is ended."""
     release(s, job)
     charge(s, s.account[job], now, s.units[job] * (now - s.started[job] - s.estimate[job]))
+    error = np.log((now - s.started[job]) / s.estimate[job]) if now > s.started[job] else 0.0
+    if abs(error) > EXACT:
+        s.learned[s.account[job]] += s.policy[LEARN] * min(max(error, -MOST_LEARNED), MOST_LEARNED)
     s.status[job] = ENDED
     s.ends[job] = now
     s.touched[s.pool[job]] = True

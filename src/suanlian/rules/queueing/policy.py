@@ -33,6 +33,9 @@ class Policy:
     ``move_s``: what a move costs (s); a job leaves its home only where it would wait longer than that x (1 +
     ``hysteresis``). ``headroom``: so many units must stay free in one piece at a pool that takes a guest, unless the
     guest is due or takes no longer than ``brief_s``.
+
+    ``learn``: how fast an account's estimates are corrected by how long its jobs took (a share of each job's error, in
+    logarithms), so that who asks for twice what it needs is not taken at its word for ever.
     """
 
     short: float = 1.0
@@ -40,13 +43,14 @@ class Policy:
     priority: float = 3600.0
     fair: float = 0.0
     half_life_s: float = 7 * 86_400.0
-    reservations: int = 16
+    reservations: int = 48
     promise: bool = True
     deadline_s: float = 600.0
     move_s: float = 600.0
     hysteresis: float = 0.0
     headroom: int = 16
     brief_s: float = 3600.0
+    learn: float = 0.02
 
     def row(self) -> Floats:
         """The figures in the order of the fields, as the loops read them. Raises ``QueueingError`` (policy_number)."""
@@ -61,5 +65,5 @@ class Policy:
 
 
 MOST_RESERVATIONS: Final = 256
-EASY: Final = Policy(short=0.0, age=1.0, priority=0.0, reservations=1, promise=False, headroom=0)
+EASY: Final = Policy(short=0.0, age=1.0, priority=0.0, reservations=1, promise=False, headroom=0, learn=0.0)
 """Textbook EASY backfilling: first come, first served, one reservation, others pass where they do not push it back."""

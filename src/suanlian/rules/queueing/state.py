@@ -31,6 +31,7 @@ MOVE: Final = 8
 HYSTERESIS: Final = 9
 HEADROOM: Final = 10
 BRIEF: Final = 11
+LEARN: Final = 12
 
 NEVER: Final = 1e18
 """Later than anything (s)."""
@@ -95,6 +96,7 @@ class State(NamedTuple):
     usage: Floats
     stamp: Floats
     weight: Floats
+    learned: Floats  # logarithm of how long an account's jobs take, as a multiple of their estimates
 
 
 def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: int, cost_rows: int = 0) -> State:
@@ -152,4 +154,5 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         usage=np.zeros(len(weight)),
         stamp=np.zeros(len(weight)),
         weight=weight,
+        learned=np.zeros(len(weight)),
     )
