@@ -172,7 +172,11 @@ class ServedHub:
         # nothing is matched but where a test says so: that would be a process for each hub
         alone = settings.model_copy(update={"matcher_memory": 0})
         self.running: Running = assemble(alone, clock=clock or utc_now)
-        config = uvicorn.Config(make_app(self.running), access_log=False, log_level="error", server_header=False)
+        app = make_app(self.running)
+        _with_routes_of_the_first(app)
+        # routes are built at the first call, and not safely in two threads: here, before any hub of this process serves
+        TestClient(app, base_url=IN_PROCESS, raise_server_exceptions=False).get("/")
+        config = uvicorn.Config(app, access_log=False, log_level="error", server_header=False)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self.http = httpx2.Client(base_url=self.url, trust_env=False, timeout=30.0)
