@@ -39,7 +39,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "estimate": ("submit", N_("Tell where a job would go now and what it would cost, without submitting it.")),
     "plan": (
         "submit",
-        N_("Tell where and when a job would start, at what cost, and what could be changed; reserves nothing."),
+        N_(
+            "Tell where and when a job would start, at what cost, and what could be changed; reserves nothing."
+            " Exit code 3: it would wait; 4: no place could ever run it."
+        ),
     ),
     "jobs": ("jobs", N_("List jobs.")),
     "show": ("jobs", N_("Show one job and its tasks.")),

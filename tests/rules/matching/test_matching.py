@@ -26,6 +26,7 @@ from suanlian.rules.matching.arrays import (
 )
 from tests.rules.matching import instances
 
+pytestmark = pytest.mark.timeout(900)  # compiles, where nothing has been compiled yet
 SEEDS = st.integers(0, 10**6)
 CLOSE = 1e-9
 
@@ -302,5 +303,5 @@ def test_without_a_compiler_and_with_one_or_two_threads_the_places_are_the_same(
     for how, threads in (("plain", "1"), ("compiled", "1"), ("compiled", "2")):
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
         run = [sys.executable, "-c", SCRIPT, how]
-        done = subprocess.run(run, check=True, capture_output=True, text=True, env=environment, timeout=100)
+        done = subprocess.run(run, check=True, capture_output=True, text=True, env=environment, timeout=600)
         assert json.loads(done.stdout) == here

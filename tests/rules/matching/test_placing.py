@@ -16,6 +16,8 @@ from suanlian.rules.matching.scan import Prices, best
 from tests.rules.matching import instances
 from tests.rules.matching.test_matching import SEEDS, check_fits, drawn
 
+pytestmark = pytest.mark.timeout(900)  # compiles, where nothing has been compiled yet
+
 
 @settings(max_examples=15, deadline=None)
 @given(SEEDS, st.floats(0, 1))
