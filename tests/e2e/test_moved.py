@@ -62,11 +62,11 @@ def ising(name: str, **checkpoint: object) -> JobSpec:
 
 
 def begun(world: World, job: Job, number: int) -> Task:
-    """The task, once its attempt of this number says that it has begun."""
+    """The task, once its attempt of this number says that it has begun, and the hub has heard so."""
 
     def says() -> Task | None:
         task = world.task(job)
-        if len(task.attempts) < number:
+        if len(task.attempts) < number or task.attempts[-1].state != JobState.RUNNING:
             return None
         return task if f"attempt {number} restored".encode() in _log(world) else None
 
