@@ -55,7 +55,7 @@ class Counted:
 def study(request: Request, tell: Tell, engine: Engine = simulate) -> Report:
     """All that the request asks for. Raises ``TraceError`` and ``OSError``."""
     setting = arranged(request)
-    wanted = strategies(request, setting.world)
+    wanted = strategies(request)
     for asked in request.what_if:  # what is not understood is said before anything is simulated
         changed(setting.world, setting.trace, asked)
     counted = Counted(engine, expected(request, wanted), tell)
@@ -67,11 +67,9 @@ def study(request: Request, tell: Tell, engine: Engine = simulate) -> Report:
     return report.model_copy(update={"sweeps": swept, "what_ifs": answered})
 
 
-def strategies(request: Request, world: World) -> tuple[Strategy, ...]:
-    """Those asked for, and each alone, which all are held against; nodes that differ are not pooled."""
-    asked = dict.fromkeys((Strategy.ALONE, *map(Strategy, request.strategies)))
-    differ = len(set(world.node_units.tolist())) > 1
-    return tuple(one for one in asked if one is not Strategy.POOLED or not differ)
+def strategies(request: Request) -> tuple[Strategy, ...]:
+    """Those asked for, and each alone, which all are held against."""
+    return tuple(dict.fromkeys((Strategy.ALONE, *map(Strategy, request.strategies))))
 
 
 def expected(request: Request, wanted: Sequence[Strategy]) -> int:
