@@ -236,6 +236,7 @@ def test_the_policy_is_quicker_and_fairer_than_first_fit_and_loses_no_work() -> 
         ("home", 7, "trace_home"),
         ("account", 9, "trace_account"),
         ("data_gb", -1.0, "trace_data"),
+        ("deadline", np.nan, "trace_deadline"),
         ("job", 1, "trace_twice"),
     ],
 )

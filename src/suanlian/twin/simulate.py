@@ -24,9 +24,10 @@ BITS_PER_GB = 8.0
 class Strategy(StrEnum):
     """Who decides.
 
-    ``ALONE``: each platform by itself, strictly first come; ``POOLED``: one platform of all nodes, strictly first come, at
-    no cost of moving (a gang stays on nodes of one size: where it fits best, on the smallest nodes first); ``FIFO``: federated, strict queues, a head goes where there is room; ``SKIP``: federated, first fit;
-    ``SUANLIAN``: the queueing policy of the hub.
+    ``ALONE``: each platform by itself, strictly first come; ``POOLED``: one platform of all nodes, first come, at no
+    cost of moving (where nodes differ a gang stays on nodes of one size, the smallest first, then where it fits best);
+    ``FIFO``: federated, strict queues, a head goes where there is room; ``SKIP``: federated, first fit; ``SUANLIAN``:
+    the queueing policy of the hub.
     """
 
     ALONE = "alone"
