@@ -33,7 +33,8 @@ from suanlian.rules.owner import rests
 from suanlian.rules.placement import explain
 from suanlian.rules.progress import parse_tally
 from suanlian.rules.queueing.line import Starts
-from suanlian.services.ordering import Ordering, place_of
+from suanlian.rules.standing import place_of
+from suanlian.services.ordering import Ordering
 from suanlian.services.placing import TASKS_PER_JOB
 from suanlian.store import attempts, jobs, platforms
 from suanlian.store.places import Places

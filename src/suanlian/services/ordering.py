@@ -1,29 +1,27 @@
-"""Who starts next, and where it would wait least? The queue of all that waits, kept from look to look in one process.
+"""Who starts next, and where would it wait least? The queue of all that waits, kept from look to look in one process.
 
-The queue (``rules.queueing``) counts one kind of resource of each share: cards for jobs that want cards, else cores.
-That is what its reservations are made of. Whether all of a job fits is asked when it is to start.
+What a job is to the queue says ``rules/standing``; the queue itself is ``rules/queueing``.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final
 
-import numpy as np
-
 from suanlian.data.orderly import orderly
-from suanlian.model.job import JobSpec
+from suanlian.model.ids import ShareId
 from suanlian.model.levels import LevelRules
 from suanlian.model.orderly import NO_ORDER, Order
-from suanlian.model.owner import JoinLevel
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Queueing
-from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind, Resources
-from suanlian.rules.admitting import Sizes, closes_too_soon, kind_of, stamp_of
+from suanlian.model.quantity import Resources
+from suanlian.rules.admitting import kind_of, stamp_of
 from suanlian.rules.orderly import order_now
-from suanlian.rules.queueing.line import Carried, Line, Room, Runs, Seen, Stands, Starts, Waits
+from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
 from suanlian.rules.queueing.policy import Policy
+from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, pool_at, rooms_of, takes_of, worth_of
 from suanlian.services.market import MOST_JOBS, Memory
 from suanlian.store import jobs, market, running
 from suanlian.store.unit import Row, Unit
@@ -35,12 +33,6 @@ Shorter work goes first, but nobody is passed by what came later than the differ
 there was of late is passed by what came six hours later by one that used nothing. Priorities act within an account, by
 turns. Guests need not leave an owner headroom: how much is for guests is what a share says.
 """
-CARD_WORTH: Final = 32.0
-"""In fair share a card-hour counts as so many core-hours."""
-KINDS: Final = (ResourceKind.CPU, ResourceKind.ACCELERATOR)
-"""The pools of each share, in this order."""
-_TIES: Final = 0.5
-"""What the dearest pool costs a job more than a free one (s): it tells pools apart, and makes nobody wait."""
 _REMEMBERED: Final = timedelta(days=14)
 _MOST_READ: Final = 20_000
 _MOST_KINDS: Final = 20_000
@@ -70,15 +62,19 @@ class Ordering:
     memory: Memory = field(init=False)
     waiting: dict[str, InLine] = field(default_factory=dict)
     """All that waits, in the order of turns, as of the last look."""
+    numbers: Iterator[int] = field(default_factory=count)
     _numbers: dict[str, int] = field(default_factory=dict)
     _tried: set[str] = field(default_factory=set)
     _told_at: dict[str, float] = field(default_factory=dict)
     _told_last: int = 0
     _line: Line | None = None
-    _rooms: Hashable = None
-    _standing: Hashable = None
-    _keys: dict[str, Hashable] = field(default_factory=dict)
-    _known: dict[Hashable, Stands | None] = field(default_factory=dict)
+    _shape: Hashable = None
+    _stamps: Hashable = None
+    keys: dict[str, int] = field(default_factory=dict)
+    """Of each job the number of its kind: those of a kind are answered alike."""
+    kinds: dict[Hashable, int] = field(default_factory=dict)
+    examples: dict[int, str] = field(default_factory=dict)
+    known: dict[int, Stands | None] = field(default_factory=dict)
     _full_at: float = float("-inf")
 
     def __post_init__(self) -> None:
@@ -87,50 +83,33 @@ class Ordering:
 
     def look(self, unit: Unit, places: Sequence[Place]) -> None:
         """Bring the queue in step with what waits, runs and is free."""
-        now, order = unit.now.timestamp(), order_now(orderly(), places)
-        resting = jobs.resting_of_all(unit)
+        now, order, resting = unit.now.timestamp(), order_now(orderly(), places), jobs.resting_of_all(unit)
         self.waiting = _turns(market.waiting(unit, limit=MOST_JOBS), now)
         self._numbers = {name: n for n, name in enumerate(self.waiting, start=1)}
-        rooms = _rooms(places)
-        look = _Look(
-            unit,
-            self.memory,
-            places,
-            order,
-            self.policy.move_s,
-            self._known,
-            self._keys,
-            self.waiting,
-            Sizes.of(places),
-        )
-        self._catch_up(look, rooms, now)
-        live = {row["id"]: row for row in running.live(unit)}
-        self._here.see(
-            now,
-            Seen(
-                rooms=rooms,
-                waiting=[
-                    Waits(name, one.row["queued"] - resting.get(name, 0), one.since)
-                    for name, one in self.waiting.items()
-                ],
-                running=list(live),
-                stands=look.stands,
-                runs=lambda attempt: look.runs(live[attempt]),
-                ended=lambda gone: {name: at.timestamp() for name, at in running.ended_at(unit, gone).items()},
-            ),
-        )
-
-    def _catch_up(self, look: "_Look", rooms: Sequence[Room], now: float) -> None:
-        """A line over other rooms where these are others; what is known of jobs is asked anew where places changed."""
+        rooms = rooms_of(places)
+        look = _Look(unit, self, order, Standing(places, self.memory.admissions, unit.now, self.policy.move_s))
         shape = tuple((room.key, room.size) for room in rooms)
-        if self._line is None or shape != self._rooms:
-            carried = _read(look.unit) if self._line is None else self._line.carried(now)
-            self._line, self._rooms, self._full_at = Line(rooms, self.policy, carried, now), shape, float("-inf")
-        standing = (shape, tuple((stamp_of(p, look.unit.now), p.closing) for p in look.places), look.order)
-        if standing != self._standing:
-            self._standing, before = standing, dict(self._known)
-            self._known.clear()
-            self._line.again(name for name in self.waiting if not _same(before.get(look.key(name)), look.stands(name)))
+        if self._line is None or shape != self._shape:
+            carried = _read(unit) if self._line is None else self._line.carried(now)
+            self._line, self._shape, self._full_at = Line(rooms, self.policy, carried, now), shape, float("-inf")
+        stamps = (shape, tuple((stamp_of(place, unit.now), place.closing) for place in places), order)
+        if stamps != self._stamps:
+            self._stamps, before = stamps, dict(self.known)
+            self.known.clear()
+            changed = {key for key in before if not alike(before[key], look.answer(key))}
+            self._line.again(name for name in self.waiting if self.keys.get(name) in changed)
+        live, at = {row["id"]: row for row in running.live(unit)}, numbers_of(places)
+        seen = Seen(
+            rooms=rooms,
+            waiting=[
+                Waits(name, one.row["queued"] - resting.get(name, 0), one.since) for name, one in self.waiting.items()
+            ],
+            running=list(live),
+            stands=look.stands,
+            runs=lambda attempt: look.runs(live[attempt], at, places),
+            ended=lambda gone: {name: at.timestamp() for name, at in running.ended_at(unit, gone).items()},
+        )
+        self._line.see(now, seen)
 
     def step(self, unit: Unit) -> tuple[Starts, ...]:
         """Who starts now, in their order."""
@@ -139,17 +118,18 @@ class Ordering:
         if every:
             self._full_at = now
             self._tried.clear()
-            self._keys = {name: key for name, key in self._keys.items() if name in self.waiting}
+            self.keys = {name: key for name, key in self.keys.items() if name in self.waiting}
+            self._forget_kinds()
             self._told_at = {name: at for name, at in self._told_at.items() if name in self.waiting}
         return self._here.step(now, all_pools=every)
 
     def takes(self, unit: Unit, start: Starts, place: int) -> bool:
         """Whether one that is to start may start at this place (by its number) instead, pushing nobody back."""
-        return self._here.takes(start, place * len(KINDS) + start.pool % len(KINDS), unit.now.timestamp())
+        return self._here.takes(start, pool_at(start, place), unit.now.timestamp())
 
     def relocate(self, unit: Unit, start: Starts, place: int) -> None:
         """One that is to start starts there instead."""
-        self._here.relocate(start, place * len(KINDS) + start.pool % len(KINDS), unit.now.timestamp())
+        self._here.relocate(start, pool_at(start, place), unit.now.timestamp())
 
     def next_wake(self, now: datetime) -> datetime | None:
         """When a reservation begins next, so that a look is due though nothing happens."""
@@ -165,10 +145,10 @@ class Ordering:
         never = [name for name, one in self.waiting.items() if self._is_untold(name, one, but)][:most]
         self._tried.update(never)
         others = [name for name, one in self.waiting.items() if one.row["told"] and name not in but]
-        count = 0 if untold else min(most - len(never), len(others))
+        more = 0 if untold else min(most - len(never), len(others))
         start = self._told_last % len(others) if others else 0
-        self._told_last = start + count
-        return never + (others[start:] + others[:start])[:count]
+        self._told_last = start + more
+        return never + (others[start:] + others[:start])[:more]
 
     def is_old(self, unit: Unit, name: str) -> bool:
         """Whether what a job was told of how it stands is old; from now on it is not."""
@@ -191,7 +171,7 @@ class Ordering:
         if found is None:
             return None
         held = self._here.reserved(job_id)
-        place = None if held is None else places[held[0] // len(KINDS)]
+        place = None if held is None else places[place_of_pool(held[0])]
         now = unit.now.timestamp()
         return Queueing(
             place=self._numbers[job_id],
@@ -202,22 +182,18 @@ class Ordering:
             reserved_at=None if held is None else unit.now + timedelta(seconds=max(0.0, held[1] - now)),
         )
 
+    def _forget_kinds(self) -> None:
+        """Of which nobody waits."""
+        there = set(self.keys.values())
+        self.kinds = {asked: key for asked, key in self.kinds.items() if key in there}
+        self.examples = {key: name for name, key in self.keys.items()}
+        self.known = {key: found for key, found in self.known.items() if key in there}
+
     @property
     def _here(self) -> Line:
         if self._line is None:
             raise RuntimeError("nothing was looked at yet")
         return self._line
-
-
-def _same(one: Stands | None, other: Stands | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.home == other.home and bool(np.array_equal(one.cost, other.cost))
-
-
-def place_of(start: Starts) -> int:
-    """The number of the place where it is to start."""
-    return start.pool // len(KINDS)
 
 
 def _turns(rows: Sequence[Row], now: float) -> dict[str, InLine]:
@@ -236,41 +212,15 @@ def _turns(rows: Sequence[Row], now: float) -> dict[str, InLine]:
     return found
 
 
-def _rooms(places: Sequence[Place]) -> list[Room]:
-    """Two pools for each place: its cores and its cards."""
-    worth = {ResourceKind.CPU: 1.0 / BASE_PER_UNIT[ResourceKind.CPU], ResourceKind.ACCELERATOR: CARD_WORTH}
-    found = []
-    for place in places:
-        size, free = place.share.capacity.base(), place.free.base()
-        found += [
-            Room(
-                (place.share_id, kind),
-                size.get(kind, 0),
-                max(0, min(free.get(kind, 0), size.get(kind, 0))),
-                worth[kind],
-            )
-            for kind in KINDS
-        ]
-    return found or [Room((), 0, 0)]
-
-
 def _read(unit: Unit) -> Carried:
     """What accounts have used of late, where nothing is remembered."""
     half_life, used = USUAL.half_life_s, defaultdict[str, float](float)
     for row in running.ended_since(unit, unit.now - _REMEMBERED, limit=_MOST_READ):
         seconds = (row["ended_at"] - row["started_at"]).total_seconds()
         age = (unit.now - row["ended_at"]).total_seconds()
-        used[row["account_id"]] += (
-            _worth(Resources.model_validate_json(row["granted"])) * seconds * 0.5 ** (age / half_life)
-        )
+        worth = worth_of(Resources.model_validate_json(row["granted"]))
+        used[row["account_id"]] += worth * seconds * 0.5 ** (age / half_life)
     return Carried(used=used)
-
-
-def _worth(taken: Resources) -> float:
-    """What is counted of it, as the queue does: its cards where it has some, else its cores."""
-    base = taken.base()
-    cards = base.get(ResourceKind.ACCELERATOR, 0)
-    return cards * CARD_WORTH if cards else base.get(ResourceKind.CPU, 0) / BASE_PER_UNIT[ResourceKind.CPU]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,95 +228,49 @@ class _Look:
     """What jobs and attempts that are new at this look are to the queue."""
 
     unit: Unit
-    memory: Memory
-    places: Sequence[Place]
+    ordering: Ordering
     order: Order
-    move_s: float
-    known: dict[Hashable, Stands | None]
-    keys: dict[str, Hashable]
-    waiting: Mapping[str, InLine]
-    sizes: Sizes
-
-    def key(self, job_id: str) -> Hashable:
-        """All of a job that bears on how it stands: equal ones are answered alike."""
-        if job_id not in self.keys:
-            demand, spec = self._demand(job_id), self.memory.spec(self.unit, job_id)
-            asked = (kind_of(replace(demand, order=NO_ORDER)), spec.resources, spec.nodes)
-            self.keys[job_id] = (*asked, spec.wall_time_s, spec.expected_s, self.waiting[job_id].row["account_id"])
-        return self.keys[job_id]
+    standing: Standing
 
     def stands(self, job_id: str) -> Stands | None:
         """What it takes, where it may run and what that costs it; answered once for all that ask alike."""
-        key = self.key(job_id)
-        if key not in self.known:
-            if len(self.known) > _MOST_KINDS:
-                self.known.clear()
-            self.known[key] = self._stands(self._demand(job_id), self.waiting[job_id].row["account_id"])
-        return self.known[key]
+        here = self.ordering
+        if job_id not in here.keys:
+            demand, spec = self._demand(job_id), here.memory.spec(self.unit, job_id)
+            account = here.waiting[job_id].row["account_id"]
+            sizes = (spec.resources, spec.nodes, spec.wall_time_s, spec.expected_s)
+            asked = (kind_of(replace(demand, order=NO_ORDER)), sizes, account)
+            here.keys[job_id] = key = here.kinds.setdefault(asked, next(here.numbers))
+            here.examples.setdefault(key, job_id)
+        key = here.keys[job_id]
+        if key not in here.known:
+            here.known[key] = self._of(job_id)
+        return here.known[key]
+
+    def answer(self, key: int) -> Stands | None:
+        """As ``stands`` for the kind of this number, where one of it still waits."""
+        example = self.ordering.examples.get(key)
+        if example not in self.ordering.waiting:
+            return None
+        return self.stands(example)
+
+    def _of(self, job_id: str) -> Stands | None:
+        return self.standing.of(self._demand(job_id), self.ordering.waiting[job_id].row["account_id"])
 
     def _demand(self, job_id: str) -> Demand:
-        row, spec = self.waiting[job_id].row, self.memory.spec(self.unit, job_id)
-        return Demand(spec, row["entity"], levels=self.memory.levels, lender=row["lender"], order=self.order)
+        memory, row = self.ordering.memory, self.ordering.waiting[job_id].row
+        spec = memory.spec(self.unit, job_id)
+        return Demand(spec, row["entity"], levels=memory.levels, lender=row["lender"], order=self.order)
 
-    def runs(self, row: Row) -> Runs:
-        """An attempt that holds something: of its cards and of its cores."""
-        granted, at = Resources.model_validate_json(row["granted"]).base(), self._number(row["share_id"])
-        spec = self.memory.spec(self.unit, row["job_id"])
-        first = _kind(spec)
-        kinds = sorted(KINDS, key=lambda kind: kind is not first)
-        takes = (
-            tuple((at * len(KINDS) + KINDS.index(kind), granted[kind]) for kind in kinds if granted.get(kind))
-            if at >= 0
-            else ()
-        )
+    def runs(self, row: Row, numbers: Mapping[ShareId, int], places: Sequence[Place]) -> Runs:
+        """An attempt that holds something of a place."""
+        at, spec = numbers.get(row["share_id"], -1), self.ordering.memory.spec(self.unit, row["job_id"])
+        began = row["started_at"] or row["created_at"]
         return Runs(
             job=row["job_id"],
             account=row["account_id"],
-            takes=takes,
-            began=(row["started_at"] or row["created_at"]).timestamp(),
+            takes=takes_of(spec, Resources.model_validate_json(row["granted"]), at),
+            began=began.timestamp(),
             estimate=float(spec.expected_s),
-            own=at >= 0 and self.places[at].entity == row["entity"],
+            own=at >= 0 and places[at].entity == row["entity"],
         )
-
-    def _number(self, share: str) -> int:
-        return next((n for n, place in enumerate(self.places) if place.share_id == share), -1)
-
-    def _stands(self, demand: Demand, account: str) -> Stands | None:
-        spec, kind = demand.spec, _kind(demand.spec)
-        may = (self.memory.admissions.of([demand], self.places, self.unit.now)[0] != 0) & Sizes.of(self.places).hold(
-            spec
-        )
-        may[closes_too_soon(demand, self.places, self.unit.now)] = False
-        if not may.any():
-            return None
-        rent = np.array([_rent(place, spec) for place in self.places])
-        at = KINDS.index(kind)
-        cost = np.full(len(self.places) * len(KINDS), np.inf)
-        cost[at :: len(KINDS)] = np.where(may, _TIES * (rent - rent[may].min()) / max(rent[may].max(), 1e-9), np.inf)
-        own = [n for n in np.flatnonzero(may).tolist() if self.places[n].entity == demand.entity]
-        home = max(own, key=lambda n: (self.places[n].share.capacity.base().get(kind, 0), -n), default=None)
-        if home is not None:
-            away = np.ones(len(cost), dtype=np.bool_)
-            away[[n * len(KINDS) + at for n in own]] = False
-            cost[away] += self.move_s
-            cost[home * len(KINDS) + at] = 0.0
-        return Stands(
-            account=account,
-            units=max(1, spec.total.base().get(kind, 0)),
-            estimate=float(spec.expected_s),
-            cost=cost,
-            home=None if home is None else home * len(KINDS) + at,
-        )
-
-
-def _kind(spec: JobSpec) -> ResourceKind:
-    """Which kind of a share's resources the job queues for."""
-    return ResourceKind.ACCELERATOR if spec.total.base().get(ResourceKind.ACCELERATOR, 0) else ResourceKind.CPU
-
-
-def _rent(place: Place, spec: JobSpec) -> float:
-    """About what it costs there an hour (CNY)."""
-    offer = place.offer if place.level is JoinLevel.TRADE else None
-    wanted = spec.total.base()
-    rates = () if offer is None else offer.rates
-    return sum(float(rate.per_unit_hour) * wanted.get(rate.kind, 0) / BASE_PER_UNIT[rate.kind] for rate in rates)
