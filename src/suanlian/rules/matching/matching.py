@@ -31,7 +31,7 @@ class Cooling(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What an effort does. ``full``: Newton on all demands, pairs of a temperature and steps; lists anew for each row."""
+    """What an effort does. ``full``: Newton on all demands, temperatures and steps, with lists anew for each row."""
 
     cold: tuple[Cooling, ...]
     full: tuple[tuple[tuple[float, int], ...], ...]
