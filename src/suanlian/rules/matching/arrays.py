@@ -7,7 +7,8 @@ primary one), G groups. Money is an estimate that things are compared by; what i
 
     a_ij = units_i * hours_i / throughput[kind_i, family_j]                        hours of the primary resource
     c_ij = a_ij * (price_j0 + sum_r need_ir * price_jr + carbon_j + latency_weight_i * latency[region_i, site_j])
-           + data_gb_i * egress[data_region_i, site_j]                              CNY
+           + data_gb_i * egress[data_region_i, site_j]
+           + further_times_i * further[further_row_i, site_j]                       CNY
 
 Where ids are given, ties go to the lower id; else to the lower row.
 """
@@ -153,8 +154,11 @@ class Demands:
         tiers, jurisdictions: [N] bits of the tiers and jurisdictions that are allowed.
         owners: [N, W] bits of owners that are allowed, 64 a word.
         group: [N] row of quotas, -1 none. quotas: the groups.
+        further: [V, S] CNY that count besides and are billed to nobody. further_row: [N] row of V.
+        further_times: [N] so many times that row.
         home: [N] row of the pool where it runs now, -1 none: no transfer and no ``moving`` there.
-        home_share: [N] how much of the consumption is left at home: elsewhere lost work is done again. None: 1.
+        home_share: [N] how much of the consumption, and of what is further, is left at home: elsewhere lost work is
+            done again. None: 1.
         moving: [N] CNY, what it costs to go anywhere else but home.
         ids: [N] anything that sorts; None means the row.
     """
@@ -179,6 +183,9 @@ class Demands:
     owners: Words | None = None
     group: Ints | None = None
     quotas: Quotas | None = None
+    further: Floats | None = None
+    further_row: Ints | None = None
+    further_times: Floats | None = None
     home: Ints | None = None
     home_share: Floats | None = None
     moving: Floats | None = None
@@ -263,11 +270,12 @@ def _pools(pools: Pools) -> None:
 _VECTORS: Final = (
     "kind", "region", "units", "hours", "value", "weight", "data_region", "data_gb", "latency_max", "latency_weight",
     "green_min", "deadline", "budget", "tiers", "jurisdictions", "group", "home", "home_share", "moving",
+    "further_row", "further_times",
 )  # fmt: skip
 _NOT_NEGATIVE: Final = {
     "value": "value_invalid", "weight": "value_invalid", "budget": "value_invalid", "data_gb": "distance_negative",
     "latency_max": "distance_negative", "latency_weight": "price_invalid", "green_min": "demand_invalid",
-    "moving": "price_invalid", "home_share": "demand_invalid",
+    "moving": "price_invalid", "home_share": "demand_invalid", "further_times": "price_invalid",
 }  # fmt: skip
 _MAY_BE_INFINITE: Final = frozenset({"latency_max", "budget"})
 
@@ -295,6 +303,19 @@ def _demands(demands: Demands, pools: Pools) -> None:
         _rows("demands.data_region", demands.data_region, regions)
     if demands.home is not None:
         _rows("demands.home", demands.home, m, least=-1)
+    _further(demands, pools)
+
+
+def _further(demands: Demands, pools: Pools) -> None:
+    table, rows = demands.further, demands.further_row
+    if (table is None) != (rows is None) or (table is None) != (demands.further_times is None):
+        raise MatchingError(
+            "shape", "of demands.further, further_row and further_times one is there without the others"
+        )
+    if table is not None and rows is not None:
+        _shape("demands.further", table, (len(table), pools.sites.latency.shape[1]))
+        _at_least_zero("price_invalid", "demands.further", table)
+        _rows("demands.further_row", rows, len(table))
 
 
 def _needs(demands: Demands, pools: Pools) -> None:

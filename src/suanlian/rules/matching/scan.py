@@ -1,7 +1,8 @@
 """For each demand the pools that cost least under given shadow prices, exactly, without looking at all of them.
 
 Pools stand in the order of their price per reference hour, a list for each class of demands. What a pair costs besides
-(data, latency, moving, quotas) is never negative: a list ends as soon as its next price alone exceeds what was found.
+(data, latency, moving, quotas, what is further) is never negative: a list ends as soon as its next price alone exceeds
+what was found.
 """
 
 from typing import Final, NamedTuple
@@ -57,9 +58,10 @@ def pair(p: Problem, i: int, j: int) -> tuple[float, float]:
     d, q = p.demand[i], p.pool[j]
     slow = p.eff[d.kind, q.family]
     latency = p.maps[0, d.region, q.site]
-    data, extra = d.data_gb, d.moving
+    data, extra, times = d.data_gb, d.moving, d.further_times
     if d.home == j:
         slow *= d.home_share
+        times *= d.home_share
         data, extra = 0.0, 0.0
     used = d.work * slow
     if latency > d.latency_max or d.units > q.largest or used > q.room:
@@ -73,6 +75,8 @@ def pair(p: Problem, i: int, j: int) -> tuple[float, float]:
     if data > 0.0:
         time += data * p.maps[2, d.data_region, q.site]
         rent += data * p.maps[1, d.data_region, q.site]
+    if times > 0.0:
+        extra += times * p.further[d.further_row, q.site]
     cost = rent + used * (q.carbon + d.latency_weight * latency) + extra
     if time <= d.deadline and rent <= d.budget and cost <= d.limit:
         return cost, used
