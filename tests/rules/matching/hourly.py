@@ -35,6 +35,8 @@ def case(seed: int, *, n: int = 30, m: int = 5, slots: int = SLOTS) -> Case:
     )
     if seed // 2 % 2:
         demands = instances.with_homes(seed, demands, pools)
+    if seed // 5 % 2:
+        demands = instances.with_further(seed, demands, pools)
     plain = seed // 4 % 3 == 0
     contract = seed // 3 % 3 == 0
     hours = Hours(

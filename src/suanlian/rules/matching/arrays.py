@@ -313,8 +313,8 @@ def _further(demands: Demands, pools: Pools) -> None:
             "shape", "of demands.further, further_row and further_times one is there without the others"
         )
     if table is not None and rows is not None:
-        _shape("demands.further", table, (len(table), pools.sites.latency.shape[1]))
-        _at_least_zero("price_invalid", "demands.further", table)
+        shaped("demands.further", table, (len(table), pools.sites.latency.shape[1]))
+        at_least_zero("price_invalid", "demands.further", table)
         _rows("demands.further_row", rows, len(table))
 
 

@@ -10,6 +10,7 @@ time hours from now, capacity in units (not hours) that are free for the whole s
     c_ijt = units_i * sum_r need_ir * price_jr * (integral of factor_j from b to e)
             + units_i * (integral of carbon_j from b to e)
             + units_i * d_ij * latency_weight_i * latency + data_gb_i * egress + moving_i
+            + further_times_i * further[further_row_i, site_j]
     w_ijt = {t, ..., ceil(e_ijt / length) - 1}                           the slots it holds, without a break
 
     min  sum c_ijt x_ijt + sum outside_i y_i

@@ -127,10 +127,11 @@ def job(h: Hourly, i: int, j: int) -> Job:
     """What demand i is on pool j. ``pair`` has said that they go together."""
     d, q = h.p.demand[i], h.p.pool[j]
     slow = h.p.eff[d.kind, q.family]
-    gb, moving = d.data_gb, d.moving
+    gb, extra, times = d.data_gb, d.moving, d.further_times
     if d.home == j:
         slow *= d.home_share
-        gb, moving = 0.0, 0.0
+        times *= d.home_share
+        gb, extra = 0.0, 0.0
     hours = d.hours * slow
     rent = h.base[j, 0]
     for r in range(h.p.need.shape[1]):
@@ -139,7 +140,9 @@ def job(h: Hourly, i: int, j: int) -> Job:
     if gb > 0.0:
         ready += gb * h.p.maps[2, d.data_region, q.site]
         data = gb * h.p.maps[1, d.data_region, q.site]
-    steady = d.units * hours * d.latency_weight * h.p.maps[0, d.region, q.site] + moving
+    if times > 0.0:
+        extra += times * h.p.further[d.further_row, q.site]
+    steady = d.units * hours * d.latency_weight * h.p.maps[0, d.region, q.site] + extra
     return Job(hours, rent, data, steady, ready)
 
 
