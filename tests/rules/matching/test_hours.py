@@ -218,6 +218,7 @@ def test_money_in_another_unit_changes_no_place(seed: int, times: float) -> None
             d, value=d.value * times, budget=None if d.budget is None else d.budget * times,
             latency_weight=None if d.latency_weight is None else d.latency_weight * times,
             moving=None if d.moving is None else d.moving * times,
+            further=None if d.further is None else d.further * times,
         ),
         replace(
             p, price=p.price * times, carbon=p.carbon * times,
