@@ -264,7 +264,7 @@ def test_the_order_of_rows_does_not_matter_where_there_are_ids(seed: int) -> Non
 
 
 def rows_of(d: Demands, by: Array) -> Demands:
-    names = [n for n in d.__slots__ if n not in {"throughput", "quotas"} and getattr(d, n) is not None]
+    names = [n for n in d.__slots__ if n not in {"throughput", "quotas", "further"} and getattr(d, n) is not None]
     return replace(d, **{n: getattr(d, n)[by] for n in names})
 
 
