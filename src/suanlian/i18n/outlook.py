@@ -27,6 +27,8 @@ def gain_text(effect: Effect, when: str) -> str:
         return _("{part} % cheaper").format(part=part)
     if effect.gain is Gain.GREENER:
         return _("{part} % less CO2").format(part=part)
+    if effect.gain is Gain.FASTER:
+        return _("{part} % sooner done").format(part=part)
     return _("starts {when}").format(when=when) if when else _("starts now")
 
 
@@ -99,6 +101,7 @@ _FIELDS: Final[Mapping[str, Callable[[], str]]] = {
     "wants.west": lambda: _("with west: {to}"),
     "wants.green_min": lambda: _("with a green share from {to} on instead of {was}"),
     "wants.max_g_co2": lambda: _("with at most {to} g CO2"),
+    "wants.prefer": lambda: _("with prefer: {to}"),
     "wants.tiers": lambda: _("with the terms {to}"),
     "wants.max_cost": lambda: _("with a max_cost of {to} CNY instead of {was} CNY"),
     "budget": lambda: _("with a budget of {to} CNY instead of {was} CNY"),
