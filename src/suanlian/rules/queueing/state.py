@@ -32,6 +32,8 @@ HYSTERESIS: Final = 9
 HEADROOM: Final = 10
 BRIEF: Final = 11
 LEARN: Final = 12
+RISE: Final = 13
+ELSEWHERE: Final = 14
 
 NEVER: Final = 1e18
 """Later than anything (s)."""
@@ -94,6 +96,11 @@ class State(NamedTuple):
     alone_end: Floats
     alone_job: Ints
     alone_first: Ints
+    # what owners ask for at once
+    risen: Floats  # (P,) sum of the squares of bursts, decayed
+    risen_at: Floats  # (P,) as of then
+    seen_from: Floats  # (P,) since when that has been watched
+    burst: Floats  # (P,) units that came lately, decayed
     # accounts
     usage: Floats
     stamp: Floats
@@ -155,6 +162,10 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         alone_end=np.zeros(int(alone_first[-1])),
         alone_job=ints(int(alone_first[-1])),
         alone_first=alone_first,
+        risen=np.zeros(pools),
+        risen_at=np.zeros(pools),
+        seen_from=np.zeros(pools),
+        burst=np.zeros(pools),
         usage=np.zeros(len(weight)),
         stamp=np.zeros(len(weight)),
         weight=weight,
