@@ -108,15 +108,17 @@ class State(NamedTuple):
     learned: Floats  # logarithm of how long an account's jobs take, as a multiple of their estimates
 
 
+def ints(length: int, value: int = 0) -> Ints:
+    """An array of whole numbers, all alike."""
+    return np.full(length, value, dtype=np.int64)
+
+
 def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: int, cost_rows: int = 0) -> State:
     """An empty queue: ``nodes`` (P,) of ``size`` (P,) units each; room for ``rows`` jobs."""
     pools, count, kept = len(nodes), int(nodes.sum()), max(int(policy[RESERVATIONS]), 1)
     first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes)])
     free = np.repeat(size, nodes)
     alone_first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes * size)])
-
-    def ints(length: int, value: int = 0) -> Ints:
-        return np.full(length, value, dtype=np.int64)
 
     return State(
         policy=policy,
