@@ -21,6 +21,7 @@ from suanlian.model.levels import LevelRules
 from suanlian.model.market import (
     FRESH,
     LASTING,
+    MOST_WAITING,
     NO_MARKET,
     WINDOW,
     Market,
@@ -42,8 +43,6 @@ from suanlian.store import jobs, market
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
 
-MOST_JOBS: Final = 20_000
-"""So many waiting jobs are matched in one batch at most, by their turns; those behind them come when these are gone."""
 KEPT: Final = timedelta(days=7)
 """Ticks are kept for so long."""
 AGAIN: Final = timedelta(seconds=60)
@@ -88,7 +87,7 @@ class Batch:
 
 def gather(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Batch | None:
     """All that waits with all places, as arrays; None where nothing waits."""
-    rows = market.waiting(unit, limit=MOST_JOBS)
+    rows = market.waiting(unit, limit=MOST_WAITING)
     if not rows:
         return None
     places = Places(unit).all()
