@@ -4,12 +4,14 @@ Targets: p99 at most 3 times p50; at least 500 times as fast as a model per orde
 among the pools that could take it, its cost there and their room, as a script that calls a solver would have it.
 """
 
+import importlib
 import time
 from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import LinearConstraint, milp
 
 from bench.matching.cases import FAMILIES, Case, Options, case
 from suanlian.rules.matching.matching import match
@@ -17,6 +19,7 @@ from suanlian.rules.matching.placing import Desk
 from suanlian.rules.matching.problem import prepare
 from suanlian.rules.matching.scan import Prices, best
 
+PULP: Final[Any] = importlib.import_module("pulp") if find_spec("pulp") else None
 PLACED: Final = 20_000
 MODELS: Final = 60
 LISTED: Final = 64
@@ -68,7 +71,7 @@ def _models(of: Case) -> tuple[str, float]:
     problem, classes, _ = prepare(of.demands, of.pools)
     free = Prices(np.zeros(problem.capacity.shape), np.zeros(len(problem.quota_limit)))
     lines, _, _ = best(problem, classes, free, np.arange(MODELS * 3), LISTED)
-    solver, solve = ("CBC (PuLP)", _cbc) if find_spec("pulp") else ("HiGHS (scipy)", _highs)
+    solver, solve = ("CBC (PuLP)", _cbc) if PULP else ("HiGHS (scipy)", _highs)
     took = []
     for row in range(MODELS * 3):
         there = lines.pool[row] >= 0
@@ -82,20 +85,16 @@ def _models(of: Case) -> tuple[str, float]:
 
 
 def _cbc(cost: Any, used: Any, room: Any) -> None:  # noqa: ANN401 - vectors
-    import pulp  # noqa: PLC0415 - an extra
-
-    model = pulp.LpProblem("order", pulp.LpMinimize)
-    to = [pulp.LpVariable(f"x{n}", cat="Binary") for n in range(len(cost))]
-    model += pulp.lpSum(float(c) * x for c, x in zip(cost, to, strict=True))
-    model += pulp.lpSum(to) == 1
+    model = PULP.LpProblem("order", PULP.LpMinimize)
+    to = [PULP.LpVariable(f"x{n}", cat="Binary") for n in range(len(cost))]
+    model += PULP.lpSum(float(c) * x for c, x in zip(cost, to, strict=True))
+    model += PULP.lpSum(to) == 1
     for a, c, x in zip(used, room, to, strict=True):
         model += float(a) * x <= float(c)
-    model.solve(pulp.PULP_CBC_CMD(msg=False))
+    model.solve(PULP.PULP_CBC_CMD(msg=False))
 
 
 def _highs(cost: Any, used: Any, room: Any) -> None:  # noqa: ANN401 - vectors
-    from scipy.optimize import LinearConstraint, milp  # noqa: PLC0415 - the fallback
-
     rows = np.vstack([np.ones(len(cost)), np.diag(used)])
     limits = LinearConstraint(rows, ub=np.append(1.0, room), lb=np.append(1.0, np.full(len(cost), -np.inf)))
     milp(cost, integrality=np.ones(len(cost)), bounds=(0, 1), constraints=limits)
