@@ -24,6 +24,7 @@ from suanlian.model.market import (
     DWELL,
     FRESH,
     LASTING,
+    MOST_WAITING,
     MOVES,
     NO_MARKET,
     USUAL_DETOUR,
@@ -54,8 +55,6 @@ from suanlian.store import attempts, jobs, market
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
 
-MOST_JOBS: Final = 20_000
-"""So many waiting jobs are matched in one batch at most, by their turns; those behind them come when these are gone."""
 KEPT: Final = timedelta(days=7)
 """Ticks are kept for so long."""
 AGAIN: Final = timedelta(seconds=60)
@@ -111,7 +110,7 @@ class Batch:
 
 def gather(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Batch | None:
     """All that waits with all places, as arrays; None where nothing waits."""
-    rows = market.waiting(unit, limit=MOST_JOBS)
+    rows = market.waiting(unit, limit=MOST_WAITING)
     if not rows:
         return None
     places = Places(unit).all()
@@ -188,7 +187,7 @@ def going(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Goin
     if not runs:
         return None
     known = partial(_known, known_of, places)
-    waiting = [_waiting(unit, row, memory, order, known) for row in market.waiting(unit, limit=MOST_JOBS)]
+    waiting = [_waiting(unit, row, memory, order, known) for row in market.waiting(unit, limit=MOST_WAITING)]
     counted = Counter((row["job_id"], row["share_id"]) for row in runs)
     moving = [_running(unit, row, memory, order, at[ShareId(row["share_id"])], known) for row in runs]
     hours = _hours(unit, memory, places, counted)

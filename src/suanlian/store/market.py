@@ -52,8 +52,9 @@ def waiting(unit: Unit, *, limit: int) -> Sequence[Row]:
     in_time = t.job.c.start_by.is_(None) | (t.job.c.start_by >= unit.now)
     waits = (t.job.c.queued > 0) & t.job.c.blocked.is_(False) & in_time & (t.job.c.purpose == "")
     columns = (t.job.c.id, t.job.c.account_id, t.job.c.queued, t.job.c.priority, t.job.c.lender, t.job.c.created_at)
+    told = t.job.c.waiting.is_not(None).label("told")
     query = (
-        select(*columns, t.entity.c.name.label("entity"))
+        select(*columns, told, t.entity.c.name.label("entity"))
         .join(t.entity, t.entity.c.id == t.job.c.entity_id)
         .where(waits)
         .order_by(t.job.c.turn)

@@ -30,10 +30,12 @@ JOB = st.tuples(
 JOBS = st.lists(JOB, min_size=1, max_size=40)
 
 
-def queue(policy: Policy | None = None, nodes: Sequence[int] = NODES, size: int = SIZE, **options: bool) -> Queue:
+def queue(
+    policy: Policy | None = None, nodes: Sequence[int] = NODES, size: int = SIZE, *, costs: bool = False
+) -> Queue:
     counts = np.array(nodes, dtype=np.int64)
     weights = [1.0, 1.0, 1.0]
-    return Queue(counts, np.full_like(counts, size), policy or Policy(move_s=MOVE_S), weights, **options)
+    return Queue(counts, np.full_like(counts, size), policy or Policy(move_s=MOVE_S), weights, costs=costs)
 
 
 @dataclass

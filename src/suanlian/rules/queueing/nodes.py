@@ -78,9 +78,12 @@ def room(s: State, pool: int) -> int:
 
 @compiled
 def used_at(s: State, node: int, size: int, time: float, me: int) -> int:
-    """Units of a node in use at a time by estimate, with the reservations of others than ``me``."""
+    """Units of a node in use at a time by estimate, with the reservations of others than ``me``.
+
+    What others use of whom nothing is known is thought to stay.
+    """
     owner = s.gang[node]
-    used = 0
+    used = int(s.away[node])
     if owner == DOWN or (owner != NOBODY and s.ends[owner] > time):
         used = size
     job = s.head[node]

@@ -52,9 +52,11 @@ class State(NamedTuple):
     # pools and nodes
     first: Ints
     size: Ints
+    worth: Floats  # what a unit weighs in fair share
     touched: Bools
     crowded: Bools  # more wait there than hold a reservation
     free: Ints  # units free on each node
+    away: Ints  # units of each node that others use, of whom the queue knows nothing
     gang: Ints  # the job that has the whole node with others; NOBODY, or DOWN
     head: Ints  # first job that runs on the node beside others
     # the plan: reservations on nodes
@@ -114,9 +116,11 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         counters=ints(1),
         first=first,
         size=size,
+        worth=np.ones(pools),
         touched=np.zeros(pools, dtype=np.bool_),
         crowded=np.zeros(pools, dtype=np.bool_),
         free=free,
+        away=ints(count),
         gang=ints(count, NOBODY),
         head=ints(count, NOBODY),
         held=ints(count),
