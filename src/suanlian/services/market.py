@@ -11,8 +11,6 @@ from functools import cache, partial
 from statistics import median
 from typing import Final
 
-import numpy as np
-
 from suanlian.data.chips import chips
 from suanlian.data.grid import grid
 from suanlian.data.orderly import orderly
@@ -171,7 +169,7 @@ class Going:
 
     problem: Compiled
     room: Floats
-    dearer: Floats
+    dearer: tuple[float, ...]
     waiting: int
     runs: tuple[Row, ...]
     places: tuple[Place, ...]
@@ -193,7 +191,7 @@ def going(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Goin
     hours = _hours(unit, memory, places, counted)
     made = compiled([*waiting, *moving], places, hours, memory.admissions, unit.now, _energy())
     wants = [one.demand.spec.wants for one in (*waiting, *moving)]
-    dearer = np.array([float(most_dearer(wants[n], USUAL_DETOUR)) for n in made.job], dtype=np.float64)
+    dearer = tuple(float(most_dearer(wants[n], USUAL_DETOUR)) for n in made.job)
     return Going(made, room_now(places), dearer, len(waiting), tuple(runs), tuple(places))
 
 

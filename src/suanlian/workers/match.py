@@ -140,7 +140,9 @@ class Matcher(Worker):
             return replace(found, moves=())
         self.renew()
         made = going.problem
-        problem = Problem(made.pools, made.demands, _rows(made.shares, found.scarcity), going.room, going.dearer)
+        problem = Problem(
+            made.pools, made.demands, _rows(made.shares, found.scarcity), going.room, np.array(going.dearer)
+        )
         try:
             solution = self._matching.solve(problem, deadline_s=_FIRST_S, alive=self.renew)
         except MatcherFailedError as error:
