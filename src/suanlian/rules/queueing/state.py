@@ -33,6 +33,8 @@ HEADROOM: Final = 10
 BRIEF: Final = 11
 LEARN: Final = 12
 
+MOST_SHADOWS: Final = 4096
+"""So many jobs at once are followed at each home alone; further ones are promised nothing."""
 NEVER: Final = 1e18
 """Later than anything (s)."""
 NOBODY: Final = -1
@@ -106,7 +108,7 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
     pools, count, kept = len(nodes), int(nodes.sum()), max(int(policy[RESERVATIONS]), 1)
     first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes)])
     free = np.repeat(size, nodes)
-    alone_first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes * size)])
+    alone_first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.minimum(nodes * size, MOST_SHADOWS))])
 
     def ints(length: int, value: int = 0) -> Ints:
         return np.full(length, value, dtype=np.int64)
