@@ -33,6 +33,8 @@ HEADROOM: Final = 10
 BRIEF: Final = 11
 LEARN: Final = 12
 
+MOST_ENTRIES: Final = 2048
+"""Work on a node is told apart by so many times at which it ends; beyond that the two that are nearest become one."""
 MOST_SHADOWS: Final = 4096
 """So many jobs at once are followed at each home alone; further ones are promised nothing."""
 NEVER: Final = 1e18
@@ -61,6 +63,10 @@ class State(NamedTuple):
     away: Ints  # units of each node that others use, of whom the queue knows nothing
     gang: Ints  # the job that has the whole node with others; NOBODY, or DOWN
     head: Ints  # first job that runs on the node beside others
+    # what runs on each node beside others, by when it ends: times ascend, of equal times there is one entry
+    entries: Ints  # so many on each node
+    entry_end: Floats  # (M, K)
+    entry_units: Ints  # (M, K) units of this entry and of all that end later
     # the plan: reservations on nodes
     held: Ints  # so many on each node
     held_from: Floats
@@ -110,6 +116,8 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
     free = np.repeat(size, nodes)
     alone_first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.minimum(nodes * size, MOST_SHADOWS))])
 
+    most = min(int(size.max(initial=1)), MOST_ENTRIES)
+
     def ints(length: int, value: int = 0) -> Ints:
         return np.full(length, value, dtype=np.int64)
 
@@ -125,6 +133,9 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         away=ints(count),
         gang=ints(count, NOBODY),
         head=ints(count, NOBODY),
+        entries=ints(count),
+        entry_end=np.zeros((count, most)),
+        entry_units=np.zeros((count, most), dtype=np.int64),
         held=ints(count),
         held_from=np.zeros((count, kept)),
         held_until=np.zeros((count, kept)),
