@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from suanlian.rules.queueing.policy import Policy
 from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.trace import Trace
 from suanlian.twin.world import sized
+
+pytestmark = pytest.mark.timeout(900)  # compiles, where nothing has been compiled yet
 
 SIZES = (8, 5, 12)
 MOVE_S = 20.0
