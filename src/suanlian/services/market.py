@@ -39,7 +39,7 @@ from suanlian.rules.compiling import Compiled, Waiting, compiled
 from suanlian.rules.energy import energy_of
 from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
-from suanlian.store import jobs, market
+from suanlian.store import jobs, market, policies
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
 
@@ -188,11 +188,12 @@ def _text(scarcity: Scarcity) -> str:
 
 def current(unit: Unit) -> Market:
     """By which prices places are compared now; those of a tick that is too old rank nothing."""
-    row = market.newest_good(unit, unit.now - LASTING)
+    row, held = market.newest_good(unit, unit.now - LASTING), policies.newest(unit)
     if row is None:
-        return NO_MARKET
-    view = MarketView(tick=row["id"], at=row["at"], prices_hash=row["prices_hash"])
-    return Market(_scarcity(row), view=view)
+        is_usual = not held.version
+        return NO_MARKET if is_usual else Market(detour=held.policy.detour, view=MarketView(policy=held.version))
+    view = MarketView(tick=row["id"], at=row["at"], prices_hash=row["prices_hash"], policy=held.version)
+    return Market(_scarcity(row), detour=held.policy.detour, view=view)
 
 
 def _scarcity(row: Row) -> dict[ShareId, dict[ResourceKind, Decimal]]:
