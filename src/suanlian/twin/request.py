@@ -42,6 +42,7 @@ class Axis(StrEnum):
     LOAD = "load"
     PORTABILITY = "portability"
     LINK = "link"
+    MOVE = "move"
     GREEN = "green"
 
 
