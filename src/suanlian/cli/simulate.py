@@ -53,6 +53,7 @@ GROUP: Final = "suanlian.twin"
 
 STRATEGIES: Final = ("alone", "skip", "suanlian", "pooled", "fifo")
 
+_MOVE_S: Final = 600.0
 _WHOLE: Final = re.compile(r"\d{1,9}")
 _NUMBER: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
@@ -156,7 +157,7 @@ def _weights(path: Path) -> MarketPolicy:
 def _moving(asked: float | None, weights: MarketPolicy | None) -> float:
     if asked is not None:
         return asked
-    return Request.move_s if weights is None else weights.move_s
+    return _MOVE_S if weights is None else weights.move_s
 
 
 def _strategies(asked: list[str] | None) -> tuple[str, ...]:
