@@ -119,7 +119,7 @@ def test_nobody_else_sets_weights(world: World, who: str) -> None:
     ("weights", "order"), [({}, ["short", "long"]), ({"short": 0}, ["long", "short"])], ids=["usual", "first-come"]
 )
 def test_jobs_that_wait_are_ordered_by_the_newest_weights(
-    world: World, weights: Mapping[str, object], order: Sequence[str]
+    world: World, weights: Mapping[str, Any], order: Sequence[str]
 ) -> None:
     world.connector().publish(inventory("1"), offer())
     first = world.submit(wants=AT_WUHU, wall_time_s=600)
