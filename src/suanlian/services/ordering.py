@@ -3,6 +3,7 @@
 What a job is to the queue says ``rules/standing``; the queue itself is ``rules/queueing``.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,12 +23,14 @@ from suanlian.model.quantity import Resources
 from suanlian.rules.admitting import kind_of, stamp_of
 from suanlian.rules.orderly import order_now
 from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
-from suanlian.rules.queueing.policy import Policy
+from suanlian.rules.queueing.policy import Policy, QueueingError
 from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, pool_at, rooms_of, takes_of, worth_of
 from suanlian.rules.weights import queue_policy
 from suanlian.services.ports import Memory
 from suanlian.store import jobs, market, policies, running
 from suanlian.store.unit import Row, Unit
+
+_LOG: Final = logging.getLogger(__name__)
 
 USUAL: Final = queue_policy(MarketPolicy())
 """How a hub orders what waits, where no operator said otherwise.
@@ -111,7 +114,13 @@ class Ordering:
             runs=lambda attempt: look.runs(live[attempt], at, places),
             ended=lambda gone: {name: at.timestamp() for name, at in running.ended_at(unit, gone).items()},
         )
-        self._line.see(now, seen)
+        try:
+            self._line.see(now, seen)
+        except QueueingError:
+            # what it remembers does not fit what is there: a new one is right from the next look on
+            _LOG.exception("the line is begun anew")
+            self._line = None
+            raise
 
     def _follow(self, unit: Unit) -> None:
         """Go on by the operator's newest weights: with a line anew, which keeps what was promised and used."""
