@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -16,10 +17,14 @@ from sqlalchemy import select
 
 from suanlian.app import utc_now
 from suanlian.model.job import ENDED, JobState
+from suanlian.model.levels import USUAL_LEVELS
 from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import Instruction, PollAnswer, ReportCall, Wish
-from suanlian.services import placing
-from suanlian.services.placing import Placed, Turn
+from suanlian.services import deciding, placing
+from suanlian.services.market import Memory
+from suanlian.services.ordering import Ordering
+from suanlian.services.placing import Placed
+from suanlian.store import market
 from suanlian.store import tables as t
 from suanlian.testing.hub import FrozenClock, InProcessHub, SignedConnector
 from tests.hub.laws import all_laws, never_over_committed
@@ -75,7 +80,7 @@ def test_what_was_held_stays_readable_and_is_released_once(world: World) -> None
 
 def decisions(hub: InProcessHub) -> Sequence[Placed]:
     with hub.running.hub.reading() as unit:
-        found = placing.decide(unit, Turn(), limit=100).decisions
+        found = deciding.decide(unit, Ordering(Memory(USUAL_LEVELS)), limit=100).decisions
     return [decision for decision in found if isinstance(decision, Placed)]
 
 
@@ -107,8 +112,9 @@ def test_of_many_who_want_the_last_slot_one_gets_it(world: World) -> None:
 def decisions_alone(hub: InProcessHub, job_id: str) -> Sequence[Placed]:
     """What would be decided were the job the only one that waits."""
     with hub.running.hub.reading() as unit:
-        before = max(row for row in unit.connection.execute(select(t.job.c.id)).scalars() if row < job_id)
-        found = placing.decide(unit, Turn(before), limit=100).decisions
+        alone = [row for row in market.waiting(unit, limit=100) if row["id"] == job_id]
+        with patch.object(market, "waiting", lambda _unit, limit: alone[:limit]):
+            found = deciding.decide(unit, Ordering(Memory(USUAL_LEVELS)), limit=100).decisions
     return [decision for decision in found if isinstance(decision, Placed)]
 
 

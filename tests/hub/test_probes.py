@@ -20,7 +20,7 @@ from suanlian.model.protocol import MAX_LOG_BYTES, Instruction, InventoryCall, L
 from suanlian.model.quantity import Resources
 from suanlian.services import probes
 from suanlian.services.probes import Ask, Spot
-from suanlian.store import attempts, files, jobs, journal
+from suanlian.store import attempts, files, jobs, journal, market
 from suanlian.store.unit import Unit
 from suanlian.testing.hub import SignedConnector
 from tests.hub.laws import all_laws, never_over_committed
@@ -247,7 +247,7 @@ def test_nobodys_list_and_no_report_shows_a_probe(world: World, connector: Signe
     def ids(unit: Unit) -> tuple[set[str], dict[str, int], set[str]]:
         alive = attempts.made_between(unit, world.clock() - timedelta(hours=1), world.clock() + timedelta(hours=1))
         counts = jobs.count_by_state(unit, world.clock() - timedelta(hours=1), world.clock() + timedelta(hours=1))
-        waiting = {row["id"] for row in jobs.queued(unit, after="", limit=10)}
+        waiting = {row["id"] for row in market.waiting(unit, limit=10)}
         return {row["id"] for row in alive}, counts, waiting
 
     assert read(world, ids) == ({ordinary.attempt_id}, {"QUEUED": 1}, set())

@@ -222,23 +222,28 @@ def test_a_gang_holds_all_its_nodes_or_none(world: World) -> None:
     all_laws(world.hub)
 
 
-def test_a_gang_that_has_waited_long_is_not_passed_for_ever(world: World) -> None:
+def test_a_gang_is_passed_only_by_what_does_not_push_it_back(world: World) -> None:
     world.connector().publish(gangs("4"), offer())
-    first = [world.submit(wants=AT_WUHU) for _ in range(3)]
+    first = [world.submit(wants=AT_WUHU, wall_time_s=600) for _ in range(3)]
     world.hub.settle()
-    gang = world.submit(wants=AT_WUHU, nodes=4)
-    passing = world.submit(wants=AT_WUHU)
+    gang = world.submit(wants=AT_WUHU, nodes=4, wall_time_s=600)
+    assert told(world, gang["id"]) == []
+    passing = world.submit(wants=AT_WUHU, wall_time_s=600)
     assert len(told(world, passing["id"])) == 1
     world.clock.advance(121)
     for said in told(world, first[0]["id"]):
         world.connector().run(said)
-    later = world.submit(wants=AT_WUHU)
+    later = world.submit(wants=AT_WUHU, wall_time_s=3600)
     assert told(world, later["id"]) == []
-    assert "kept for a job of several nodes" in world.job(later["id"])["waiting"]
+    assert "kept for those before it" in world.job(later["id"])["waiting"]
+    short = world.submit(wants=AT_WUHU, wall_time_s=60)
+    (said,) = told(world, short["id"])
+    world.connector().run(said)
     for made in (*first[1:], passing):
         for said in told(world, made["id"]):
             world.connector().run(said)
     assert len(told(world, gang["id"])) == 1
+    assert told(world, later["id"]) == []
     all_laws(world.hub)
 
 

@@ -57,14 +57,15 @@ def market_text(view: MarketView, when: str) -> str:
     return _("Prices of scarcity of {when}, policy {policy}.").format(when=when, policy=view.policy)
 
 
-def queue_lines(queueing: Queueing) -> Iterator[str]:
-    """How it stood among those that waited."""
+def queue_lines(queueing: Queueing, starts: str) -> Iterator[str]:
+    """How it stood among those that waited; ``starts``: from when on a place is reserved, as people read it."""
     text = _("Queue: {place} of {of}; waited {n} min; the account has used {fair} of its fair share")
     yield text.format(
         place=queueing.place, of=queueing.of, n=queueing.waited_s // 60, fair=f"{queueing.fair.normalize():f}"
     )
     if queueing.reserved is not None:
-        yield _("Kept for it: {share}").format(share=queueing.reserved)
+        text = _("Reserved for it: {share} from {when}, if what stands before it takes as long as estimated")
+        yield text.format(share=queueing.reserved, when=starts)
 
 
 def tasks_text(tasks: int, room: int) -> str:

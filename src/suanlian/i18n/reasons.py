@@ -339,7 +339,7 @@ _PHRASES: Final[Mapping[str, Callable[[], str]]] = {
     "a weight, not billed": lambda: _("a weight, not billed"),
     "level run, without a price": lambda: _("level run, without a price"),
     "nodes at once": lambda: _("nodes at once"),
-    "kept for a job of several nodes": lambda: _("kept for a job of several nodes"),
+    "kept for those before it": lambda: _("kept for those before it"),
     "GiB memory": lambda: _("GiB memory"),
     "GiB disk": lambda: _("GiB disk"),
     "GiB-hour": lambda: _("GiB-hour"),

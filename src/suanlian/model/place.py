@@ -38,7 +38,7 @@ class Place:
     versions: tuple[VersionRef, ...]
     free: Resources
     kept: bool = False
-    """It is kept free for a gang that has waited long: nothing else gets room there."""
+    """What is free of it is kept for those that stand before the task in the queue, or start elsewhere sooner."""
     seals: bool = False
     """Whether its connector has told a key, to which a job's secrets can be sealed."""
     admitted: bool = True
@@ -87,3 +87,5 @@ class Demand:
     """Which classes of jobs stay in the east, and which clusters take over from which at present."""
     moving: Mapping[ShareId, Moving] = field(default_factory=dict)
     """Where its data has to be brought to first; it is there already where nothing is said."""
+    first: ShareId | None = None
+    """Where the queue had it: of places that are equal otherwise this one is taken."""

@@ -183,7 +183,10 @@ class Queueing(Wire):
     fair: Decimal = Field(
         default=Decimal(0), ge=0, description="what the account used of its fair share; 1 is all of it"
     )
-    reserved: Name | None = Field(default=None, description="the share that was promised to it")
+    reserved: Text | None = Field(default=None, description="the platform and share that are reserved for it")
+    reserved_at: Utc | None = Field(
+        default=None, description="from when on, if what runs and stands before it takes as long as estimated"
+    )
 
 
 class Explanation(Wire):

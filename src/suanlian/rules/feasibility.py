@@ -412,10 +412,10 @@ def _owner_refused(q: Question) -> Miss:
 
 def _room(q: Question) -> Miss:
     spec, free = q.demand.spec, q.place.free
-    if q.place.kept:
-        wanted = amounts(spec.total, [kind for kind, amount in spec.total.base().items() if amount])
-        return wanted, "kept for a job of several nodes"
     miss = _sizes(spec.total, free)
+    if miss is None and q.place.kept:
+        wanted = amounts(spec.total, [kind for kind, amount in spec.total.base().items() if amount])
+        miss = (wanted, "kept for those before it")
     return miss if miss is None or spec.nodes == 1 else (f"{spec.nodes} nodes at once: {miss[0]}", miss[1])
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from suanlian.model.job import Wants
+from suanlian.model.ids import ShareId
 from suanlian.model.market import NO_MARKET, Market
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Candidate, CostTerm, Explanation, FailedFilter, Filter, Term
@@ -92,12 +92,13 @@ def explain(
     """Compare all places: one candidate each, with the variant that does best there.
 
     The winner has the lowest cost for the work, of those whose bill lies within the market's detour of the least one;
-    of equal cost one that is not simulated, then one that is known better, then the faster one, then the first by share
-    and platform name. ``known``: what is known besides what is published. ``market``: what is scarce.
+    of equal cost one that is not simulated, then one that is known better, then the faster one, then where
+    the queue had it, then the first by share and platform name. ``known``: what is known besides what is published.
+    ``market``: what is scarce.
     """
     ruler = Ruler(demand, places, known or Known(), now)
     candidates = tuple(_candidate(demand, place, now, ruler, market) for place in places)
-    passed = _ranked(candidates, demand.spec.wants, market.detour)
+    passed = _ranked(candidates, demand, market.detour)
     missed = range(len(candidates)) if not passed else ()
     return Explanation(
         at=now,
@@ -110,11 +111,11 @@ def explain(
     )
 
 
-def _ranked(candidates: Sequence[Candidate], wants: Wants, detour: Decimal) -> list[int]:
+def _ranked(candidates: Sequence[Candidate], demand: Demand, detour: Decimal) -> list[int]:
     """Those that passed, the best first; what is a detour too large comes behind all others."""
     passed = [n for n, candidate in enumerate(candidates) if not candidate.failed]
-    near = dict(zip(passed, reach([candidates[n] for n in passed], wants, detour), strict=True))
-    return sorted(passed, key=lambda n: (not near[n], _order(candidates[n])))
+    near = dict(zip(passed, reach([candidates[n] for n in passed], demand.spec.wants, detour), strict=True))
+    return sorted(passed, key=lambda n: (not near[n], _order(candidates[n], demand.first)))
 
 
 def shortened(explanation: Explanation) -> Explanation:
@@ -255,9 +256,11 @@ def _cost(candidate: Candidate) -> Decimal:
     return Decimal("Infinity") if candidate.cost is None else candidate.cost
 
 
-def _order(candidate: Candidate) -> tuple[Decimal, bool, int, Decimal, str, str, str]:
+def _order(
+    candidate: Candidate, first: ShareId | None = None
+) -> tuple[Decimal, bool, int, Decimal, bool, str, str, str]:
     expected = candidate.expected
     known = len(BEST_FIRST) if expected is None or expected.grade is None else BEST_FIRST.index(expected.grade)
     seconds = Decimal(0) if expected is None else expected.seconds
     names = candidate.share, candidate.platform, candidate.share_id
-    return _cost(candidate), candidate.simulated, known, seconds, *names
+    return _cost(candidate), candidate.simulated, known, seconds, candidate.share_id != first, *names

@@ -1,272 +1,41 @@
-"""Giving waiting tasks a place. Load, decide outside of the transaction, apply under the job's and the share's lock."""
+"""Giving waiting tasks a place: what was decided outside of the transaction, under the job's and the share's lock."""
 
 import json
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final
 
-from suanlian.data.chips import chips
-from suanlian.data.grid import grid
-from suanlian.data.orderly import orderly
-from suanlian.i18n.reasons import reason_line
-from suanlian.model.decision import Decision, Ends, Makes, Waits
+from suanlian.model.decision import TASKS_PER_JOB, Decision, Ends, Makes, Waits
 from suanlian.model.decision import Placed as Placed  # noqa: PLC0414 - what a round brings
 from suanlian.model.demand import Source, SourceKind
-from suanlian.model.energy import Energy
 from suanlian.model.event import EventType
-from suanlian.model.ids import AssignmentId, AttemptId, ShareId, new_id
-from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
-from suanlian.model.levels import USUAL_LEVELS, Footing, LevelRules
-from suanlian.model.market import NO_MARKET, Market
+from suanlian.model.ids import AssignmentId, AttemptId, new_id
+from suanlian.model.job import JobSpec, JobState
+from suanlian.model.levels import Footing
 from suanlian.model.party import Standing
-from suanlian.model.place import Demand, Place
-from suanlian.model.placement import Explanation, Filter
 from suanlian.model.platform import PlatformState
 from suanlian.model.protocol import Wish
 from suanlian.rules import budget
 from suanlian.rules.assigning import assignments
 from suanlian.rules.capacity import over_committed
-from suanlian.rules.energy import energy_of
-from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.levels import footing, is_bound, unfit_at
-from suanlian.rules.normalising import Known
-from suanlian.rules.orderly import order_now
-from suanlian.rules.owner import level_admits, rests
-from suanlian.rules.placement import explain, shortened
+from suanlian.rules.owner import level_admits
+from suanlian.rules.placement import shortened
 from suanlian.rules.progress import Progress, parse_tally
-from suanlian.store import attempts, capacity, jobs, loads, lost, parties, platforms, turns
+from suanlian.store import attempts, capacity, jobs, loads, lost, parties, platforms
 from suanlian.store.gates import standing_of
 from suanlian.store.passed import MissingError
 from suanlian.store.passed import text as passed_text
-from suanlian.store.places import Places, closing_of, site_now
-from suanlian.store.turns import Turn as Turn  # noqa: PLC0414 - a round begins with a turn
+from suanlian.store.places import closing_of, site_now
 from suanlian.store.unit import Row, Unit
-
-_TOLD_AT_ONCE: Final = 10
-"""So many jobs are told at once that nothing is live: telling a flood of them must not hold up taking them in."""
-_TASKS_PER_JOB: Final = 256
-"""At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
-_FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
-"""Causes for which another place is tried first."""
 
 _MAKES: Final = 1000
 """So many tasks of a large array get their rows in one unit."""
-_PATIENCE: Final = timedelta(seconds=120)
-"""A gang that waits longer keeps a share free for itself."""
 Handed = Callable[[Unit, Row, int], tuple[Source, ...]]
 """What a task of a job is handed besides its inputs. Raises MissingError where something of it is not there."""
-KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
-"""What is known of a job of this account and id at these places, besides what is published (``throughput``)."""
-
-
-def nothing_known(*_asked: object) -> None:
-    """Places are compared by what they publish alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weighing:
-    """By what places are compared: rules of levels, what is known of speeds, what is scarce."""
-
-    levels: LevelRules = USUAL_LEVELS
-    known_of: KnownOf = nothing_known
-    market: Market = NO_MARKET
-
-
-USUAL: Final = Weighing()
-Past = tuple[frozenset[ShareId], frozenset[ShareId]]
-"""Shares at fault in earlier attempts of a task, and those of which the owner refuses it now."""
-_NEVER: Final[Past] = (frozenset(), frozenset())
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one look at some waiting jobs decided; ``turn`` is where to go on, None when all were seen."""
-
-    decisions: tuple[Decision, ...]
-    turn: Turn | None
-
-
-def decide(unit: Unit, turn: Turn, *, limit: int, weighing: Weighing = USUAL) -> Round:
-    """Look at up to ``limit`` waiting jobs in their turn; those that fit pass those that do not. Writes nothing."""
-    is_open = platforms.any_live(unit)
-    # with nothing live no job gets a place: some that were never told why they wait are told, the rest at later looks
-    most = limit if is_open else min(limit, _TOLD_AT_ONCE)
-    rows, following = turns.rows(unit, turn, limit=most, untold=not is_open)
-    if not rows:
-        return Round((), following)
-    look = _Look(unit, weighing, turn.kept)
-    decisions = tuple(decision for row in rows for decision in look.decide(row))
-    return Round(decisions, None if following is None else replace(following, kept=look.kept))
-
-
-class _Look:
-    """One look at the places: what it gives away it no longer has. Equal questions are answered once."""
-
-    def __init__(self, unit: Unit, weighing: Weighing, kept: frozenset[ShareId]) -> None:
-        self._unit = unit
-        self._levels = weighing.levels
-        self._known_of = weighing.known_of
-        self._market = replace(weighing.market, energy=_energy())
-        self._places = Places(unit)
-        self._free = [replace(place, kept=place.share_id in kept) for place in self._places.all()]
-        self._order = order_now(orderly(), self._free)
-        self._known: dict[object, Explanation] = {}
-        self.kept = kept
-
-    def decide(self, row: Row) -> list[Decision]:
-        """What to do with the waiting tasks of one job."""
-        if row["waiting"] and not self._any_room:
-            return []
-        spec = JobSpec.model_validate_json(row["spec"])
-        if row["waiting"] and self._is_full_for(spec) and not self._keeps(spec, row):
-            return []
-        waiting = jobs.unplaced_tasks(self._unit, row["id"], limit=_TASKS_PER_JOB)
-        past = self._past(row["id"], [task["idx"] for task in waiting if task["attempts"]])
-        decisions: list[Decision] = []
-        known = self._known_of(spec, row["account_id"], row["id"], self._free)
-        rest = budget.rest(spec.budget, row["committed"])
-        left = deque(waiting)
-        while left:
-            failed, refused = past.get(left[0]["idx"], _NEVER)
-            affordable, moved_from = _aimed(budget.within(spec, rest), left[0], self._unit.now)
-            refused |= moved_from
-            demand = Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"], self._order)
-            explanation = self._explain(demand, known)
-            if explanation.won is None and failed:
-                # A place that failed is better than none, as long as the job has attempts left.
-                again = replace(demand, avoid=frozenset())
-                explanation = self._explain(again, known)
-            if explanation.won is None:
-                self._keep(spec, row, explanation)
-                return decisions + self._waits(row, spec, explanation, rest if not decisions else None)
-            alike = _alike(left, past, budget.affords(explanation.won, rest))
-            placed = self._give(row, alike, spec, explanation)
-            decisions.append(placed)
-            rest = None if rest is None else rest - placed.estimate * len(placed.numbers)
-            for _ in placed.numbers:
-                left.popleft()
-        if len(waiting) < _TASKS_PER_JOB and row["made"] < row["tasks"] and row["rest"] == JobState.QUEUED:
-            decisions.append(Makes(row["id"]))
-        return decisions
-
-    def _keeps(self, spec: JobSpec, row: Row) -> bool:
-        """Whether a share is kept free for the job, as it needs several nodes at once and has waited long for them."""
-        return spec.nodes > 1 and self._unit.now - row["created_at"] > _PATIENCE
-
-    def _keep(self, spec: JobSpec, row: Row, explanation: Explanation) -> None:
-        nearest = None if explanation.nearest is None else explanation.candidates[explanation.nearest]
-        if nearest is None or not self._keeps(spec, row) or {miss.filter for miss in nearest.failed} != {Filter.ROOM}:
-            return
-        self.kept |= {nearest.share_id}
-        self._free = [replace(place, kept=place.share_id in self.kept) for place in self._free]
-        self._known.clear()
-
-    def _waits(self, row: Row, spec: JobSpec, explanation: Explanation, rest: Decimal | None) -> list[Decision]:
-        """Why it waits; or that it ends, where its budget is too little and nothing can come back to it."""
-        is_idle = row["queued"] == parse_tally(row["tally"]).get(JobState.QUEUED) and not self._lives(row)
-        if rest is not None and is_idle and (text := budget.too_little(explanation, spec.wants.max_cost, rest)):
-            return [Ends(row["id"], row["committed"], text)]
-        return _waits(row, explanation)
-
-    @staticmethod
-    def _lives(row: Row) -> bool:
-        """Whether any task has a place now."""
-        return any(state not in ENDED and state is not JobState.QUEUED for state in parse_tally(row["tally"]))
-
-    @property
-    def _any_room(self) -> bool:
-        return any(
-            place.platform_live and place.admitted and place.accepting and place.free.cpu for place in self._free
-        )
-
-    def _is_full_for(self, spec: JobSpec) -> bool:
-        """Whether no open place has room; a job that was told why it waits then keeps that reason, with its time."""
-        open_places = (p for p in self._free if p.platform_live and p.admitted and p.accepting)
-        return not any(spec.total.fits(place.free) for place in open_places)
-
-    def _explain(self, demand: Demand, known: Known | None) -> Explanation:
-        seen = None if known is None else known.seen
-        asked = (asked_of_places(demand.spec), demand.entity, demand.avoid, demand.refused, demand.lender, seen)
-        if asked not in self._known:
-            self._known[asked] = explain(demand, self._free, now=self._unit.now, known=known, market=self._market)
-        return self._known[asked]
-
-    def _give(self, row: Row, alike: Sequence[Row], spec: JobSpec, explanation: Explanation) -> Placed:
-        """Give the place that won to as many of these tasks as have room there: its cost does not depend on that."""
-        won = explanation.candidates[explanation.winner or 0]
-        at = next(n for n, place in enumerate(self._free) if place.share_id == won.share_id)
-        place = self._free[at]
-        count = spec.total.count_in(place.free, len(alike))
-        self._free[at] = replace(place, free=place.free.minus(spec.total.times(count)))
-        self._known.clear()
-        return Placed(
-            job_id=row["id"],
-            numbers={task["idx"]: task["attempts"] + 1 for task in alike[:count]},
-            fences=alike[0]["attempt_id"] or "",
-            place=place,
-            connector_id=self._places.connector_of(won.share_id),
-            flavor_id=self._places.flavor_id(won.share_id),
-            explanation=explanation,
-            levels=self._levels,
-            estimate=budget.rent(won) or Decimal(0),
-            instead_of=row["instead_of"],
-        )
-
-    def _past(self, job_id: str, indices: Sequence[int]) -> dict[int, Past]:
-        """Where earlier attempts of these tasks failed by the platform's fault, and where owners refuse them now."""
-        failed, refused = defaultdict[int, set[ShareId]](set), defaultdict[tuple[int, ShareId], list[datetime]](list)
-        for attempt in attempts.with_places(self._unit, job_id, indices) if indices else ():
-            share = ShareId(attempt["share_id"])
-            if attempt["cause"] in _FAILED:
-                failed[attempt["idx"]].add(share)
-            elif attempt["cause"] == EndCause.REFUSED:
-                refused[attempt["idx"], share].append(attempt["ended_at"])
-        resting = {key for key, moments in refused.items() if rests(moments, self._unit.now)}
-        return {
-            index: (frozenset(failed[index]), frozenset(share for at, share in resting if at == index))
-            for index in indices
-        }
-
-
-@cache
-def _energy() -> Energy:
-    return energy_of(chips(), grid())
-
-
-def _aimed(spec: JobSpec, task: Row, now: datetime) -> tuple[JobSpec, frozenset[ShareId]]:
-    """The spec as its owner's move sends it, as long as that holds, and the shares that it left by it."""
-    aim = json.loads(task["aim"]) if task["aim"] else {}
-    if not aim or datetime.fromisoformat(aim["until"]) <= now:
-        return spec, frozenset()
-    if aim["platform"]:
-        spec = spec.model_copy(update={"wants": spec.wants.model_copy(update={"platform": aim["platform"]})})
-    return spec, frozenset(ShareId(share) for share in aim["avoid"])
-
-
-def _like(task: Row, past: Mapping[int, Past]) -> object:
-    """What makes a task another than the one before: its past, a place that is lost, where it was sent."""
-    return past.get(task["idx"], _NEVER), task["attempt_id"], task["aim"]
-
-
-def _alike(left: Iterable[Row], past: Mapping[int, Past], most: int | None) -> list[Row]:
-    """The first of these tasks and those behind it that would get the same answer, at most so many."""
-    found: list[Row] = []
-    for task in left:
-        is_same = not found or _like(task, past) == _like(found[0], past)
-        if not is_same or (most is not None and len(found) >= max(most, 1)):
-            break
-        found.append(task)
-    return found
-
-
-def _waits(row: Row, explanation: Explanation) -> list[Decision]:
-    text = reason_line(explanation)
-    before = json.loads(row["waiting"])["text"] if row["waiting"] else None
-    return [] if text == before else [Waits(row["id"], text, explanation)]
 
 
 def nothing(_unit: Unit, _row: Row, _index: int) -> tuple[Source, ...]:
@@ -298,7 +67,7 @@ def apply(unit: Unit, decision: Decision, handed: Handed = nothing) -> bool:
 
 def _make(unit: Unit, row: Row) -> bool:
     """Give further tasks their rows, unless enough have theirs meanwhile."""
-    enough = len(jobs.unplaced_tasks(unit, row["id"], limit=_TASKS_PER_JOB)) == _TASKS_PER_JOB
+    enough = len(jobs.unplaced_tasks(unit, row["id"], limit=TASKS_PER_JOB)) == TASKS_PER_JOB
     if enough or row["made"] == row["tasks"] or row["rest"] != JobState.QUEUED:
         return False
     jobs.make_tasks(unit, row, _MAKES)

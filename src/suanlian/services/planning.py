@@ -83,7 +83,11 @@ def outlook(unit: Unit, caller: Caller, ref: str, index: int, found: Explanation
     demand = Demand(spec, entity, failed, by.levels, refused, row["lender"], order)
     asked = _asked(unit, demand, places, by, (row["account_id"], row["id"]))
     now = _with_outlook(unit, replace(asked, rest=budget.rest(spec.budget, row["committed"])), row["queued"])
-    same = {"shut": found.shut, "in_doubt": found.in_doubt, "queueing": found.queueing}
+    told = now.outlook
+    promised = None if found.queueing is None else found.queueing.reserved_at
+    if told is not None and promised is not None:  # by the queue: with all that stands before it
+        told = told.model_copy(update={"starts": max(promised, unit.now)})
+    same = {"shut": found.shut, "in_doubt": found.in_doubt, "queueing": found.queueing, "outlook": told}
     return now.model_copy(update=same)
 
 

@@ -20,6 +20,8 @@ from suanlian.store import tables as t
 from suanlian.store.bulk import insert_rows
 from suanlian.store.unit import Row, Unit
 
+_AT_ONCE: Final = 500
+
 
 def _visible(caller: Caller) -> ColumnElement[bool]:
     return true() if caller.sees_all else t.job.c.account_id == caller.account_id
@@ -131,32 +133,13 @@ def _waiting(unit: Unit) -> Select[Any]:
     )
 
 
-def queued(unit: Unit, *, after: str, limit: int, untold: bool = False) -> Sequence[Row]:
-    """Jobs with waiting tasks by their turns, oldest first, with the name of the entity that asks.
-
-    ``after``: a turn. ``untold``: only those of which it is not said yet why they wait.
-    """
-    query = _waiting(unit).where(t.job.c.turn > after, ordinary()).order_by(t.job.c.turn).limit(limit)
-    if untold:
-        query = query.where(t.job.c.waiting.is_(None))
-    return unit.connection.execute(query).mappings().all()
-
-
-def preferring(unit: Unit) -> frozenset[str]:
-    """Accounts of which some waiting job is to go before or after others of theirs."""
-    query = select(t.job.c.account_id).where(t.job.c.queued > 0, t.job.c.priority != 0).distinct()
-    return frozenset(unit.connection.execute(query).scalars())
-
-
-def preferred(unit: Unit, account_id: str, behind: tuple[int, str] | None, limit: int) -> Sequence[Row]:
-    """Waiting jobs of one account, the highest priority first, then the oldest; those behind (priority, id)."""
-    query = _waiting(unit).where(t.job.c.account_id == account_id, ordinary())
-    if behind is not None:
-        priority, job_id = behind
-        lower = t.job.c.priority < priority
-        query = query.where(lower | ((t.job.c.priority == priority) & (t.job.c.id > job_id)))
-    query = query.order_by(t.job.c.priority.desc(), t.job.c.id).limit(limit)
-    return unit.connection.execute(query).mappings().all()
+def waiting_of(unit: Unit, job_ids: Sequence[str]) -> dict[str, Row]:
+    """Of these jobs those with waiting tasks, by id, with the name of the entity that asks."""
+    found = dict[str, Row]()
+    for start in range(0, len(job_ids), _AT_ONCE):
+        query = _waiting(unit).where(t.job.c.id.in_(job_ids[start : start + _AT_ONCE]), ordinary())
+        found |= {row["id"]: row for row in unit.connection.execute(query).mappings()}
+    return found
 
 
 def trade_turns(unit: Unit, job: Row, other: Row) -> None:
@@ -224,6 +207,13 @@ def unplaced_tasks(unit: Unit, job_id: str, *, limit: int) -> Sequence[Row]:
     found = [*unit.connection.execute(mine.where(waits & due).order_by(t.task.c.idx).limit(limit)).mappings()]
     found += unit.connection.execute(mine.where(lost)).mappings()
     return sorted(found, key=lambda row: int(row["idx"]))[:limit]
+
+
+def resting_of_all(unit: Unit) -> dict[str, int]:
+    """How many tasks wait before another try, by job."""
+    rests = (t.task.c.not_before > unit.now) & (t.task.c.state == "QUEUED") & t.task.c.attempt_id.is_(None)
+    query = select(t.task.c.job_id, func.count()).where(rests).group_by(t.task.c.job_id)
+    return {job_id: count for job_id, count in unit.connection.execute(query)}  # noqa: C416 - rows are no pairs
 
 
 def resting(unit: Unit, job_ids: Collection[str]) -> dict[str, tuple[int, datetime]]:

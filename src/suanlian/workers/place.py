@@ -7,14 +7,15 @@ from typing import ClassVar, Final
 from suanlian.model.decision import Decision, Placed, Waits
 from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
-from suanlian.services import market, passing, placing, usage
-from suanlian.services.placing import Turn, Weighing
+from suanlian.services import deciding, market, passing, placing, usage
+from suanlian.services.deciding import Weighing
+from suanlian.services.ordering import Ordering
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
 from suanlian.workers.loop import Tools, Worker
 
-_JOBS: Final = 100
+_JOBS: Final = 256
 _AT_ONCE: Final = 256
 """So many decisions wait to be written at most: the writer's queue is everybody's."""
 _ANSWER_S: Final = 60.0
@@ -51,27 +52,27 @@ class Placer(Worker):
         """``levels``: which protection grade each data level needs."""
         super().__init__(tools, writer)
         self._levels = levels
+        self._ordering = Ordering(market.Memory(levels))
 
     def step(self) -> bool:
-        """Look at all waiting jobs, page by page; again at once while tasks are being placed."""
-        turn, placed = Turn(), False
-        while True:
-            with self.tools.reading() as unit:
-                weighing = Weighing(self._levels, Knowledge(unit).of, market.current(unit))
-                found = placing.decide(unit, turn, limit=_JOBS, weighing=weighing)
-            for start in range(0, len(found.decisions), _AT_ONCE):
-                placed = self._apply(found.decisions[start : start + _AT_ONCE]) or placed
-            if found.turn is None:
-                return placed
-            turn = found.turn
+        """One look at all that waits; again at once while tasks are being placed, or some have yet to be told."""
+        with self.tools.reading() as unit:
+            weighing = Weighing(self._levels, Knowledge(unit).of, market.current(unit))
+            found = deciding.decide(unit, self._ordering, limit=_JOBS, weighing=weighing)
+        placed = told = False
+        for start in range(0, len(found.decisions), _AT_ONCE):
+            done = self._apply(found.decisions[start : start + _AT_ONCE])
+            placed |= any(not isinstance(decision, Waits) for decision in done)
+            told |= bool(done)
             self.renew()
+        return placed or (told and found.more)
 
-    def _apply(self, decisions: tuple[Decision, ...]) -> bool:
+    def _apply(self, decisions: tuple[Decision, ...]) -> list[Decision]:
+        """Those that came true."""
         made: list[tuple[Decision, Future[bool]]] = [
             (decision, self.writer.submit(self.apply(partial(_apply, decision)))) for decision in decisions
         ]
-        done = [(decision, future.result(_ANSWER_S)) for decision, future in made]
-        return any(true and not isinstance(decision, Waits) for decision, true in done)
+        return [decision for decision, future in made if future.result(_ANSWER_S)]
 
 
 def _apply(decision: Decision, unit: Unit) -> bool:

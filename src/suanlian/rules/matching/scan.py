@@ -142,10 +142,13 @@ def _ordered(p: Problem, of: Classes, prices: Prices) -> tuple[Floats, Rows]:
 
 
 @compiled
-def best(p: Problem, of: Classes, prices: Prices, rows: Ints, kept: int) -> tuple[Best, Floats, int]:
+def best(
+    p: Problem, of: Classes, prices: Prices, rows: Ints, kept: int, few: int = 0, width: float = NEVER
+) -> tuple[Best, Floats, int]:
     """The ``kept`` best pools of each of the demands ``rows``, the least reduced cost of each, and how many were seen.
 
-    Pools that cost more than not serving are left out. The least reduced cost includes not serving.
+    Pools that cost more than not serving are left out, and beyond the first ``few`` those that cost more than the best
+    by over ``width`` (CNY per reference hour). The least reduced cost includes not serving.
     """
     by = lists(p, of, prices)
     n = len(rows)
@@ -158,17 +161,24 @@ def best(p: Problem, of: Classes, prices: Prices, rows: Ints, kept: int) -> tupl
     for row in range(n):
         i = rows[row]
         d = p.demand[i]
+        reach = width * d.work
         reduced[:] = NEVER
         if d.home >= 0 and passes(p, i, d.home):
             _offer(p, prices, i, d.home, reduced, pool, cost, used, row)
         for at in range(by.start[d.klass], by.start[d.klass + 1]):
-            if by.least[at] * d.work + d.moving > min(reduced[kept - 1], d.outside):
+            limit = min(reduced[kept - 1], d.outside)
+            if few > 0:
+                limit = min(limit, max(reduced[few - 1], reduced[0] + reach))
+            if by.least[at] * d.work + d.moving > limit:
                 break
             seen += 1
             j = by.pool[at]
             if j != d.home and (of.masked or passes(p, i, j)):
                 _offer(p, prices, i, j, reduced, pool, cost, used, row)
         least[row] = min(reduced[0], d.outside)
+        for at in range(few if few > 0 else kept, kept):
+            if reduced[at] > reduced[0] + reach:
+                pool[row, at], cost[row, at], used[row, at] = -1, NEVER, 0.0
     return Best(pool, cost, used), least, seen
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from suanlian.rules.matching.compiled import compiled
 from suanlian.rules.queueing.alone import correct, promise
-from suanlian.rules.queueing.nodes import allows, needed, release, room
+from suanlian.rules.queueing.nodes import allows, enter, needed, release, room
 from suanlian.rules.queueing.plan import drop, due, plan
 from suanlian.rules.queueing.state import (
     ABSENT,
@@ -49,11 +49,11 @@ def charge(s: State, account: int, now: float, amount: float) -> None:
 
 
 @compiled
-def _excess(s: State, now: float) -> Floats:
+def excess(s: State, now: float) -> Floats:
     """How far each account is above its fair share of what was used, -1..1."""
     used = s.usage * 0.5 ** ((now - s.stamp) / s.policy[HALF_LIFE])
-    excess: Floats = used / max(used.sum(), 1.0) - s.weight / s.weight.sum()
-    return excess
+    above: Floats = used / max(used.sum(), 1.0) - s.weight / s.weight.sum()
+    return above
 
 
 @compiled
@@ -73,7 +73,7 @@ def arrive(s: State, job: int) -> None:
 def end(s: State, job: int, now: float) -> None:
     """A running job ends, or is ended."""
     release(s, job)
-    charge(s, s.account[job], now, s.units[job] * (now - s.started[job] - s.estimate[job]))
+    charge(s, s.account[job], now, s.worth[s.pool[job]] * s.units[job] * (now - s.started[job] - s.estimate[job]))
     error = np.log((now - s.started[job]) / s.estimate[job]) if now > s.started[job] else 0.0
     if abs(error) > EXACT:
         s.learned[s.account[job]] += s.policy[LEARN] * min(max(error, -MOST_LEARNED), MOST_LEARNED)
@@ -87,10 +87,19 @@ def end(s: State, job: int, now: float) -> None:
 def fail(s: State, job: int, now: float) -> None:
     """A running job is lost with its node and waits again; its promise, and what its shadow does, stay."""
     release(s, job)
-    charge(s, s.account[job], now, s.units[job] * (now - s.started[job] - s.estimate[job]))
+    charge(s, s.account[job], now, s.worth[s.pool[job]] * s.units[job] * (now - s.started[job] - s.estimate[job]))
     s.touched[s.pool[job]] = True
     s.pool[job] = NOBODY
     arrive(s, job)
+
+
+@compiled
+def relocate(s: State, job: int, pool: int, node: int, now: float) -> None:
+    """A job that was to start now starts at another pool, where ``fit`` said."""
+    release(s, job)
+    charge(s, s.account[job], now, -s.worth[s.pool[job]] * s.units[job] * s.estimate[job])
+    s.touched[s.pool[job]] = True
+    start(s, job, pool, node, now)
 
 
 @compiled
@@ -153,6 +162,7 @@ def start(s: State, job: int, pool: int, node: int, now: float) -> None:
     size, until = s.size[pool], now + s.estimate[job]
     if s.units[job] <= size:
         s.free[node] -= s.units[job]
+        enter(s, node, until, s.units[job])
         s.after[job] = s.head[node]
         s.head[node] = job
         s.node[job] = node
@@ -166,7 +176,7 @@ def start(s: State, job: int, pool: int, node: int, now: float) -> None:
         s.node[job] = NOBODY
     drop(s, job)
     s.status[job], s.pool[job], s.started[job], s.ends[job] = RUNNING, pool, now, until
-    charge(s, s.account[job], now, s.units[job] * s.estimate[job])
+    charge(s, s.account[job], now, s.worth[s.pool[job]] * s.units[job] * s.estimate[job])
 
 
 @compiled
@@ -217,21 +227,22 @@ def _abroad(s: State, job: int, now: float) -> int:
 
 
 @compiled
-def _keys(s: State, chosen: Ints, now: float) -> Floats:
-    keys = np.empty(len(chosen))
-    excess = _excess(s, now) if s.policy[FAIR] > 0 else s.usage
+def keys(s: State, chosen: Ints, now: float) -> Floats:
+    """Who of these comes first: the lowest."""
+    found = np.empty(len(chosen))
+    above = excess(s, now) if s.policy[FAIR] > 0 else s.usage
     for n in range(len(chosen)):
         job = chosen[n]
         key = s.policy[SHORT] * s.estimate[job] - s.policy[AGE] * (now - s.submit[job])
         key -= s.policy[PRIORITY] * s.priority[job]
         if s.policy[FAIR] > 0:
-            key += s.policy[FAIR] * excess[s.account[job]]
+            key += s.policy[FAIR] * above[s.account[job]]
         if due(s, job) <= now:
             key -= DUE_FIRST
         if s.guest[job]:
             key += GUEST_LATER
-        keys[n] = key
-    return keys
+        found[n] = key
+    return found
 
 
 @compiled
@@ -259,7 +270,7 @@ def _round(s: State, now: float, out: Ints, count: int) -> int:
         if s.touched[pool] and s.policy[RESERVATIONS] > 0:
             plan(s, pool, now)
     chosen = _chosen(s)
-    order = chosen[np.argsort(_keys(s, chosen, now), kind="mergesort")]
+    order = chosen[np.argsort(keys(s, chosen, now), kind="mergesort")]
     before = count
     changed = np.zeros(len(s.size), dtype=np.bool_)
     for abroad in range(2):

@@ -11,12 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from suanlian.rules.queueing import choose
+from suanlian.rules.queueing import alone, choose
 from suanlian.rules.queueing.nodes import needed
 from suanlian.rules.queueing.plan import due
 from suanlian.rules.queueing.policy import Policy, QueueingError
 from suanlian.rules.queueing.state import (
     ABSENT,
+    HALF_LIFE,
     NEVER,
     NOBODY,
     QUEUED,
@@ -33,6 +34,7 @@ _BY_ROW: Final = (
     "status", "home", "submit", "estimate", "units", "movable", "guest", "account", "priority", "deadline", "promise",
     "reserved", "started", "ends", "pool", "node", "after", "cost", "queue", "alone_node",
 )  # fmt: skip
+_BY_ACCOUNT: Final = ("usage", "stamp", "weight", "learned")
 
 
 class Hold(StrEnum):
@@ -105,17 +107,27 @@ class Queue:
     """
 
     def __init__(
-        self, nodes: Ints, size: Ints, policy: Policy, weights: Sequence[float] = (1.0,), *, costs: bool = False
+        self,
+        nodes: Ints,
+        size: Ints,
+        policy: Policy,
+        weights: Sequence[float] = (1.0,),
+        *,
+        costs: bool = False,
+        worth: Floats | None = None,
     ) -> None:
-        """All is free and nothing waits."""
+        """All is free and nothing waits. ``worth`` (P,): what a unit of each pool weighs in fair share, 1 each."""
         if nodes.shape != size.shape or nodes.ndim != 1 or not nodes.size or np.any(nodes < 0) or np.any(size < 1):
             raise QueueingError("pool_size", "pools are counted by nodes and by units of a node, of equal length")
         shares = np.array(weights, dtype=np.float64)
         if not shares.size or not np.all(np.isfinite(shares)) or np.any(shares < 0) or shares.sum() <= 0:
             raise QueueingError("account_weight", "weights of accounts must not be below zero, nor all zero")
         self._state = make_state(policy.row(), nodes, size, shares, _ROWS, _ROWS if costs else 0)
+        if worth is not None:
+            self._state.worth[:] = worth
         self._rows = 0
         self._spare: list[int] = []
+        self._shadows: list[int] = []
 
     @property
     def state(self) -> State:
@@ -128,17 +140,45 @@ class Queue:
         choose.arrive(self._state, row)
         return row
 
-    def occupy(self, job: Job, pool: int, started: float) -> int:
-        """Work that runs already at a pool, whoever started it; pool_full where it does not fit."""
+    def occupy(self, job: Job, pool: int, started: float, *, known: bool = False) -> int:
+        """Work that runs already at a pool, whoever started it; pool_full where it does not fit.
+
+        ``known``: that it runs there, a pool of one node, is a fact, whether it fits or not; nobody is charged for it.
+        """
         row = self._fill(job)
         s = self._state
-        node = choose.fit(s, row, pool, started)
+        node = int(s.first[pool]) if known else choose.fit(s, row, pool, started)
         if node == NOBODY:
             self._free(row)
             raise QueueingError("pool_full", f"pool {pool} has no room for {job.units} units in one piece")
+        if known and not job.guest:
+            s.promise[row] = alone.promise(s, row)  # alone it would run as well
+        used, stamp = s.usage[job.account], s.stamp[job.account]
         choose.start(s, row, pool, node, started)
+        if known:
+            s.usage[job.account], s.stamp[job.account] = used, stamp
         s.touched[pool] = True
         return row
+
+    def undo(self, row: int, now: float) -> None:
+        """A job that was to start did not: it waits again, behind those that wait, with its promise."""
+        self._expect(row, RUNNING)
+        choose.fail(self._state, row, now)
+
+    def takes(self, row: int, pool: int, now: float) -> bool:
+        """Whether a job that was to start would push back nobody at another pool either."""
+        self._expect(row, RUNNING)
+        s = self._state
+        return bool(choose.toll(s, row, pool) < NEVER and choose.fit(s, row, pool, now) != NOBODY)
+
+    def relocate(self, row: int, pool: int, now: float) -> None:
+        """A job that was to start starts at this pool instead. Raises ``QueueingError`` (pool_full)."""
+        self._expect(row, RUNNING)
+        s = self._state
+        node = choose.fit(s, row, pool, now)
+        if node == NOBODY:
+            raise QueueingError("pool_full", f"pool {pool} has no room for it, or it would push back others")
+        choose.relocate(s, row, pool, node, now)
 
     def end(self, row: int, now: float) -> None:
         """A running job has ended."""
@@ -151,6 +191,66 @@ class Queue:
         self._expect(row, WAITING)
         choose.leave(self._state, row)
         self._free(row)
+
+    def cost(self, row: int, cost: Floats) -> None:
+        """What each pool costs a waiting job (s) is another now."""
+        self._expect(row, WAITING)
+        self._state.cost[row] = cost
+        self._state.touched[self._state.home[row]] = True
+
+    def submitted(self, row: int, submit: float) -> None:
+        """A waiting job waits since another time."""
+        self._expect(row, WAITING)
+        self._state.submit[row] = submit
+
+    def promise(self, row: int, at: float) -> None:
+        """A waiting job was promised before to start by then."""
+        self._expect(row, WAITING)
+        self._state.promise[row] = min(self._state.promise[row], at)
+
+    def sort(self, rows: Sequence[int], now: float) -> None:
+        """Those who wait, all of them, in the order of their turns: reservations go by it, and ties.
+
+        Guests stand as the policy weighs them now; the owners' own jobs have promises, and stand by turns.
+        """
+        s = self._state
+        if len(rows) != s.counters[QUEUED]:
+            raise QueueingError("job_state", f"{len(rows)} rows are put in order, {s.counters[QUEUED]} wait")
+        given = np.array(rows, dtype=np.int64)
+        guests = given[s.guest[given]]
+        weighed = guests[np.argsort(choose.keys(s, guests, now), kind="stable")]
+        s.queue[: len(rows)] = np.concatenate([given[~s.guest[given]], weighed])
+
+    def room(self, pool: int, free: int) -> None:
+        """So much is free at a pool of one node now; what the queue cannot account for is used by others."""
+        s = self._state
+        node = int(s.first[pool])
+        if free == s.free[node]:
+            return
+        s.touched[pool] |= free > s.free[node]
+        s.away[node] += s.free[node] - free
+        s.free[node] = free
+
+    def accounts(self, count: int) -> None:
+        """There are so many accounts at least; new ones have used nothing and weigh 1."""
+        s, more = self._state, count - len(self._state.weight)
+        if more > 0:
+            wider = {name: np.concatenate([getattr(s, name), np.zeros(more)]) for name in _BY_ACCOUNT}
+            wider["weight"][-more:] = 1.0
+            self._state = s._replace(**wider)
+
+    def charge(self, account: int, now: float, amount: float) -> None:
+        """An account has used so much (unit-seconds, by what a unit weighs)."""
+        choose.charge(self._state, account, now, amount)
+
+    def used(self, account: int, now: float) -> float:
+        """What an account has used (unit-seconds), decayed."""
+        s = self._state
+        return float(s.usage[account] * 0.5 ** ((now - s.stamp[account]) / s.policy[HALF_LIFE]))
+
+    def above(self, account: int, now: float) -> float:
+        """How far an account is above its fair share of what was used of late, -1..1."""
+        return float(choose.excess(self._state, now)[account])
 
     def next_wake(self, now: float) -> float | None:
         """When a step is due though nothing happens, because a reservation begins; None if no such time is known."""
@@ -216,7 +316,7 @@ class Queue:
             raise QueueingError("job_number", "a job takes at least one unit, for a time above zero")
         if (job.cost is not None) != bool(s.cost.size):
             raise QueueingError("job_cost", "either all jobs bring a cost for each pool, or none does")
-        row = self._spare.pop() if self._spare else self._new_row()
+        row = self._spare.pop() if self._spare or self._reclaim() else self._new_row()
         s = self._state
         s.home[row], s.submit[row], s.estimate[row], s.units[row] = job.home, job.submit, job.estimate, job.units
         s.movable[row], s.guest[row], s.account[row] = job.movable, job.guest, job.account
@@ -233,8 +333,19 @@ class Queue:
         s.status[row] = ABSENT
         home = int(s.home[row])
         base = int(s.alone_first[home])
-        if row not in s.alone_job[base : base + int(s.alone_count[home])]:
+        if row in s.alone_job[base : base + int(s.alone_count[home])]:
+            self._shadows.append(row)
+        else:
             self._spare.append(row)
+
+    def _reclaim(self) -> bool:
+        """Find rows whose shadows have ended meanwhile; whether there are any."""
+        if self._rows < len(self._state.status):
+            return False
+        held, self._shadows = self._shadows, []
+        for row in held:
+            self._free(row)
+        return bool(self._spare)
 
     def _new_row(self) -> int:
         if self._rows == len(self._state.status):

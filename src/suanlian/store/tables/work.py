@@ -135,6 +135,9 @@ task = Table(
 _unplaced = task.c.attempt_id.is_(None)
 Index("ix_task_unplaced", task.c.job_id, task.c.idx, sqlite_where=_unplaced, postgresql_where=_unplaced)
 
+_rests = task.c.not_before.is_not(None)
+Index("ix_task_not_before", task.c.not_before, sqlite_where=_rests, postgresql_where=_rests)
+
 Index("ix_task_rerun", task.c.job_id, sqlite_where=task.c.rerun != "", postgresql_where=task.c.rerun != "")
 
 attempt = Table(

@@ -1,0 +1,293 @@
+"""Who starts next, and where would it wait least? The queue of all that waits, kept from look to look in one process.
+
+What a job is to the queue says ``rules/standing``; the queue itself is ``rules/queueing``.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Final
+
+from suanlian.data.orderly import orderly
+from suanlian.model.ids import ShareId
+from suanlian.model.job import JobSpec
+from suanlian.model.market import MOST_WAITING
+from suanlian.model.orderly import NO_ORDER, Order
+from suanlian.model.place import Demand, Place
+from suanlian.model.placement import Queueing
+from suanlian.model.quantity import Resources
+from suanlian.rules.admitting import kind_of, stamp_of
+from suanlian.rules.orderly import order_now
+from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
+from suanlian.rules.queueing.policy import Policy, QueueingError
+from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, pool_at, rooms_of, takes_of, worth_of
+from suanlian.services.ports import Memory
+from suanlian.store import jobs, market, running
+from suanlian.store.unit import Row, Unit
+
+_LOG: Final = logging.getLogger(__name__)
+
+USUAL: Final = Policy(age=1.0, priority=0.0, fair=21_600.0, headroom=0)
+"""How a hub orders what waits.
+
+Shorter work goes first, but nobody is passed by what came later than the difference in length. An account that used all
+there was of late is passed by what came six hours later by one that used nothing. Priorities act within an account, by
+turns. Guests need not leave an owner headroom: how much is for guests is what a share says.
+"""
+_REMEMBERED: Final = timedelta(days=14)
+_MOST_READ: Final = 20_000
+_MOST_KINDS: Final = 20_000
+_TOLD_S: Final = 60.0
+_OFTEN: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class InLine:
+    """A job that waits, as it was read: ``since`` and ``instead_of`` are those of the turn that it takes."""
+
+    row: Row
+    since: float
+    instead_of: str = ""
+
+
+@dataclass(slots=True)
+class Ordering:
+    """See the module. Not shared between threads.
+
+    ``often``: every pool is looked at again after so long though nothing happened there.
+    """
+
+    memory: Memory
+    policy: Policy = USUAL
+    often: timedelta = _OFTEN
+    waiting: dict[str, InLine] = field(default_factory=dict)
+    """All that waits, in the order of turns, as of the last look."""
+    numbers: Iterator[int] = field(default_factory=count)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _tried: set[str] = field(default_factory=set)
+    _told_at: dict[str, float] = field(default_factory=dict)
+    _told_last: int = 0
+    _line: Line | None = None
+    _shape: Hashable = None
+    _stamps: Hashable = None
+    keys: dict[str, int] = field(default_factory=dict)
+    """Of each job the number of its kind: those of a kind are answered alike."""
+    kinds: dict[Hashable, int] = field(default_factory=dict)
+    examples: dict[int, str] = field(default_factory=dict)
+    known: dict[int, Stands | None] = field(default_factory=dict)
+    _full_at: float = float("-inf")
+
+    def look(self, unit: Unit, places: Sequence[Place]) -> None:
+        """Bring the queue in step with what waits, runs and is free."""
+        now, order, resting = unit.now.timestamp(), order_now(orderly(), places), jobs.resting_of_all(unit)
+        self.waiting = _turns(market.waiting(unit, limit=MOST_WAITING), now)
+        self._numbers = {name: n for n, name in enumerate(self.waiting, start=1)}
+        rooms = rooms_of(places)
+        look = _Look(unit, self, order, Standing(places, self.memory.admissions, unit.now, self.policy.move_s))
+        shape = tuple((room.key, room.size) for room in rooms)
+        if self._line is None or shape != self._shape:
+            carried = _read(unit) if self._line is None else self._line.carried(now)
+            self._line, self._shape, self._full_at = Line(rooms, self.policy, carried, now), shape, float("-inf")
+        stamps = (shape, tuple((stamp_of(place, unit.now), place.closing) for place in places), order)
+        if stamps != self._stamps:
+            self._stamps, before = stamps, dict(self.known)
+            self.known.clear()
+            changed = {key for key in before if not alike(before[key], look.answer(key))}
+            self._line.again(name for name in self.waiting if self.keys.get(name) in changed)
+        live, at = {row["id"]: row for row in running.live(unit)}, numbers_of(places)
+        seen = Seen(
+            rooms=rooms,
+            waiting=[
+                Waits(name, one.row["queued"] - resting.get(name, 0), one.since) for name, one in self.waiting.items()
+            ],
+            running=list(live),
+            stands=look.stands,
+            runs=lambda attempt: look.runs(live[attempt], at, places),
+            ended=lambda gone: {name: at.timestamp() for name, at in running.ended_at(unit, gone).items()},
+        )
+        try:
+            self._line.see(now, seen)
+        except QueueingError:
+            # what it remembers does not fit what is there: a new one is right from the next look on
+            _LOG.exception("the line is begun anew")
+            self._line = None
+            raise
+
+    def step(self, unit: Unit) -> tuple[Starts, ...]:
+        """Who starts now, in their order."""
+        now = unit.now.timestamp()
+        every = now - self._full_at >= self.often.total_seconds()
+        if every:
+            self._full_at = now
+            self._tried.clear()
+            self.keys = {name: key for name, key in self.keys.items() if name in self.waiting}
+            self._forget_kinds()
+            self._told_at = {name: at for name, at in self._told_at.items() if name in self.waiting}
+        return self._here.step(now, all_pools=every)
+
+    def takes(self, unit: Unit, start: Starts, place: int) -> bool:
+        """Whether one that is to start may start at this place (by its number) instead, pushing nobody back."""
+        return self._here.takes(start, pool_at(start, place), unit.now.timestamp())
+
+    def relocate(self, unit: Unit, start: Starts, place: int) -> None:
+        """One that is to start starts there instead."""
+        self._here.relocate(start, pool_at(start, place), unit.now.timestamp())
+
+    def next_wake(self, now: datetime) -> datetime | None:
+        """When a reservation begins next, so that a look is due though nothing happens."""
+        at = self._here.next_wake(now.timestamp())
+        return None if at is None else now + timedelta(seconds=at - now.timestamp())
+
+    def refuse(self, unit: Unit, start: Starts) -> None:
+        """One that was to start cannot, there."""
+        self._here.refuse(start, unit.now.timestamp())
+
+    def to_tell(self, most: int, *, but: Collection[str] = (), untold: bool = False) -> list[str]:
+        """Jobs that are to be told why they wait: those that never were, then others by turns."""
+        never = [name for name, one in self.waiting.items() if self._is_untold(name, one, but)][:most]
+        self._tried.update(never)
+        others = [name for name, one in self.waiting.items() if one.row["told"] and name not in but]
+        more = 0 if untold else min(most - len(never), len(others))
+        start = self._told_last % len(others) if others else 0
+        self._told_last = start + more
+        return never + (others[start:] + others[:start])[:more]
+
+    def is_old(self, unit: Unit, name: str) -> bool:
+        """Whether what a job was told of how it stands is old; from now on it is not."""
+        now = unit.now.timestamp()
+        if now - self._told_at.get(name, float("-inf")) < _TOLD_S:
+            return False
+        self._told_at[name] = now
+        return True
+
+    def was_told(self, name: str) -> bool:
+        """Whether a job that waits was told why."""
+        return bool(self.waiting[name].row["told"])
+
+    def instead_of(self, name: str) -> str:
+        """The job of the same account whose turn it takes by its priority; empty where it takes its own."""
+        return self.waiting[name].instead_of
+
+    def spec(self, unit: Unit, name: str) -> JobSpec:
+        """The spec of a job."""
+        return self.memory.spec(unit, name)
+
+    def untold(self, *, but: Collection[str] = ()) -> bool:
+        """Whether any job was not yet to be told why it waits."""
+        return any(self._is_untold(name, one, but) for name, one in self.waiting.items())
+
+    def _is_untold(self, name: str, one: InLine, but: Collection[str]) -> bool:
+        return not one.row["told"] and name not in self._tried and name not in but
+
+    def queueing(self, unit: Unit, job_id: str, places: Sequence[Place]) -> Queueing | None:
+        """How a job stands among those that wait."""
+        found = self.waiting.get(job_id)
+        if found is None:
+            return None
+        held = self._here.reserved(job_id)
+        place = None if held is None else places[place_of_pool(held[0])]
+        now = unit.now.timestamp()
+        return Queueing(
+            place=self._numbers[job_id],
+            of=len(self.waiting),
+            waited_s=max(0, int(now - found.row["created_at"].timestamp())),
+            fair=self._here.of_fair_share(found.row["account_id"], now),
+            reserved=None if place is None else f"{place.platform}/{place.share.name}",
+            reserved_at=None if held is None else unit.now + timedelta(seconds=max(0.0, held[1] - now)),
+        )
+
+    def _forget_kinds(self) -> None:
+        """Of which nobody waits."""
+        there = set(self.keys.values())
+        self.kinds = {asked: key for asked, key in self.kinds.items() if key in there}
+        self.examples = {key: name for name, key in self.keys.items()}
+        self.known = {key: found for key, found in self.known.items() if key in there}
+
+    @property
+    def _here(self) -> Line:
+        if self._line is None:
+            raise RuntimeError("nothing was looked at yet")
+        return self._line
+
+
+def _turns(rows: Sequence[Row], now: float) -> dict[str, InLine]:
+    """Jobs in the order of their turns: within an account the first turns are taken by what it wants first."""
+    preferring = {row["account_id"] for row in rows if row["priority"]}
+    ours = defaultdict[str, list[Row]](list)
+    for row in rows:
+        if row["account_id"] in preferring:
+            ours[row["account_id"]].append(row)
+    takers = {account: iter(sorted(of, key=lambda row: -row["priority"])) for account, of in ours.items()}
+    found = {}
+    for row in rows:
+        taker = next(takers[row["account_id"]]) if row["account_id"] in takers else row
+        instead = "" if taker["id"] == row["id"] else row["id"]
+        found[taker["id"]] = InLine(taker, min(row["created_at"].timestamp(), now), instead)
+    return found
+
+
+def _read(unit: Unit) -> Carried:
+    """What accounts have used of late, where nothing is remembered."""
+    half_life, used = USUAL.half_life_s, defaultdict[str, float](float)
+    for row in running.ended_since(unit, unit.now - _REMEMBERED, limit=_MOST_READ):
+        seconds = (row["ended_at"] - row["started_at"]).total_seconds()
+        age = (unit.now - row["ended_at"]).total_seconds()
+        worth = worth_of(Resources.model_validate_json(row["granted"]))
+        used[row["account_id"]] += worth * seconds * 0.5 ** (age / half_life)
+    return Carried(used=used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What jobs and attempts that are new at this look are to the queue."""
+
+    unit: Unit
+    ordering: Ordering
+    order: Order
+    standing: Standing
+
+    def stands(self, job_id: str) -> Stands | None:
+        """What it takes, where it may run and what that costs it; answered once for all that ask alike."""
+        here = self.ordering
+        if job_id not in here.keys:
+            demand, spec = self._demand(job_id), here.memory.spec(self.unit, job_id)
+            account = here.waiting[job_id].row["account_id"]
+            sizes = (spec.resources, spec.nodes, spec.wall_time_s, spec.expected_s)
+            asked = (kind_of(replace(demand, order=NO_ORDER)), sizes, account)
+            here.keys[job_id] = key = here.kinds.setdefault(asked, next(here.numbers))
+            here.examples.setdefault(key, job_id)
+        key = here.keys[job_id]
+        if key not in here.known:
+            here.known[key] = self._of(job_id)
+        return here.known[key]
+
+    def answer(self, key: int) -> Stands | None:
+        """As ``stands`` for the kind of this number, where one of it still waits."""
+        example = self.ordering.examples.get(key)
+        if example not in self.ordering.waiting:
+            return None
+        return self.stands(example)
+
+    def _of(self, job_id: str) -> Stands | None:
+        return self.standing.of(self._demand(job_id), self.ordering.waiting[job_id].row["account_id"])
+
+    def _demand(self, job_id: str) -> Demand:
+        memory, row = self.ordering.memory, self.ordering.waiting[job_id].row
+        spec = memory.spec(self.unit, job_id)
+        return Demand(spec, row["entity"], levels=memory.levels, lender=row["lender"], order=self.order)
+
+    def runs(self, row: Row, numbers: Mapping[ShareId, int], places: Sequence[Place]) -> Runs:
+        """An attempt that holds something of a place."""
+        at, spec = numbers.get(row["share_id"], -1), self.ordering.memory.spec(self.unit, row["job_id"])
+        began = row["started_at"] or row["created_at"]
+        return Runs(
+            job=row["job_id"],
+            account=row["account_id"],
+            takes=takes_of(spec, Resources.model_validate_json(row["granted"]), at),
+            began=began.timestamp(),
+            estimate=float(spec.expected_s),
+            own=at >= 0 and places[at].entity == row["entity"],
+        )
