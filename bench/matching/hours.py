@@ -16,6 +16,7 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.sparse import coo_array
 
+from bench.matching.cases import Options
 from suanlian.rules.matching.arrays import Demands, Floats, Pools
 from suanlian.rules.matching.hours import Hours, Plan, first_come_plan, plan
 from suanlian.rules.matching.hours_problem import prepare_hours
@@ -136,8 +137,16 @@ def table_tight(size: str, seeds: int, families: list[Family]) -> None:
             )
 
 
-def main() -> None:
-    """Print the tables that were asked for."""
+def main(options: Options) -> None:
+    """Print both tables: plans of the sizes that were asked for, the bound at 1k."""
+    families: list[Family] = ["fleet", "frag"]
+    for size in options.sizes:
+        table_plan(size, options.seeds, families)
+    table_tight("1k", options.seeds, families)
+
+
+def asked_for() -> None:
+    """The same by itself, with a choice of tables and families."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", choices=["plan", "tight", []], help="which tables; none: both")
     parser.add_argument("--size", default="100k", choices=sorted(instances_hourly.SIZES))
@@ -153,4 +162,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    asked_for()
