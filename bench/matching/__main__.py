@@ -1,6 +1,7 @@
 """Does the matcher reach its table of targets? Each table is a module here; docs/notes/matching.md has them.
 
-`python -m bench.matching [quality] [times] [place] [million] [more] [hours] [--sizes S] [--seeds N] [--runs N] [--pdlp S]`
+`python -m bench.matching [quality] [times] [place] [million] [more] [hours] [--sizes 100k] [--seeds N]
+[--runs N] [--pdlp S]`
 """
 
 import argparse
