@@ -174,12 +174,9 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         alone_end=np.zeros(int(alone_first[-1])),
         alone_job=_ints(int(alone_first[-1])),
         alone_first=alone_first,
-        risen=np.zeros(pools),
-        risen_at=np.zeros(pools),
-        seen_from=np.zeros(pools),
-        burst=np.zeros(pools),
         usage=np.zeros(len(weight)),
         stamp=np.zeros(len(weight)),
         weight=weight,
         learned=np.zeros(len(weight)),
+        **{name: np.zeros(pools) for name in ("risen", "risen_at", "seen_from", "burst")},
     )
