@@ -33,6 +33,7 @@ WANTS = {
     "owners": {"only": [], "never": []},
     "tiers": ["on-demand"],
     "west": "default",
+    "prefer": "cost",
 }
 OTHER = "019a0000-0000-7000-8000-000000000002"
 SPEC_YAML = """

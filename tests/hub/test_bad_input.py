@@ -41,6 +41,7 @@ SPECS: Mapping[str, tuple[dict[str, Any], int, str, str]] = {
     "owner": ({"wants": {"owners": {"never": ["nobody"]}}}, 404, "no_such_owner", "wants.owners.never"),
     "near nobody": ({"wants": {"near": "city"}}, 422, "field_invalid", "wants"),
     "no tier": ({"wants": {"tiers": []}}, 422, "field_invalid", "wants.tiers"),
+    "prefers what nobody can weigh": ({"wants": {"prefer": "luck"}}, 422, "field_invalid", "wants.prefer"),
     "a long way round": ({"wants": {"detour": "0.06"}}, 422, "field_invalid", "wants.detour"),
     "longer than its end": ({"wall_time_s": 60, "estimate_s": 61}, 422, "field_invalid", "body"),
     "environment": (

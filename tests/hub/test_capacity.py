@@ -21,6 +21,7 @@ from suanlian.model.levels import USUAL_LEVELS
 from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import Instruction, PollAnswer, ReportCall, Wish
 from suanlian.services import deciding, placing
+from suanlian.services.market import Memory
 from suanlian.services.ordering import Ordering
 from suanlian.services.placing import Placed
 from suanlian.store import market
@@ -79,7 +80,7 @@ def test_what_was_held_stays_readable_and_is_released_once(world: World) -> None
 
 def decisions(hub: InProcessHub) -> Sequence[Placed]:
     with hub.running.hub.reading() as unit:
-        found = deciding.decide(unit, Ordering(USUAL_LEVELS), limit=100).decisions
+        found = deciding.decide(unit, Ordering(Memory(USUAL_LEVELS)), limit=100).decisions
     return [decision for decision in found if isinstance(decision, Placed)]
 
 
@@ -113,7 +114,7 @@ def decisions_alone(hub: InProcessHub, job_id: str) -> Sequence[Placed]:
     with hub.running.hub.reading() as unit:
         alone = [row for row in market.waiting(unit, limit=100) if row["id"] == job_id]
         with patch.object(market, "waiting", lambda _unit, limit: alone[:limit]):
-            found = deciding.decide(unit, Ordering(USUAL_LEVELS), limit=100).decisions
+            found = deciding.decide(unit, Ordering(Memory(USUAL_LEVELS)), limit=100).decisions
     return [decision for decision in found if isinstance(decision, Placed)]
 
 

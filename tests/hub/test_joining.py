@@ -14,6 +14,7 @@ from suanlian.model.owner import JoinLevel
 from suanlian.model.protocol import InventoryCall, ReportCall
 from suanlian.model.quantity import Resources
 from suanlian.services import deciding, placing
+from suanlian.services.market import Memory
 from suanlian.services.ordering import Ordering
 from suanlian.store import tables as t
 from tests.hub.world import World, inventory, offer, segment
@@ -108,7 +109,7 @@ def test_a_decision_that_the_level_has_overtaken_is_not_made_true(world: World, 
     made = world.submit(wants=WUHU)
     hub = world.hub.running.hub
     with hub.reading() as unit:
-        found = deciding.decide(unit, Ordering(USUAL_LEVELS), limit=100).decisions
+        found = deciding.decide(unit, Ordering(Memory(USUAL_LEVELS)), limit=100).decisions
     (decision,) = [one for one in found if one.job_id == made["id"]]
     level(world, now, partners=("lab",))
     assert hub.writer.submit(lambda unit: placing.apply(unit, decision)).result(30) is False

@@ -11,6 +11,7 @@ from suanlian.model.levels import USUAL_LEVELS, HubRules, LevelRules
 from suanlian.model.platform import Site
 from suanlian.rules.levels import today
 from suanlian.services import deciding, placing
+from suanlian.services.market import Memory
 from suanlian.services.ordering import Ordering
 from suanlian.services.placing import Placed
 from suanlian.testing.hub import InProcessHub
@@ -94,7 +95,7 @@ def test_a_check_that_ran_out_counts_no_more_also_between_decision_and_placing(k
     check(keeper, days=1)
     keeper.submit(wants=RESTRICTED)
     with keeper.hub.running.hub.reading() as unit:
-        (decision,) = deciding.decide(unit, Ordering(USUAL_LEVELS), limit=10).decisions
+        (decision,) = deciding.decide(unit, Ordering(Memory(USUAL_LEVELS)), limit=10).decisions
     assert isinstance(decision, Placed)
     keeper.clock.advance(2 * 24 * 3600)
     writer = keeper.hub.running.hub.writer

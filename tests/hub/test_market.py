@@ -1,11 +1,17 @@
 """Is all that waits matched, do its prices rank places, and does nothing depend on them?"""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from suanlian.model.levels import USUAL_LEVELS
 from suanlian.model.market import LASTING, TickState
+from suanlian.model.money import Rate
+from suanlian.model.offer import NewOffer
+from suanlian.model.performance import Grade
+from suanlian.model.platform import Chip, Inventory
+from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.services import market
 from suanlian.services.market import KEPT
 from suanlian.store import market as ticks
@@ -89,6 +95,45 @@ def test_places_are_compared_by_the_prices_and_the_job_says_by_which(full: World
     assert told["won"]["platform"] == SUZHOU
     assert told["market"]["tick"] == seen(full)["newest"]["id"]
     assert told["market"]["prices_hash"] == seen(full)["newest"]["prices_hash"]
+
+
+def test_the_matcher_weighs_carbon_as_an_explanation_does(world: World) -> None:
+    for platform, region in ((WUHU, "640500"), (SUZHOU, "510100")):
+        world.connector(platform).publish(with_cards(region), carded())
+    world.clock.advance(1)
+    world.hub.settle()
+    heard(world)
+    asks = {"resources": {"cpu": "1", "memory": "1GiB", "accelerator": "2"}, "wall_time_s": 3600}
+    for _ in range(3):
+        world.ok("buyer", "POST", "/v1/jobs", job(**asks, name="waits", wants={"prefer": "green"}))
+    world.hub.settle()
+    told = world.ok("buyer", "POST", "/v1/jobs:estimate", job(**asks, wants={"prefer": "green"}))["candidates"]
+    carbon = {one["share_id"]: float(t["amount"]) for one in told for t in one["terms"] if t["term"] == "carbon"}
+    assert len(set(carbon.values())) == 2
+    fixed = FixedMatching(prices(world))
+    matcher(world, fixed).turn()
+    demands = fixed.asked[0].demands
+    assert demands.further is not None
+    assert demands.further_row is not None
+    assert demands.further_times is not None
+    weighed = demands.further_times[0] * demands.further[demands.further_row[0]]
+    with world.hub.running.workers[0].tools.reading() as unit:
+        assert weighed == pytest.approx([carbon[place.share_id] for place in Places(unit).all()])
+
+
+def with_cards(region: str) -> Inventory:
+    made = inventory()
+    node = Resources.model_validate({"cpu": "4", "memory": "8GiB", "disk": "20GiB", "accelerator": "2"})
+    card = Chip(family="nvidia", model="NVIDIA A100", grade=Grade.CLAIMED)
+    flavor = made.flavors[0].model_copy(update={"node": node, "chip": card})
+    share = made.shares[0].model_copy(update={"capacity": node})
+    site = made.sites[0].model_copy(update={"region": region})
+    return Inventory(sites=(site,), flavors=(flavor,), shares=(share,))
+
+
+def carded() -> NewOffer:
+    rates = [Rate(kind=kind, per_unit_hour=Decimal(1)) for kind in (ResourceKind.CPU, ResourceKind.ACCELERATOR)]
+    return NewOffer(name="o1", share="s1", rates=tuple(rates))
 
 
 def test_old_prices_rank_nothing(full: World) -> None:

@@ -20,6 +20,7 @@ from suanlian.model.platform import Feature
 from suanlian.model.protocol import Instruction
 from suanlian.rules.queueing.policy import Policy
 from suanlian.services import deciding, placing
+from suanlian.services.market import Memory
 from suanlian.services.ordering import USUAL, Ordering
 from suanlian.store import tables as t
 from suanlian.store.unit import Unit
@@ -67,7 +68,7 @@ class Replay:
             )
         world.clock.advance(1 - world.clock().microsecond / 1e6)
         self.began = world.clock()
-        self.ordering = Ordering(USUAL_LEVELS, POLICY, often=timedelta(days=999))
+        self.ordering = Ordering(Memory(USUAL_LEVELS), POLICY, often=timedelta(days=999))
 
     def run(self) -> None:
         connectors = {platform: self.world.connector(platform) for platform in OWNERS}

@@ -122,6 +122,7 @@ def test_a_class_that_stays_does_not_go_west_and_its_own_word_goes_before(priced
 
 def test_a_connector_is_told_nothing_of_what_only_the_hub_asks(priced: World) -> None:
     wants = {"owners": {"only": ["wuhu"]}, "tiers": ["on-demand", "preemptible"], "west": "yes", "detour": "0"}
+    wants["prefer"] = "green"
     made = priced.submit(wants={**wants, "user_region": "310000"}, wall_time_s=60, estimate_s=30)
     priced.hub.settle()
     (told,) = [said for said in priced.connector(WUHU).poll().instructions if said.job_id == made["id"]]

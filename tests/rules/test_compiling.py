@@ -1,5 +1,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -7,26 +8,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suanlian.model.ids import ShareId
-from suanlian.model.market import PRICE_STEP
-from suanlian.model.performance import Architecture
+from suanlian.data.chips import chips
+from suanlian.data.grid import grid
+from suanlian.model.demand import Prefer
+from suanlian.model.ids import ShareId, new_id
+from suanlian.model.job import Wants
+from suanlian.model.market import PRICE_STEP, Market
+from suanlian.model.owner import JoinLevel
+from suanlian.model.performance import Architecture, Grade
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Filter
+from suanlian.model.platform import Chip, Latency, Site
 from suanlian.model.quantity import ResourceKind
 from suanlian.rules.admitting import Admissions
 from suanlian.rules.compiling import ORDER, PIECES, Compiled, Waiting, compiled, quantised
+from suanlian.rules.energy import energy_of, weight
 from suanlian.rules.matching.arrays import Floats, validate
 from suanlian.rules.placement import explain
-from tests.rules.test_admitting import demands, places
-from tests.rules.worlds import NOW, demand, offer, place, spec, variant
+from suanlian.rules.preferring import PRESETS
+from tests.rules.test_admitting import SHANGHAI, demands, places
+from tests.rules.worlds import NOW, demand, flavor, offer, place, resources, spec, variant
 
 FREE = dict.fromkeys(ResourceKind, 24.0)
 MAY_WAIT = {Filter.ROOM, Filter.ELSEWHERE, Filter.OWNER_REFUSED, Filter.MAX_COST}
+ENERGY = energy_of(chips(), grid())
+STEP_CNY = float(weight(Decimal("0.001"), ENERGY, PRESETS[Prefer.GREEN].carbon))
+"""Grams of CO2 are rounded where each task is looked at by itself."""
 
 
 def put_together(waiting: Sequence[Waiting], where: Sequence[Place]) -> Compiled:
     hours: Mapping[ShareId, Mapping[ResourceKind, float]] = {one.share_id: FREE for one in where}
-    made = compiled(waiting, where, hours, Admissions(), NOW)
+    made = compiled(waiting, where, hours, Admissions(), NOW, ENERGY)
     validate(made.demands, made.pools)
     return made
 
@@ -39,11 +51,12 @@ def costs(made: Compiled) -> Floats:
     """[N, M] by the formula of the arrays; infinite where a demand may not go."""
     d, p = made.demands, made.pools
     assert d.need is not None
-    assert d.latency_weight is not None
     used = (d.units * d.hours)[:, None] / d.throughput[d.kind][:, p.family]
-    latency = p.sites.latency[d.region][:, p.site]
-    each = p.price[:, 0] + d.need @ p.price[:, 1:].T + p.carbon + d.latency_weight[:, None] * latency
-    return np.where(allowed(made), used * each, np.inf)
+    assert d.further is not None
+    assert d.further_times is not None
+    further = d.further_times[:, None] * d.further[d.further_row][:, p.site]
+    each = p.price[:, 0] + d.need @ p.price[:, 1:].T
+    return np.where(allowed(made), used * each + further, np.inf)
 
 
 def allowed(made: Compiled) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -53,16 +66,65 @@ def allowed(made: Compiled) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     return (bits & np.uint64(1)).astype(bool)
 
 
-@settings(max_examples=60)
-@given(st.lists(demands(), min_size=1, max_size=5), st.lists(places(), max_size=70, unique_by=lambda p: p.share_id))
-def test_arrays_say_what_explanations_say(asked: list[Demand], where: list[Place]) -> None:
+def powered_by_name(model: str) -> Place:
+    node = resources(8000, 8192, accelerator=8)
+    card = Chip(family="nvidia", model=model, grade=Grade.CLAIMED)
+    return place(
+        "p",
+        share_id=ShareId(new_id()),
+        flavor=flavor().model_copy(update={"node": node, "chip": card}),
+        share=place().share.model_copy(update={"capacity": node}),
+        free=node,
+        offer=offer(cpu="0.05", accelerator="2"),
+    )
+
+
+@st.composite
+def powered(draw: st.DrawFn) -> Place:
+    """A place that takes most jobs; of what is in it the power is known or not."""
+    site = Site(
+        name="site",
+        region=draw(st.sampled_from(["510100", "540100", "640500"])),
+        pue=draw(st.sampled_from([None, Decimal("1.3")])),
+        latencies=(Latency(region=SHANGHAI, one_way_ms=Decimal(draw(st.integers(1, 9))), grade=Grade.CLAIMED),),
+    )
+    return replace(
+        powered_by_name(draw(st.sampled_from(["NVIDIA A100", "of nobody"]))),
+        site=site,
+        offer=offer(cpu="0.05", accelerator=draw(st.sampled_from(["0", "2", "7.5"]))),
+        level=draw(st.sampled_from([JoinLevel.TRADE, JoinLevel.TRADE, JoinLevel.RUN])),
+        entity="buyer",
+    )
+
+
+@st.composite
+def weighed(draw: st.DrawFn) -> Demand:
+    """One that may ask for cards, be bound in its CO2, be in a hurry, have a way that is faster, or a deadline."""
+    wants = Wants(
+        prefer=draw(st.sampled_from(Prefer)),
+        max_g_co2=draw(st.sampled_from([None, None, Decimal(800)])),
+        user_region=SHANGHAI,
+        max_latency_ms=draw(st.sampled_from([None, None, Decimal(9)])),
+    )
+    slow = variant(throughput=draw(st.sampled_from([None, "1"])))
+    fast = variant(throughput="3").model_copy(update={"command": ("another",), "chip_family": "nvidia"})
+    changes = {
+        "resources": resources(draw(st.integers(1, 2000)), 256, accelerator=draw(st.integers(0, 8))),
+        "wall_time_s": draw(st.integers(60, 20_000)),
+        "deadline": draw(st.sampled_from([None, None, NOW - timedelta(hours=1), NOW + timedelta(hours=1)])),
+    }
+    ways = draw(st.sampled_from([(slow,), (fast,), (slow, fast)]))
+    return demand(spec(*ways, wants=wants).model_copy(update=changes))
+
+
+def check(asked: Sequence[Demand], where: Sequence[Place]) -> None:
     """Where a job may go, and what it costs there, but for what is only a matter of time or of its limit."""
     waiting = [waits(one, name=f"job{n}") for n, one in enumerate(asked)]
     made = put_together(waiting, where)
     dense = costs(made)
     rows = {int(job): n for n, job in enumerate(made.job)}
     for n, one in enumerate(asked):
-        explanation = explain(one, where, now=NOW)
+        explanation = explain(one, where, now=NOW, market=Market(energy=ENERGY))
         fit = [not {miss.filter for miss in c.failed} - MAY_WAIT for c in explanation.candidates]
         assert (n in made.nowhere) == (not any(fit))
         if n in made.nowhere:
@@ -70,7 +132,30 @@ def test_arrays_say_what_explanations_say(asked: list[Demand], where: list[Place
         for m, candidate in enumerate(explanation.candidates):
             assert bool(np.isfinite(dense[rows[n], m])) == fit[m]
             if fit[m] and candidate.cost is not None:
-                assert dense[rows[n], m] == pytest.approx(float(candidate.cost), rel=1e-9, abs=1e-11)
+                assert dense[rows[n], m] == pytest.approx(float(candidate.cost), rel=1e-9, abs=STEP_CNY)
+                assert made.demands.value[rows[n]] >= dense[rows[n], m] - float(candidate.billed or 0)
+
+
+@settings(max_examples=60)
+@given(st.lists(demands(), min_size=1, max_size=5), st.lists(places(), max_size=70, unique_by=lambda p: p.share_id))
+def test_arrays_let_through_what_explanations_let_through(asked: list[Demand], where: list[Place]) -> None:
+    check(asked, where)
+
+
+@settings(max_examples=150)
+@given(st.lists(weighed(), min_size=1, max_size=4), st.lists(powered(), min_size=1, max_size=5))
+def test_arrays_weigh_what_explanations_weigh(asked: list[Demand], where: list[Place]) -> None:
+    check(asked, where)
+
+
+def test_jobs_that_differ_in_size_alone_share_what_is_weighed() -> None:
+    sizes = [spec().model_copy(update={"resources": resources(1, 1, accelerator=n)}) for n in range(9)]
+    where = [powered_by_name("NVIDIA A100"), powered_by_name("of nobody")]
+    made = put_together([waits(demand(one), name=str(n)) for n, one in enumerate(sizes)], where)
+    assert made.demands.further is not None
+    assert made.demands.further_times is not None
+    assert len(made.demands.further) == 2
+    assert made.demands.further_times == pytest.approx(np.arange(9.0))
 
 
 def test_a_faster_place_takes_less() -> None:

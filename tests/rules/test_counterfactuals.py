@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suanlian.data.chips import chips
 from suanlian.data.grid import grid
 from suanlian.data.orderly import orderly
-from suanlian.model.demand import JobClass
+from suanlian.model.demand import JobClass, Prefer
 from suanlian.model.ids import ShareId
 from suanlian.model.job import JobSpec, Wants
 from suanlian.model.market import Market
@@ -75,8 +76,10 @@ def worlds(draw: st.DrawFn) -> Asked:
         green_min=draw(mostly(Decimal(0), Decimal("0.5"))),
         max_cost=draw(mostly(None, Decimal("0.5"), Decimal(9))),
         max_g_co2=draw(mostly(None, Decimal(500))),
+        prefer=draw(mostly(Prefer.COST, *Prefer)),
     )
-    job = spec(variant(), wants=wants).model_copy(
+    fast = variant(throughput="2").model_copy(update={"chip_family": "nvidia"})
+    job = spec(*draw(st.sampled_from([(variant(),), (variant(throughput="1"), fast)])), wants=wants).model_copy(
         update={
             "resources": resources(draw(st.integers(1, 16)) * 1000, 1024, accelerator=draw(st.integers(0, 8))),
             "wall_time_s": draw(st.sampled_from([600, 3600, 7200])),
@@ -157,6 +160,10 @@ def test_each_change_brings_what_was_told(asked: Asked) -> None:
         if effect.gain is Gain.GREENER:
             assert effect.g_co2 is not None
             assert effect.g_co2 <= (before.g_co2 or 0) * (1 - LEAST_PART)
+        elif effect.gain is Gain.FASTER:
+            assert answer.won.expected is not None
+            assert before.expected is not None
+            assert effect.takes_s == answer.won.expected.seconds <= before.expected.seconds * (1 - LEAST_PART)
         else:
             assert effect.gain is Gain.CHEAPER
             assert before.billed - effect.billed >= max(LEAST_CNY, LEAST_PART * before.billed)
@@ -216,7 +223,32 @@ def test_where_data_may_not_lie_is_never_a_change() -> None:
     assert one([place()], job) == ()
 
 
-def test_a_greener_place_is_told_with_what_it_costs_more() -> None:
+@settings(max_examples=150)
+@given(worlds())
+def test_where_a_greener_or_faster_place_fits_for_little_more_one_is_told(asked: Asked) -> None:
+    """However much else would be cheaper."""
+    found = asked.answer()
+    gains = {change.effect.gain for change in changes(asked, found)}
+    for word, gain in ((Prefer.GREEN, Gain.GREENER), (Prefer.TIME, Gain.FASTER)):
+        if asked.demand.spec.wants.prefer is word or found.won is None:
+            continue
+        other = asked.changed("wants.prefer", word.value).answer().won
+        assert other is not None
+        spared = {
+            Gain.GREENER: found.won.g_co2 and other.g_co2 is not None and 1 - other.g_co2 / found.won.g_co2,
+            Gain.FASTER: found.won.expected
+            and other.expected
+            and 1 - other.expected.seconds / found.won.expected.seconds,
+        }[gain]
+        if spared and spared >= LEAST_PART:
+            assert gain in gains
+
+
+@pytest.mark.parametrize(
+    ("rate", "more", "field", "to"), [("1.2", "0.8", "wants.prefer", "green"), ("1.3", "1.2", "wants.max_g_co2", "251")]
+)
+def test_a_greener_place_is_told_with_what_it_costs_more(rate: str, more: str, field: str, to: str) -> None:
+    """For up to a fifth more a wish is enough; beyond it a bound."""
     card = Chip(family="nvidia", model="NVIDIA A100", grade=Grade.CLAIMED)
     whole = resources(4000, 8192, accelerator=8)
     kind = flavor().model_copy(update={"node": whole, "chip": card})
@@ -225,11 +257,11 @@ def test_a_greener_place_is_told_with_what_it_costs_more() -> None:
         name: place(name, site=Site(name="site", region=region), flavor=kind, share=share, free=whole, offer=sold)
         for name, region, sold in (
             ("ningxia", "640500", offer(cpu="0", accelerator="1")),
-            ("sichuan", "510100", offer(cpu="0", accelerator="1.2")),
+            ("sichuan", "510100", offer(cpu="0", accelerator=rate)),
         )
     }
     job = spec().model_copy(update={"resources": resources(1000, 1024, accelerator=4)})
     (change,) = one(list(at.values()), job, market=Market(energy=ENERGY))
-    assert (change.field, change.to) == ("wants.max_g_co2", "251")
-    assert (change.effect.gain, change.effect.platform, change.effect.more) == (Gain.GREENER, "sichuan", Decimal("0.8"))
+    assert (change.field, change.to) == (field, to)
+    assert (change.effect.gain, change.effect.platform, change.effect.more) == (Gain.GREENER, "sichuan", Decimal(more))
     assert change.effect.part == Decimal("0.747")

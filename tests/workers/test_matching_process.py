@@ -80,6 +80,25 @@ def test_one_whose_hub_was_killed_ends_without_a_word() -> None:
     assert said == ""
 
 
+@pytest.mark.parametrize("does", ["while True: pass", "time.sleep(10**6)"])
+def test_one_whose_hub_was_killed_ends_whatever_it_does(does: str) -> None:
+    """As when it compiles, which takes long."""
+    busy = f"def serve(*pipes):\n    sys.stderr.write('busy'); sys.stderr.flush()\n    {does}"
+    program = f"import sys, time\nfrom suanlian.workers import matching_child\n{busy}\n"
+    program += "matching_child.serve = serve\nmatching_child.main()"
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stderr is not None
+    child.stdin.write(b"a problem that nobody has read")
+    child.stdin.flush()
+    assert child.stderr.read(4) == b"busy"
+    assert child.poll() is None
+    child.stdin.close()
+    assert child.stderr.read() == b""
+    child.stderr.close()
+    assert child.wait() == 0
+
+
 def test_one_that_was_killed_is_started_anew(process: MatchingProcess) -> None:
     process.solve(problem(), deadline_s=500, alive=nothing)
     first = process.pid

@@ -79,7 +79,7 @@ def _below(explanation: Explanation, hidden: int) -> Iterator[str]:
     if explanation.market is not None:
         yield market_text(explanation.market, when(explanation.market.at))
     if explanation.queueing is not None:
-        yield from queue_lines(explanation.queueing)
+        yield from queue_lines(explanation.queueing, when(explanation.queueing.reserved_at))
     if explanation.outlook is not None:
         yield from _expected(explanation.outlook)
 

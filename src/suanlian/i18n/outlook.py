@@ -27,6 +27,8 @@ def gain_text(effect: Effect, when: str) -> str:
         return _("{part} % cheaper").format(part=part)
     if effect.gain is Gain.GREENER:
         return _("{part} % less CO2").format(part=part)
+    if effect.gain is Gain.FASTER:
+        return _("{part} % sooner done").format(part=part)
     return _("starts {when}").format(when=when) if when else _("starts now")
 
 
@@ -55,14 +57,15 @@ def market_text(view: MarketView, when: str) -> str:
     return _("Prices of scarcity of {when}, policy {policy}.").format(when=when, policy=view.policy)
 
 
-def queue_lines(queueing: Queueing) -> Iterator[str]:
-    """How it stood among those that waited."""
+def queue_lines(queueing: Queueing, starts: str) -> Iterator[str]:
+    """How it stood among those that waited; ``starts``: from when on a place is reserved, as people read it."""
     text = _("Queue: {place} of {of}; waited {n} min; the account has used {fair} of its fair share")
     yield text.format(
         place=queueing.place, of=queueing.of, n=queueing.waited_s // 60, fair=f"{queueing.fair.normalize():f}"
     )
     if queueing.reserved is not None:
-        yield _("Kept for it: {share}").format(share=queueing.reserved)
+        text = _("Reserved for it: {share} from {when}, if what stands before it takes as long as estimated")
+        yield text.format(share=queueing.reserved, when=starts)
 
 
 def tasks_text(tasks: int, room: int) -> str:
@@ -98,6 +101,7 @@ _FIELDS: Final[Mapping[str, Callable[[], str]]] = {
     "wants.west": lambda: _("with west: {to}"),
     "wants.green_min": lambda: _("with a green share from {to} on instead of {was}"),
     "wants.max_g_co2": lambda: _("with at most {to} g CO2"),
+    "wants.prefer": lambda: _("with prefer: {to}"),
     "wants.tiers": lambda: _("with the terms {to}"),
     "wants.max_cost": lambda: _("with a max_cost of {to} CNY instead of {was} CNY"),
     "budget": lambda: _("with a budget of {to} CNY instead of {was} CNY"),

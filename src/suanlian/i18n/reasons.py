@@ -195,8 +195,11 @@ def _won_line(explanation: Explanation, won: Candidate) -> str:
         parts = [_("{place}: the only one with room now: {cost}").format(place=place, cost=cost)]
     elif fit == 1:
         parts = [_("{place}: the only one that fits: {cost}").format(place=place, cost=cost)]
-    else:
+    elif _is_cheapest(explanation, won):
         parts = [_("{place}: cheapest of {n} that fit: {cost}").format(place=place, n=fit, cost=cost)]
+    else:
+        text = _("{place}: best of {n} that fit, by all that is weighed: {cost}")
+        parts = [text.format(place=place, n=fit, cost=cost)]
     if explanation.runner_up is not None:
         runner_up = explanation.candidates[explanation.runner_up]
         parts.append(_next_text(won, runner_up))
@@ -206,6 +209,11 @@ def _won_line(explanation: Explanation, won: Candidate) -> str:
     if missed:
         parts.append(ngettext("{n} did not fit", "{n} did not fit", missed).format(n=missed))
     return _("; ").join(parts)
+
+
+def _is_cheapest(explanation: Explanation, won: Candidate) -> bool:
+    bills = [c.billed for c in explanation.candidates if not c.failed and c.billed is not None]
+    return won.billed is None or won.billed <= min(bills, default=won.billed)
 
 
 def _is_only_full(candidate: Candidate) -> bool:
@@ -307,6 +315,7 @@ _TERMS: Final[Mapping[Term, Callable[[], str]]] = {
     Term.DATA: lambda: _("moving its data"),
     Term.CARBON: lambda: _("carbon"),
     Term.LATENESS: lambda: _("lateness"),
+    Term.TIME: lambda: _("time"),
     Term.UNKNOWN: lambda: _("another part that this version does not know"),
 }
 

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from suanlian.model.levels import LevelRules
 from suanlian.model.place import Place
 from suanlian.model.placement import Explanation
+
+TASKS_PER_JOB: Final = 256
+"""At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
 
 
 @dataclass(frozen=True, slots=True)

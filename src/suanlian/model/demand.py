@@ -173,6 +173,14 @@ class Near(StrEnum):
 _ONE_WAY_MS: Final[Mapping[Near, Decimal]] = {Near.CITY: Decimal(1), Near.REGION: Decimal(5), Near.HUB: Decimal(20)}
 
 
+class Prefer(StrEnum):
+    """By what a job's places are compared before all, within what it may cost more; what is billed is the same."""
+
+    COST = "cost"
+    TIME = "time"
+    GREEN = "green"
+
+
 class West(StrEnum):
     """May the job go to the supply side of East Data West Computing?"""
 

@@ -24,6 +24,7 @@ from suanlian.model.demand import (
     Mount,
     Near,
     Owners,
+    Prefer,
     Retries,
     Webhook,
     West,
@@ -183,8 +184,9 @@ class Wants(Value):
         default=None, description="per task, estimated, grams of CO2; a place of which it is not known does not fit"
     )
     detour: Annotated[Amount, Field(ge=0, le=Decimal("0.05"))] | None = Field(
-        default=None, description="so far above the least bill it may be sent for the sake of others; 0: never"
+        default=None, description="so far above the least bill it may be sent; 0: never, whatever it prefers"
     )
+    prefer: Prefer = Field(default=Prefer.COST, description="before all: cost, time (sooner done), green (less CO2)")
 
     @model_validator(mode="after")
     def _latency_to_somewhere(self) -> Self:

@@ -26,6 +26,9 @@ PRICE_STEP: Final = Decimal("0.000001")
 WINDOW: Final = timedelta(hours=24)
 """What is scarce is so within the next so many hours."""
 
+MOST_WAITING: Final = 20_000
+"""So many waiting jobs are matched and stand in line at most, by their turns; others follow when these are gone."""
+
 FRESH: Final = timedelta(seconds=90)
 """Prices no older than this are those of now."""
 

@@ -20,6 +20,7 @@ class Gain(StrEnum):
     """It has a place, where it has none as it is."""
     CHEAPER = "cheaper"
     GREENER = "greener"
+    FASTER = "faster"
     UNKNOWN = "unknown"
     """One that a newer hub has and this version does not know."""
 
@@ -39,8 +40,9 @@ class Effect(Wire):
     starts: Utc
     billed: Amount | None = Field(default=None, description="of one task, CNY")
     more: Amount | None = Field(default=None, description="above the bill without the change; below zero: less")
-    part: Amount | None = Field(default=None, description="of the bill or of CO2 that is saved, 0 to 1")
+    part: Amount | None = Field(default=None, description="of the bill, of CO2 or of time that is saved, 0 to 1")
     g_co2: Amount | None = None
+    takes_s: Amount | None = Field(default=None, description="how long a task takes, where that is told apart")
 
 
 class Change(Wire):

@@ -86,6 +86,8 @@ class Term(StrEnum):
     DATA = "data"
     CARBON = "carbon"
     LATENESS = "lateness"
+    TIME = "time"
+    """What the expected hours weigh, where the job prefers to be done soon."""
     UNKNOWN = "unknown"
     """One that a newer hub has and this version does not know."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from suanlian.model.demand import Prefer
 from suanlian.model.job import JobSpec
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import ASKED, Filter
@@ -41,7 +42,7 @@ MOST_KEPT: Final = 20_000
 def kind_of(demand: Demand) -> Hashable:
     """All of a demand that ``LASTING`` filters ask of: equal ones are answered alike."""
     spec = demand.spec
-    wants = spec.wants.model_copy(update={"max_cost": None, "max_g_co2": None, "detour": None})
+    wants = spec.wants.model_copy(update={"max_cost": None, "max_g_co2": None, "detour": None, "prefer": Prefer.COST})
     kinds = frozenset(kind for kind, amount in spec.resources.base().items() if amount)
     grace = None if spec.checkpoint is None else spec.checkpoint.grace_s
     asked = (spec.variants, wants, spec.features, bool(spec.secrets), kinds, grace, spec.job_class)

@@ -1,7 +1,8 @@
 """The waiting work and the places of one moment as the arrays that the matcher takes.
 
 Resources are, in this order, cores, cards, GiB of memory, GiB of disk; cores are the primary one, since every job wants
-some. Capacity is what is free within the window, in unit-hours. Money is an estimate in CNY.
+some. Capacity is what is free within the window, in unit-hours. Money is an estimate in CNY. What is billed and what an
+explanation weighs besides are both in it (``weighing``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,24 +14,25 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from suanlian.model.energy import NO_ENERGY, Energy
 from suanlian.model.ids import ShareId
 from suanlian.model.market import PRICE_STEP
 from suanlian.model.owner import JoinLevel
 from suanlian.model.place import Demand, Place
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind
 from suanlian.rules.admitting import Admissions, Bits, Sizes, closes_too_soon
-from suanlian.rules.feasibility import latency_of
 from suanlian.rules.matching.arrays import Demands, Floats, Ints, Pools, Sites
 from suanlian.rules.normalising import Known, Ruler
-from suanlian.rules.placement import LATENCY_CNY_PER_MS
 from suanlian.rules.pricing import expected_hours
+from suanlian.rules.weighing import Task, Weighed, Weights
 
 ORDER: Final = (ResourceKind.CPU, ResourceKind.ACCELERATOR, ResourceKind.MEMORY, ResourceKind.DISK)
 """The resources of the arrays."""
 PIECES: Final = 32
 """The waiting tasks of a job are matched in so many pieces at most, each half as large as the one before."""
 WORTH: Final = 4.0
-"""What work is worth at most, in times of its least cost; so dear may the last free hour become."""
+"""What work is worth at most, in times of its least rent; so dear may the last free hour become. What it weighs where
+that is most comes to it: no weight alone bars a place."""
 LEAST_CNY: Final = 0.001
 """Work that costs nothing anywhere is worth so much for a core-hour, times ``WORTH``."""
 _HOUR_S: Final = 3600.0
@@ -61,29 +63,28 @@ class Compiled:
     """Waiting jobs, by row, that no place could run at all: they are not among the demands."""
 
 
-def compiled(
+def compiled(  # noqa: PLR0913, PLR0917 - what waits, where, and all by which both are compared
     waiting: Sequence[Waiting],
     places: Sequence[Place],
     hours: Mapping[ShareId, Mapping[ResourceKind, float]],
     admissions: Admissions,
     now: datetime,
+    energy: Energy = NO_ENERGY,
 ) -> Compiled:
     """Put it together. ``hours``: of each share the free unit-hours of the window; a share without has none."""
+    pools = _pools(places, hours)
+    jobs = _Jobs(pools, _Speeds(places, now), Weights(places, energy, now))
     sizes = Sizes.of(places)
     bits = admissions.of([one.demand for one in waiting], places, now)
-    speeds = _Speeds(places, now)
-    fits = [
-        np.where(_allowed(one, sizes, places, now), mask, np.uint32(0)) for one, mask in zip(waiting, bits, strict=True)
-    ]
-    able = [n for n, fit in enumerate(fits) if fit.any()]
+    for one, mask in zip(waiting, bits, strict=True):
+        jobs.add(one, np.where(_allowed(one, sizes, places, now), mask, np.uint32(0)))
+    able = [n for n, fit in enumerate(jobs.fits) if fit.any()]
     pieces = [(n, size) for n in able for size in _pieces(waiting[n].count)]
     job = np.array([n for n, _size in pieces], dtype=np.int64)
     tasks = np.array([size for _n, size in pieces], dtype=np.int64)
-    regions = sorted({r for n in able if (r := _region(waiting[n].demand)) is not None})
-    pools = _pools(places, hours, regions)
-    demands = _demands([waiting[n] for n in job], tasks, [fits[n] for n in job], speeds, (pools, regions))
     nowhere = tuple(sorted(set(range(len(waiting))) - set(able)))
-    return Compiled(pools, demands, job, tasks, tuple(place.share_id for place in places), nowhere)
+    shares = tuple(place.share_id for place in places)
+    return Compiled(pools, jobs.demands(waiting, job, tasks), job, tasks, shares, nowhere)
 
 
 def quantised(prices: Floats) -> list[dict[ResourceKind, Decimal]]:
@@ -143,23 +144,12 @@ class _Speeds:
         return found or 1.0
 
 
-def _region(demand: Demand) -> str | None:
-    wants = demand.spec.wants
-    return None if wants.one_way_ms is None else wants.user_region
-
-
-def _pools(
-    places: Sequence[Place], hours: Mapping[ShareId, Mapping[ResourceKind, float]], regions: Sequence[str]
-) -> Pools:
+def _pools(places: Sequence[Place], hours: Mapping[ShareId, Mapping[ResourceKind, float]]) -> Pools:
     m = len(places)
     rows = np.arange(m, dtype=np.int64)
     none = np.zeros(m, dtype=np.int64)
-    distance = np.zeros((len(regions) + 1, m))
-    for q, region in enumerate(regions):
-        for n, place in enumerate(places):
-            found = latency_of(place.site, region)
-            distance[q + 1, n] = 0.0 if found is None else float(found.one_way_ms)
-    free = np.zeros_like(distance)
+    # distances and power are in what is weighed of each job
+    near = np.zeros((1, m))
     return Pools(
         # what may go where is said by bits of owners, so each place is its own; so is its speed
         site=rows,
@@ -172,46 +162,59 @@ def _pools(
         price=_table([_prices(place) for place in places]),
         carbon=np.zeros(m),
         green=np.zeros(m),
-        sites=Sites(latency=distance, egress=free, transfer=free),
+        sites=Sites(latency=near, egress=near, transfer=near),
     )
 
 
-def _demands(
-    rows: Sequence[Waiting],
-    tasks: Ints,
-    fits: Sequence[Bits],
-    speeds: _Speeds,
-    where: tuple[Pools, Sequence[str]],
-) -> Demands:
-    pools, regions = where
-    amounts = _table([_units(one.demand.spec.total.base()) for one in rows])
-    units = amounts[:, 0]
-    need = amounts[:, 1:] / units[:, None]
-    hours: Floats = np.array([one.demand.spec.expected_s / _HOUR_S for one in rows], dtype=np.float64) * tasks
-    kinds: dict[str, int] = {}
-    kind = np.zeros(len(rows), dtype=np.int64)
-    for n, (one, fit) in enumerate(zip(rows, fits, strict=True)):
-        if one.job_id not in kinds:
-            kinds[one.job_id] = speeds.row_of(one, fit)
-        kind[n] = kinds[one.job_id]
-    throughput = np.stack(speeds.rows)
-    numbers = {region: n + 1 for n, region in enumerate(regions)}
-    region = np.array([numbers.get(_region(one.demand) or "", 0) for one in rows], dtype=np.int64)
-    mask = np.stack(fits) != 0 if fits else np.zeros((0, len(pools)), dtype=bool)
-    return Demands(
-        throughput=throughput,
-        kind=kind,
-        region=region,
-        units=units,
-        hours=hours,
-        value=_worth(units * hours, need, throughput[kind], mask, pools),
-        weight=np.array([one.weight for one in rows], dtype=np.float64),
-        need=need,
-        # for a job, not for its hours: as the explanation counts it
-        latency_weight=float(LATENCY_CNY_PER_MS) * tasks / (units * hours) * (region > 0),
-        owners=_words(mask),
-        budget=_budgets(rows, tasks),
-    )
+class _Jobs:
+    """What is known of each waiting job, in their order: where it may run, how fast, and what it weighs there."""
+
+    def __init__(self, pools: Pools, speeds: _Speeds, weights: Weights) -> None:
+        self._pools, self._speeds, self._weights = pools, speeds, weights
+        self.fits: list[Bits] = []
+        self._kinds: list[int] = []
+        self._weighed: list[Weighed] = []
+
+    def add(self, one: Waiting, fit: Bits) -> None:
+        """``fit``: where it may run as far as its kind, its size and its time go."""
+        kind = self._speeds.row_of(one, fit) if fit.any() else 0
+        faster, spec = self._speeds.rows[kind], one.demand.spec
+        fit = np.where(self._weights.little_enough(spec, faster), fit, np.uint32(0))
+        units = _units(spec.total.base())
+        rent = self._pools.price @ np.array(units) * (spec.expected_s / _HOUR_S) / faster
+        self.fits.append(fit)
+        self._kinds.append(kind)
+        self._weighed.append(self._weights.of(Task(spec, faster, rent), kind) if fit.any() else Weighed(0, 0.0))
+
+    def demands(self, waiting: Sequence[Waiting], job: Ints, tasks: Ints) -> Demands:
+        """The demands [N]: of each the job, by row, and how many of its tasks."""
+        rows = [waiting[n] for n in job]
+        amounts = _table([_units(one.demand.spec.total.base()) for one in rows])
+        units = amounts[:, 0]
+        need = amounts[:, 1:] / units[:, None]
+        hours: Floats = np.array([one.demand.spec.expected_s / _HOUR_S for one in rows], dtype=np.float64) * tasks
+        kind = np.array([self._kinds[n] for n in job], dtype=np.int64)
+        throughput, further = np.stack(self._speeds.rows), self._weights.table
+        fits = [self.fits[n] for n in job]
+        mask = np.stack(fits) != 0 if fits else np.zeros((0, len(self._pools)), dtype=bool)
+        row = np.array([self._weighed[n].row for n in job], dtype=np.int64)
+        times = np.array([self._weighed[n].times for n in job], dtype=np.float64) * tasks
+        most = np.where(mask, times[:, None] * further[row], 0.0).max(axis=1, initial=0.0)
+        return Demands(
+            throughput=throughput,
+            kind=kind,
+            region=np.zeros(len(rows), dtype=np.int64),
+            units=units,
+            hours=hours,
+            value=_worth(units * hours, need, throughput[kind], mask, self._pools) + most,
+            weight=np.array([one.weight for one in rows], dtype=np.float64),
+            need=need,
+            owners=_words(mask),
+            budget=_budgets(rows, tasks),
+            further=further,
+            further_row=row,
+            further_times=times,
+        )
 
 
 def _worth(work: Floats, need: Floats, speed: Floats, mask: npt.NDArray[np.bool_], pools: Pools) -> Floats:

@@ -19,7 +19,7 @@ from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Candidate, Explanation, Filter
 from suanlian.model.quantity import Resources
 from suanlian.rules import budget
-from suanlian.rules.levers import LEVERS, Proposal, greener
+from suanlian.rules.levers import LEVERS, Proposal, greener, preferring
 from suanlian.rules.normalising import Known
 from suanlian.rules.placement import explain
 
@@ -101,16 +101,23 @@ def with_field(spec: JobSpec, where: str, to: Json) -> JobSpec:
 
 
 def changes(asked: Asked, found: Explanation) -> tuple[Change, ...]:
-    """The best changes, at most ``MOST_TOLD``: the soonest start, then what saves the most."""
+    """The best changes, at most ``MOST_TOLD``: the soonest start, then what saves the most of something."""
     told = [change for proposal in _proposals(asked, found) if (change := _asked(asked, found, proposal)) is not None]
     told.sort(key=_best_first)
-    fields = Counter[str]()
-    kept: list[Change] = []
+    # two ways to one thing: the one that was proposed first
+    told = list(
+        {(c.effect.gain, c.effect.share_id, c.effect.starts, c.effect.part): c for c in reversed(told)}.values()
+    )
+    told.sort(key=_best_first)
+    # what saves more money must not hide what is greener or sooner done: the best of each sort is told
+    best = {change.effect.gain: change for change in reversed(told)}
+    fields = Counter(change.field for change in best.values())
+    kept = list(best.values())
     for change in told:
-        fields[change.field] += 1
-        if fields[change.field] <= MOST_OF_A_FIELD and len(kept) < MOST_TOLD:
+        if change not in kept and fields[change.field] < MOST_OF_A_FIELD and len(kept) < MOST_TOLD:
+            fields[change.field] += 1
             kept.append(change)
-    return tuple(kept)
+    return tuple(sorted(kept, key=_best_first))
 
 
 def soonest(asked: Asked, found: Explanation) -> datetime | None:
@@ -132,6 +139,8 @@ def _proposals(asked: Asked, found: Explanation) -> list[Proposal]:
     """What is worth asking, the nearest first: each once, at most ``MOST_ASKED``."""
     places = {place.share_id: place for place in asked.places}
     every: dict[tuple[str, str], Proposal] = {}
+    if found.won is not None:
+        every |= {(one.field, str(one.to)): one for one in preferring(asked.demand.spec)}
     for candidate in _worth(found):
         for proposal in _for(asked, candidate, places[candidate.share_id], waits=found.won is None):
             every.setdefault((proposal.field, str(proposal.to)), proposal)
@@ -159,7 +168,7 @@ def _may_be_better(won: Candidate, other: Candidate) -> bool:
 def _for(asked: Asked, candidate: Candidate, place: Place, *, waits: bool) -> Iterator[Proposal]:
     """Single changes that could make this candidate the winner."""
     if not candidate.failed:
-        yield from greener(candidate)
+        yield from greener(asked.demand.spec, candidate)
         return
     missed = {miss.filter for miss in candidate.failed}
     moment = _room_at(asked, candidate)
@@ -195,15 +204,13 @@ def _asked(asked: Asked, found: Explanation, proposal: Proposal) -> Change | Non
         return None
     if before is None:
         return _told(proposal, other.now, won, None, Gain.STARTS)
-    if proposal.field == GREENER and (part := _spares(before, won)) is not None:
-        return _told(proposal, other.now, won, before, Gain.GREENER, part)
+    if proposal.aims is not None:
+        part = _AIMS[proposal.aims](before, won)
+        return None if part is None else _told(proposal, other.now, won, before, proposal.aims, part)
     if _saves(before, won):
         part = 1 - (won.billed or Decimal(0)) / (before.billed or Decimal(1))
         return _told(proposal, other.now, won, before, Gain.CHEAPER, part)
     return None
-
-
-GREENER: Final = "wants.max_g_co2"
 
 
 def _told(  # noqa: PLR0913, PLR0917 - what is told of a change
@@ -226,6 +233,7 @@ def _told(  # noqa: PLR0913, PLR0917 - what is told of a change
         more=more,
         part=None if part is None else part.quantize(_PART),
         g_co2=won.g_co2,
+        takes_s=None if won.expected is None else won.expected.seconds,
     )
     return Change(field=proposal.field, was=proposal.was, to=proposal.to, effect=effect)
 
@@ -244,6 +252,21 @@ def _spares(before: Candidate, other: Candidate) -> Decimal | None:
         return None
     part = 1 - other.g_co2 / before.g_co2
     return part if part >= LEAST_PART else None
+
+
+def _hastens(before: Candidate, other: Candidate) -> Decimal | None:
+    """The part of its time that the other spares, where that is worth telling; None where no times are known."""
+    if before.expected is None or other.expected is None:
+        return None
+    part = 1 - other.expected.seconds / before.expected.seconds
+    return part if part >= LEAST_PART else None
+
+
+_AIMS: Final[Mapping[Gain, Callable[[Candidate, Candidate], Decimal | None]]] = {
+    Gain.GREENER: _spares,
+    Gain.FASTER: _hastens,
+}
+"""What is looked at of a change that aims at something else than money."""
 
 
 def _bill(candidate: Candidate) -> Decimal:

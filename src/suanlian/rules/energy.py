@@ -15,6 +15,7 @@ from suanlian.rules.chips import index, plain
 from suanlian.rules.pricing import plain as shown
 
 _G_STEP: Final = Decimal("0.001")
+_ONE: Final = Decimal(1)
 _MOST_G: Final = Decimal(10) ** 15
 _EXACT: Final = Context(prec=80)
 
@@ -46,7 +47,7 @@ def emission(cards: int, hours: Decimal, flavor: Flavor, site: Site, energy: Ene
     return Emission(grams, f"{cards} card x {shown(watts)} W x {shown(hours, 4)} h{said} x {shown(factor)} g/kWh")
 
 
-def weight(grams: Decimal, energy: Energy) -> Decimal:
-    """What so many grams weigh, in CNY."""
+def weight(grams: Decimal, energy: Energy, times: Decimal = _ONE) -> Decimal:
+    """What so many grams weigh, in CNY; ``times`` as much where somebody prefers less of them."""
     with localcontext(_EXACT):
-        return (grams * energy.carbon / 1_000_000).quantize(Decimal("0.000000000001"), ROUND_HALF_EVEN)
+        return (grams * energy.carbon * times / 1_000_000).quantize(Decimal("0.000000000001"), ROUND_HALF_EVEN)

@@ -1,31 +1,40 @@
 """Which field of a job could be changed so that a place fits, and to what? One lever for each sort of miss. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Final
 
-from suanlian.model.demand import Near, West
+from suanlian.model.demand import Near, Prefer, West
 from suanlian.model.job import JobSpec
 from suanlian.model.offer import Tier
-from suanlian.model.outlook import Json
+from suanlian.model.outlook import Gain, Json
 from suanlian.model.place import Place
 from suanlian.model.placement import Candidate, Filter
 from suanlian.model.quantity import Resources
 from suanlian.rules.feasibility import latency_of
 from suanlian.rules.pricing import plain
 
+_PREFERRED: Final[Mapping[Prefer, Gain | None]] = {
+    Prefer.GREEN: Gain.GREENER,
+    Prefer.TIME: Gain.FASTER,
+    Prefer.COST: None,
+}
 _CENT: Final = Decimal("0.01")
 _MINUTE: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change that may bring something: the path of a field, what it is, what it would be, as they are written."""
+    """A change that may bring something: the path of a field, what it is, what it would be, as they are written.
+
+    ``aims``: what alone it is told for; None: a place, or a lower bill.
+    """
 
     field: str
     was: Json
     to: Json
+    aims: Gain | None = None
 
 
 _Propose = Callable[[JobSpec, Place, Candidate, Decimal | None], Proposal | None]
@@ -40,10 +49,20 @@ class Lever:
     saves: bool = True
 
 
-def greener(candidate: Candidate) -> Iterator[Proposal]:
+def greener(spec: JobSpec, candidate: Candidate) -> Iterator[Proposal]:
     """A bound on CO2 that leaves the candidate in and what emits more out."""
+    was = spec.wants.max_g_co2
     if candidate.g_co2 is not None:
-        yield Proposal("wants.max_g_co2", None, str(candidate.g_co2.quantize(Decimal(1), ROUND_UP)))
+        most = max(Decimal(1), candidate.g_co2.quantize(Decimal(1), ROUND_UP))
+        yield Proposal("wants.max_g_co2", None if was is None else plain(was), str(most), Gain.GREENER)
+
+
+def preferring(spec: JobSpec) -> Iterator[Proposal]:
+    """Another word for what it prefers."""
+    was = spec.wants.prefer
+    for prefer, aims in _PREFERRED.items():
+        if prefer is not was:
+            yield Proposal("wants.prefer", was.value, prefer.value, aims)
 
 
 def _wall_time(spec: JobSpec, place: Place, candidate: Candidate, _rest: Decimal | None) -> Proposal | None:

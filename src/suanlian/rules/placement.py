@@ -3,7 +3,8 @@
 Cost terms are in CNY. RENT is an estimate over the expected hours, DATA what bringing the data there costs. All others
 are weights, billed to nobody: LATENCY lets a nearer site win over a farther one of nearly the same rent, where the job
 asked for a latency; SCARCITY leaves to others what they need more; CARBON is what a tonne of CO2 weighs, where power is
-known; LATENESS counts where the end is expected after the deadline. No weight moves the bill beyond the detour.
+known; LATENESS counts where the end is expected after the deadline; TIME what the hours weigh, where the job prefers to
+be done soon. No weight moves the bill beyond the detour (``rules.preferring``).
 """
 
 from collections import Counter
@@ -20,6 +21,7 @@ from suanlian.rules.energy import weight
 from suanlian.rules.feasibility import Question, clip, failed_filters, latency_of
 from suanlian.rules.normalising import Known, Ruler
 from suanlian.rules.performance import BEST_FIRST
+from suanlian.rules.preferring import preset_of, reach, time_weight, unknown_g
 from suanlian.rules.pricing import (
     QUANTITY_STEP,
     data_cost,
@@ -96,8 +98,7 @@ def explain(
     """
     ruler = Ruler(demand, places, known or Known(), now)
     candidates = tuple(_candidate(demand, place, now, ruler, market) for place in places)
-    own = demand.spec.wants.detour
-    passed = _ranked(candidates, market.detour if own is None else min(own, market.detour), demand.first)
+    passed = _ranked(candidates, demand, market.detour)
     missed = range(len(candidates)) if not passed else ()
     return Explanation(
         at=now,
@@ -110,12 +111,11 @@ def explain(
     )
 
 
-def _ranked(candidates: Sequence[Candidate], detour: Decimal, first: ShareId | None) -> list[int]:
-    """Those that passed, the best first; whose bill is a detour too large comes behind all others."""
+def _ranked(candidates: Sequence[Candidate], demand: Demand, detour: Decimal) -> list[int]:
+    """Those that passed, the best first; what is a detour too large comes behind all others."""
     passed = [n for n, candidate in enumerate(candidates) if not candidate.failed]
-    bills = {n: candidates[n].billed or Decimal(0) for n in passed}
-    most = min(bills.values(), default=Decimal(0)) * (1 + detour)
-    return sorted(passed, key=lambda n: (bills[n] > most, _order(candidates[n], first)))
+    near = dict(zip(passed, reach([candidates[n] for n in passed], demand.spec.wants, detour), strict=True))
+    return sorted(passed, key=lambda n: (not near[n], _order(candidates[n], demand.first)))
 
 
 def shortened(explanation: Explanation) -> Explanation:
@@ -183,6 +183,7 @@ def _terms(question: Question, market: Market) -> tuple[CostTerm, ...]:
         *(rent, *_data_term(question), *_latency_term(question), *_scarcity_term(question, market)),
         *_carbon_term(question),
         *_lateness_term(question, rent.amount),
+        *_time_term(question),
     )
 
 
@@ -195,12 +196,21 @@ def _data_term(question: Question) -> tuple[CostTerm, ...]:
 
 
 def _carbon_term(question: Question) -> tuple[CostTerm, ...]:
-    """What the CO2 weighs; nothing where the power is not known."""
-    found = question.emission
-    if found is None or not (amount := weight(found.g_co2, question.energy)):
+    """What the CO2 weighs; where the power is not known nothing, or what it may be where the job prefers less CO2."""
+    found, times = question.emission, preset_of(question.demand.spec.wants).carbon
+    if found is None:
+        found = unknown_g(question.demand.spec, question.hours)
+    if found is None or not (amount := weight(found.g_co2, question.energy, times)):
         return ()
-    how = f"{found.how} x {plain(question.energy.carbon)} CNY/t, a weight, not billed"
+    how = f"{found.how} x {plain(question.energy.carbon * times)} CNY/t, a weight, not billed"
     return (CostTerm(term=Term.CARBON, amount=amount, how=clip(how)),)
+
+
+def _time_term(question: Question) -> tuple[CostTerm, ...]:
+    """What the hours until it is done weigh, where the job prefers that."""
+    before = Decimal(0) if question.moving is None else question.moving.hours
+    amount, how = time_weight(question.demand.spec, question.hours + before)
+    return (CostTerm(term=Term.TIME, amount=amount, how=clip(f"{how}, a weight, not billed")),) if amount else ()
 
 
 def _lateness_term(question: Question, rent: Decimal) -> tuple[CostTerm, ...]:

@@ -16,7 +16,7 @@ from suanlian.data.chips import chips
 from suanlian.data.grid import grid
 from suanlian.data.orderly import orderly
 from suanlian.i18n.reasons import reason_line
-from suanlian.model.decision import Decision, Ends, Makes, Placed, Waits
+from suanlian.model.decision import TASKS_PER_JOB, Decision, Ends, Makes, Placed, Waits
 from suanlian.model.energy import Energy
 from suanlian.model.ids import ShareId
 from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
@@ -34,8 +34,7 @@ from suanlian.rules.placement import explain
 from suanlian.rules.progress import parse_tally
 from suanlian.rules.queueing.line import Starts
 from suanlian.rules.standing import place_of
-from suanlian.services.ordering import Ordering
-from suanlian.services.placing import TASKS_PER_JOB
+from suanlian.services.ports import Turns
 from suanlian.store import attempts, jobs, platforms
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
@@ -78,7 +77,7 @@ class Decided:
     more: bool = False
 
 
-def decide(unit: Unit, ordering: Ordering, *, limit: int, weighing: Weighing = USUAL) -> Decided:
+def decide(unit: Unit, ordering: Turns, *, limit: int, weighing: Weighing = USUAL) -> Decided:
     """Decide of up to ``limit`` jobs that may start now, and say of as many others why they wait. Writes nothing."""
     look = _Look(unit, weighing, ordering)
     ordering.look(unit, look.places)
@@ -105,7 +104,7 @@ def decide(unit: Unit, ordering: Ordering, *, limit: int, weighing: Weighing = U
 class _Look:
     """One look at the places: what it gives away it no longer has. Equal questions are answered once."""
 
-    def __init__(self, unit: Unit, weighing: Weighing, ordering: Ordering) -> None:
+    def __init__(self, unit: Unit, weighing: Weighing, ordering: Turns) -> None:
         self._unit = unit
         self._levels = weighing.levels
         self._known_of = weighing.known_of
@@ -153,7 +152,7 @@ class _Look:
             row = rows.get(job_id)
             if row is None:
                 continue
-            spec = self._ordering.memory.spec(self._unit, job_id)
+            spec = self._ordering.spec(self._unit, job_id)
             waiting = jobs.unplaced_tasks(self._unit, job_id, limit=1)
             if not waiting:
                 continue
@@ -170,12 +169,12 @@ class _Look:
 
     def _knows(self, job_id: str) -> bool:
         """Whether it was told why it waits, and nothing can have changed of it."""
-        if not self._ordering.waiting[job_id].row["told"]:
+        if not self._ordering.was_told(job_id):
             return False
         open_places = [p for p in self.places if p.platform_live and p.admitted and p.accepting and p.free.cpu]
         if not open_places:
             return True
-        spec = self._ordering.memory.spec(self._unit, job_id)
+        spec = self._ordering.spec(self._unit, job_id)
         return not any(spec.total.fits(place.free) for place in open_places)
 
     def _demand(self, spec: JobSpec, row: Row, task: Row, rest: Decimal | None, past: Mapping[int, Past]) -> Demand:
@@ -268,7 +267,7 @@ class _Look:
             explanation=self._told(row["id"], explanation),
             levels=self._levels,
             estimate=budget.rent(won) or Decimal(0),
-            instead_of=self._ordering.waiting[row["id"]].instead_of,
+            instead_of=self._ordering.instead_of(row["id"]),
         )
 
     def _past(self, job_id: str, indices: Sequence[int]) -> dict[int, Past]:

@@ -7,17 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from statistics import median
 from typing import Final
 
+from suanlian.data.chips import chips
+from suanlian.data.grid import grid
 from suanlian.data.orderly import orderly
+from suanlian.model.energy import Energy
 from suanlian.model.ids import ShareId, new_id
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import LevelRules
 from suanlian.model.market import (
     FRESH,
     LASTING,
+    MOST_WAITING,
     NO_MARKET,
     WINDOW,
     Market,
@@ -32,14 +36,13 @@ from suanlian.model.placement import MarketView
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind
 from suanlian.rules.admitting import Admissions
 from suanlian.rules.compiling import Compiled, Waiting, compiled
+from suanlian.rules.energy import energy_of
 from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
 from suanlian.store import jobs, market
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
 
-MOST_JOBS: Final = 20_000
-"""So many waiting jobs are matched in one batch at most, by their turns; those behind them come when these are gone."""
 KEPT: Final = timedelta(days=7)
 """Ticks are kept for so long."""
 AGAIN: Final = timedelta(seconds=60)
@@ -84,13 +87,19 @@ class Batch:
 
 def gather(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Batch | None:
     """All that waits with all places, as arrays; None where nothing waits."""
-    rows = market.waiting(unit, limit=MOST_JOBS)
+    rows = market.waiting(unit, limit=MOST_WAITING)
     if not rows:
         return None
     places = Places(unit).all()
     order = order_now(orderly(), places)
     waiting = [_waiting(unit, row, memory, order, partial(_known, known_of, places)) for row in rows]
-    return Batch(compiled(waiting, places, _hours(unit, memory, places), memory.admissions, unit.now), len(rows))
+    hours = _hours(unit, memory, places)
+    return Batch(compiled(waiting, places, hours, memory.admissions, unit.now, _energy()), len(rows))
+
+
+@cache
+def _energy() -> Energy:
+    return energy_of(chips(), grid())
 
 
 def _known(known_of: KnownOf, places: Sequence[Place], spec: JobSpec, account_id: str, job_id: str) -> Known | None:

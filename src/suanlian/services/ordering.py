@@ -12,7 +12,8 @@ from typing import Final
 
 from suanlian.data.orderly import orderly
 from suanlian.model.ids import ShareId
-from suanlian.model.levels import LevelRules
+from suanlian.model.job import JobSpec
+from suanlian.model.market import MOST_WAITING
 from suanlian.model.orderly import NO_ORDER, Order
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Queueing
@@ -22,7 +23,7 @@ from suanlian.rules.orderly import order_now
 from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
 from suanlian.rules.queueing.policy import Policy
 from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, pool_at, rooms_of, takes_of, worth_of
-from suanlian.services.market import MOST_JOBS, Memory
+from suanlian.services.ports import Memory
 from suanlian.store import jobs, market, running
 from suanlian.store.unit import Row, Unit
 
@@ -56,10 +57,9 @@ class Ordering:
     ``often``: every pool is looked at again after so long though nothing happened there.
     """
 
-    levels: LevelRules
+    memory: Memory
     policy: Policy = USUAL
     often: timedelta = _OFTEN
-    memory: Memory = field(init=False)
     waiting: dict[str, InLine] = field(default_factory=dict)
     """All that waits, in the order of turns, as of the last look."""
     numbers: Iterator[int] = field(default_factory=count)
@@ -77,14 +77,10 @@ class Ordering:
     known: dict[int, Stands | None] = field(default_factory=dict)
     _full_at: float = float("-inf")
 
-    def __post_init__(self) -> None:
-        """Nothing was seen yet."""
-        self.memory = Memory(self.levels)
-
     def look(self, unit: Unit, places: Sequence[Place]) -> None:
         """Bring the queue in step with what waits, runs and is free."""
         now, order, resting = unit.now.timestamp(), order_now(orderly(), places), jobs.resting_of_all(unit)
-        self.waiting = _turns(market.waiting(unit, limit=MOST_JOBS), now)
+        self.waiting = _turns(market.waiting(unit, limit=MOST_WAITING), now)
         self._numbers = {name: n for n, name in enumerate(self.waiting, start=1)}
         rooms = rooms_of(places)
         look = _Look(unit, self, order, Standing(places, self.memory.admissions, unit.now, self.policy.move_s))
@@ -157,6 +153,18 @@ class Ordering:
             return False
         self._told_at[name] = now
         return True
+
+    def was_told(self, name: str) -> bool:
+        """Whether a job that waits was told why."""
+        return bool(self.waiting[name].row["told"])
+
+    def instead_of(self, name: str) -> str:
+        """The job of the same account whose turn it takes by its priority; empty where it takes its own."""
+        return self.waiting[name].instead_of
+
+    def spec(self, unit: Unit, name: str) -> JobSpec:
+        """The spec of a job."""
+        return self.memory.spec(unit, name)
 
     def untold(self, *, but: Collection[str] = ()) -> bool:
         """Whether any job was not yet to be told why it waits."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from suanlian.model.decision import Decision, Ends, Makes, Waits
+from suanlian.model.decision import TASKS_PER_JOB, Decision, Ends, Makes, Waits
 from suanlian.model.decision import Placed as Placed  # noqa: PLC0414 - what a round brings
 from suanlian.model.demand import Source, SourceKind
 from suanlian.model.event import EventType
@@ -32,8 +32,6 @@ from suanlian.store.passed import text as passed_text
 from suanlian.store.places import closing_of, site_now
 from suanlian.store.unit import Row, Unit
 
-TASKS_PER_JOB: Final = 256
-"""At most this many tasks of one job are placed in one round, so that a large array does not hold up the others."""
 _MAKES: Final = 1000
 """So many tasks of a large array get their rows in one unit."""
 Handed = Callable[[Unit, Row, int], tuple[Source, ...]]

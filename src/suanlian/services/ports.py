@@ -1,6 +1,6 @@
 """What services ask of the world, as protocols and values; the composition root hands them in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -8,11 +8,18 @@ from typing import Protocol
 from suanlian.crypto.keys import KeyPair
 from suanlian.crypto.oidc import Keys
 from suanlian.model.audit import AuditAnswer, AuditCall
+from suanlian.model.job import JobSpec
+from suanlian.model.levels import LevelRules
 from suanlian.model.lineage import KeyPin, SignedKeyChange
 from suanlian.model.node import Resolution, Resolved
+from suanlian.model.place import Place
+from suanlian.model.placement import Queueing
 from suanlian.model.rekey import DelegationAnswer, DelegationCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.model.tes import Bytes
+from suanlian.rules.admitting import Admissions
+from suanlian.rules.queueing.line import Starts
+from suanlian.store.unit import Unit
 
 Clock = Callable[[], datetime]
 """The time now, UTC."""
@@ -188,4 +195,67 @@ class Outside(Protocol):
 
     def close(self) -> None:
         """Break off what goes on; nothing can be read or written any more."""
+        ...
+
+
+class Memory(Protocol):
+    """What is kept between looks at all that waits."""
+
+    levels: LevelRules
+    admissions: Admissions
+
+    def spec(self, unit: Unit, job_id: str) -> JobSpec:
+        """The spec of a job, which never changes."""
+        ...
+
+
+class Turns(Protocol):
+    """Who starts next: the queue of all that waits, as ``services/ordering`` keeps it."""
+
+    def look(self, unit: Unit, places: Sequence[Place]) -> None:
+        """Bring the queue in step with what waits, runs and is free."""
+        ...
+
+    def step(self, unit: Unit) -> tuple[Starts, ...]:
+        """Who starts now, in their order."""
+        ...
+
+    def takes(self, unit: Unit, start: Starts, place: int) -> bool:
+        """Whether one that is to start may start at this place (by its number) instead, pushing nobody back."""
+        ...
+
+    def relocate(self, unit: Unit, start: Starts, place: int) -> None:
+        """One that is to start starts there instead."""
+        ...
+
+    def refuse(self, unit: Unit, start: Starts) -> None:
+        """One that was to start cannot, there."""
+        ...
+
+    def to_tell(self, most: int, *, but: Collection[str] = (), untold: bool = False) -> list[str]:
+        """Jobs that are to be told why they wait: those that never were, then others by turns."""
+        ...
+
+    def untold(self, *, but: Collection[str] = ()) -> bool:
+        """Whether any job was not yet to be told why it waits."""
+        ...
+
+    def is_old(self, unit: Unit, name: str) -> bool:
+        """Whether what a job was told of how it stands is old; from now on it is not."""
+        ...
+
+    def was_told(self, name: str) -> bool:
+        """Whether a job that waits was told why."""
+        ...
+
+    def instead_of(self, name: str) -> str:
+        """The job of the same account whose turn it takes by its priority; empty where it takes its own."""
+        ...
+
+    def spec(self, unit: Unit, name: str) -> JobSpec:
+        """The spec of a job."""
+        ...
+
+    def queueing(self, unit: Unit, job_id: str, places: Sequence[Place]) -> Queueing | None:
+        """How a job stands among those that wait."""
         ...

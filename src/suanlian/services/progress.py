@@ -40,7 +40,8 @@ _OF_THE_HUB: Final[Mapping[str, object]] = {
     for name in ("deadline", "budget", "after", "retries", "webhook", "tags", "estimate_s")
 }
 _WANTS_OF_THE_HUB: Final[Mapping[str, object]] = {
-    name: Wants.model_fields[name].default for name in ("near", "west", "owners", "tiers", "detour", "max_g_co2")
+    name: Wants.model_fields[name].default
+    for name in ("near", "west", "owners", "tiers", "detour", "max_g_co2", "prefer")
 }
 _SKEW: Final = timedelta(seconds=60)
 """So far a connector's clock may be off."""

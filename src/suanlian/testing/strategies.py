@@ -9,7 +9,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from suanlian.model.demand import Near, Owners, West
+from suanlian.model.demand import Near, Owners, Prefer, West
 from suanlian.model.ids import Identifier, Kind
 from suanlian.model.job import MAX_ARRAY, MAX_WALL_S, Input, JobSpec, Variant, Wants
 from suanlian.model.offer import Tier
@@ -103,6 +103,7 @@ def _wants(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Wants:
         tiers=draw(st.lists(st.sampled_from(Tier), min_size=1, unique=True).map(tuple)),
         max_g_co2=draw(_optional(decimals("0.000000000001", "1000000000"))),
         detour=draw(_optional(decimals("0", "0.05"))),
+        prefer=draw(st.sampled_from(Prefer)),
     )
 
 

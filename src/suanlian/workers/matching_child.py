@@ -1,12 +1,14 @@
 """The process that matches, apart from the hub: pure compute between two pipes, so that nobody waits for it.
 
 `python -m suanlian.workers.matching_child [MEMORY_BYTES]`. One problem after another comes by standard input, each is
-answered by standard output; it ends with its input.
+answered by standard output. It ends with its input, whatever it is doing then: who asked is gone.
 """
 
 import os
 import resource
+import select
 import sys
+import threading
 from typing import BinaryIO, Final
 
 from suanlian.rules.matching import arrays
@@ -36,6 +38,21 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
         sink.flush()
 
 
+def end_with(pipe: int) -> None:
+    """Let this process end as soon as nobody holds the other end, also in the midst of compiling.
+
+    A signal at the parent's death would come when the thread ends that started this one, not the hub.
+    """
+
+    def watch() -> None:
+        poller = select.poll()
+        poller.register(pipe, 0)  # that it is hung up is told unasked
+        poller.poll()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="end-with-input", daemon=True).start()
+
+
 def main() -> None:
     """See the module."""
     memory = int(sys.argv[1]) if len(sys.argv) > 1 else 0
@@ -44,6 +61,7 @@ def main() -> None:
     os.nice(_NICE)
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not get between the frames
+    end_with(0)
     try:
         serve(sys.stdin.buffer, sink)
     except BrokenPipeError:  # who asked was killed: nobody is left to tell

@@ -52,7 +52,7 @@ class Placer(Worker):
         """``levels``: which protection grade each data level needs."""
         super().__init__(tools, writer)
         self._levels = levels
-        self._ordering = Ordering(levels)
+        self._ordering = Ordering(market.Memory(levels))
 
     def step(self) -> bool:
         """One look at all that waits; again at once while tasks are being placed, or some have yet to be told."""

@@ -87,6 +87,18 @@ def with_homes(seed: int, d: Demands, p: Pools) -> Demands:
     )
 
 
+def with_further(seed: int, d: Demands, p: Pools) -> Demands:
+    """The demands, most of which have costs besides that nobody is billed."""
+    g = np.random.default_rng(seed + 4000)
+    rows = 1 + seed % 3
+    return replace(
+        d,
+        further=g.exponential(1.0, (rows, p.sites.latency.shape[1])),
+        further_row=g.integers(0, rows, len(d)),
+        further_times=np.where(g.random(len(d)) < 0.8, g.uniform(0.0, 4.0, len(d)), 0.0),
+    )
+
+
 def dense(d: Demands, p: Pools) -> tuple[Floats, Floats]:
     """c and a, [N, M]: infinite and zero where a demand may not go there."""
     n, m = len(d), len(p)
@@ -100,10 +112,13 @@ def dense(d: Demands, p: Pools) -> tuple[Floats, Floats]:
     gb = np.where(home, 0.0, _or(d.data_gb, np.zeros(n))[:, None])
     latency = p.sites.latency[:, p.site][d.region]
     need = np.concatenate([np.ones((n, 1)), _or(d.need, np.zeros((n, 0)))], axis=1)
+    further = np.zeros((n, m))
+    if d.further is not None and d.further_row is not None:
+        further = share * _or(d.further_times, np.zeros(n))[:, None] * d.further[:, p.site][d.further_row]
     with np.errstate(invalid="ignore"):
         rent = a * (need @ p.price.T) + gb * p.sites.egress[:, p.site][at]
         c = rent + a * (p.carbon[None] + _or(d.latency_weight, np.zeros(n))[:, None] * latency)
-        c = c + np.where(home, 0.0, _or(d.moving, np.zeros(n))[:, None])
+        c = c + further + np.where(home, 0.0, _or(d.moving, np.zeros(n))[:, None])
         ok = np.isfinite(a) & (latency <= _or(d.latency_max, np.full(n, np.inf))[:, None])
         ok &= p.green[None] >= _or(d.green_min, np.zeros(n))[:, None]
         ok &= (_or(d.tiers, np.full(n, -1))[:, None] >> p.tier[None]) & 1 == 1

@@ -10,7 +10,7 @@ from suanlian.rules.matching.arrays import CODES, Array, MatchingError, Quotas, 
 from tests.rules.matching import instances
 
 POOLS = instances.pools(1, 6, resources=2)
-DEMANDS = instances.with_quotas(1, instances.demands(1, 9, resources=2))
+DEMANDS = instances.with_further(1, instances.with_quotas(1, instances.demands(1, 9, resources=2)), POOLS)
 NAN = float("nan")
 
 
@@ -73,6 +73,11 @@ def test_bad_pools_are_named(code: str, change: dict[str, Any]) -> None:
         ("index", {"region": spoilt(DEMANDS.region, -1)}),
         ("index", {"group": spoilt(DEMANDS.group, 3)}),
         ("index", {"home": np.full(9, 6)}),
+        ("index", {"further_row": np.full(9, 2)}),
+        ("shape", {"further": None}),
+        ("shape", {"further": spoilt(DEMANDS.further, 1.0)[:, :-1]}),
+        ("price_invalid", {"further": spoilt(DEMANDS.further, -1.0)}),
+        ("price_invalid", {"further_times": spoilt(DEMANDS.further_times, NAN)}),
         ("quota_invalid", {"quotas": Quotas(scope=np.array([3]), measure=np.array([0]), limit=np.array([1.0]))}),
         ("quota_invalid", {"quotas": Quotas(scope=np.array([0]), measure=np.array([0]), limit=np.array([NAN]))}),
         ("ids_twice", {"ids": np.array([1, 2, 3, 4, 5, 6, 7, 8, 1])}),

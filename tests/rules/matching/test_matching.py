@@ -40,6 +40,8 @@ def drawn(seed: int, *, n: int = 40, m: int = 8) -> tuple[Demands, Pools]:
         demands = instances.with_quotas(seed, demands)
     if seed // 2 % 2:
         demands = instances.with_homes(seed, demands, pools)
+    if seed // 4 % 2:
+        demands = instances.with_further(seed, demands, pools)
     return demands, pools
 
 
@@ -163,7 +165,7 @@ def test_money_in_other_units_gives_the_same_places(seed: int, by: float) -> Non
     d, p = drawn(seed)
     rich = replace(p, price=p.price * by, carbon=p.carbon * by, sites=replace(p.sites, egress=p.sites.egress * by))
     dear = replace(d, value=d.value * by)
-    for name in ("latency_weight", "budget", "moving"):
+    for name in ("latency_weight", "budget", "moving", "further"):
         if getattr(d, name) is not None:
             dear = replace(dear, **{name: getattr(d, name) * by})
     one, other = matching.match(d, p), matching.match(dear, rich)
@@ -208,7 +210,7 @@ def test_the_order_of_rows_does_not_matter_where_there_are_ids(seed: int) -> Non
 
 
 def rows_of(d: Demands, by: Array) -> Demands:
-    names = [n for n in d.__slots__ if n not in {"throughput", "quotas"} and getattr(d, n) is not None]
+    names = [n for n in d.__slots__ if n not in {"throughput", "quotas", "further"} and getattr(d, n) is not None]
     return replace(d, **{n: getattr(d, n)[by] for n in names})
 
 

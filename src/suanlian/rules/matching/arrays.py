@@ -7,7 +7,8 @@ primary one), G groups. Money is an estimate that things are compared by; what i
 
     a_ij = units_i * hours_i / throughput[kind_i, family_j]                        hours of the primary resource
     c_ij = a_ij * (price_j0 + sum_r need_ir * price_jr + carbon_j + latency_weight_i * latency[region_i, site_j])
-           + data_gb_i * egress[data_region_i, site_j]                              CNY
+           + data_gb_i * egress[data_region_i, site_j]
+           + further_times_i * further[further_row_i, site_j]                       CNY
 
 Where ids are given, ties go to the lower id; else to the lower row.
 """
@@ -55,6 +56,7 @@ CODES: Final = {
     "quota_invalid": "A quota is negative, no number, or counts something unknown.",
     "too_large": "More demands than the memory that was allowed can hold.",
     "option_invalid": "An argument has a value that cannot be meant.",
+    "window_invalid": "Slots or earliest starts are none, too many, negative or no number.",
 }
 """Codes of a MatchingError, and what each means."""
 
@@ -152,8 +154,11 @@ class Demands:
         tiers, jurisdictions: [N] bits of the tiers and jurisdictions that are allowed.
         owners: [N, W] bits of owners that are allowed, 64 a word.
         group: [N] row of quotas, -1 none. quotas: the groups.
+        further: [V, S] CNY that count besides and are billed to nobody. further_row: [N] row of V.
+        further_times: [N] so many times that row.
         home: [N] row of the pool where it runs now, -1 none: no transfer and no ``moving`` there.
-        home_share: [N] how much of the consumption is left at home: elsewhere lost work is done again. None: 1.
+        home_share: [N] how much of the consumption, and of what is further, is left at home: elsewhere lost work is
+            done again. None: 1.
         moving: [N] CNY, what it costs to go anywhere else but home.
         ids: [N] anything that sorts; None means the row.
     """
@@ -178,6 +183,9 @@ class Demands:
     owners: Words | None = None
     group: Ints | None = None
     quotas: Quotas | None = None
+    further: Floats | None = None
+    further_row: Ints | None = None
+    further_times: Floats | None = None
     home: Ints | None = None
     home_share: Floats | None = None
     moving: Floats | None = None
@@ -237,22 +245,22 @@ def validate(demands: Demands, pools: Pools) -> None:
 def _pools(pools: Pools) -> None:
     m = len(pools)
     for name in ("site", "owner", "family", "tier", "jurisdiction", "size", "carbon", "green"):
-        _shape(f"pools.{name}", getattr(pools, name), (m,))
+        shaped(f"pools.{name}", getattr(pools, name), (m,))
     resources = pools.capacity.shape[1] if pools.capacity.ndim == 2 else 0  # noqa: PLR2004 - a table
     if resources < 1:
         raise MatchingError("shape", "pools.capacity is a table [M, R] with at least one resource")
-    _shape("pools.capacity", pools.capacity, (m, resources))
-    _shape("pools.price", pools.price, (m, resources))
+    shaped("pools.capacity", pools.capacity, (m, resources))
+    shaped("pools.price", pools.price, (m, resources))
     regions_sites = pools.sites.latency.shape
     for name in ("latency", "egress", "transfer"):
         table = getattr(pools.sites, name)
-        _shape(f"sites.{name}", table, regions_sites)
-        _at_least_zero("distance_negative", f"sites.{name}", table, infinite=True)
-    _at_least_zero("capacity_absurd", "pools.size", pools.size)
-    _at_least_zero("capacity_absurd", "pools.capacity", pools.capacity, below=ABSURD_CAPACITY)
-    _at_least_zero("price_invalid", "pools.price", pools.price, below=ABSURD_PRICE)
-    _at_least_zero("price_invalid", "pools.carbon", pools.carbon, below=ABSURD_PRICE)
-    _at_least_zero("demand_invalid", "pools.green", pools.green)
+        shaped(f"sites.{name}", table, regions_sites)
+        at_least_zero("distance_negative", f"sites.{name}", table, infinite=True)
+    at_least_zero("capacity_absurd", "pools.size", pools.size)
+    at_least_zero("capacity_absurd", "pools.capacity", pools.capacity, below=ABSURD_CAPACITY)
+    at_least_zero("price_invalid", "pools.price", pools.price, below=ABSURD_PRICE)
+    at_least_zero("price_invalid", "pools.carbon", pools.carbon, below=ABSURD_PRICE)
+    at_least_zero("demand_invalid", "pools.green", pools.green)
     _rows("pools.site", pools.site, regions_sites[1] if len(regions_sites) > 1 else 0)
     _rows("pools.tier", pools.tier, BITS)
     _rows("pools.jurisdiction", pools.jurisdiction, BITS)
@@ -262,11 +270,12 @@ def _pools(pools: Pools) -> None:
 _VECTORS: Final = (
     "kind", "region", "units", "hours", "value", "weight", "data_region", "data_gb", "latency_max", "latency_weight",
     "green_min", "deadline", "budget", "tiers", "jurisdictions", "group", "home", "home_share", "moving",
+    "further_row", "further_times",
 )  # fmt: skip
 _NOT_NEGATIVE: Final = {
     "value": "value_invalid", "weight": "value_invalid", "budget": "value_invalid", "data_gb": "distance_negative",
     "latency_max": "distance_negative", "latency_weight": "price_invalid", "green_min": "demand_invalid",
-    "moving": "price_invalid", "home_share": "demand_invalid",
+    "moving": "price_invalid", "home_share": "demand_invalid", "further_times": "price_invalid",
 }  # fmt: skip
 _MAY_BE_INFINITE: Final = frozenset({"latency_max", "budget"})
 
@@ -276,12 +285,12 @@ def _demands(demands: Demands, pools: Pools) -> None:
     for name in _VECTORS:
         vector = getattr(demands, name)
         if vector is not None:
-            _shape(f"demands.{name}", vector, (n,))
+            shaped(f"demands.{name}", vector, (n,))
             if name in _NOT_NEGATIVE:
-                _at_least_zero(_NOT_NEGATIVE[name], f"demands.{name}", vector, infinite=name in _MAY_BE_INFINITE)
+                at_least_zero(_NOT_NEGATIVE[name], f"demands.{name}", vector, infinite=name in _MAY_BE_INFINITE)
     for name in ("units", "hours"):
         vector = getattr(demands, name)
-        _at_least_zero("demand_invalid", f"demands.{name}", vector)
+        at_least_zero("demand_invalid", f"demands.{name}", vector)
         if not (vector > 0).all():
             raise MatchingError("demand_invalid", f"demands.{name}[{int(np.argmin(vector))}] is zero")
     if demands.deadline is not None and np.isnan(demands.deadline).any():
@@ -294,6 +303,19 @@ def _demands(demands: Demands, pools: Pools) -> None:
         _rows("demands.data_region", demands.data_region, regions)
     if demands.home is not None:
         _rows("demands.home", demands.home, m, least=-1)
+    _further(demands, pools)
+
+
+def _further(demands: Demands, pools: Pools) -> None:
+    table, rows = demands.further, demands.further_row
+    if (table is None) != (rows is None) or (table is None) != (demands.further_times is None):
+        raise MatchingError(
+            "shape", "of demands.further, further_row and further_times one is there without the others"
+        )
+    if table is not None and rows is not None:
+        shaped("demands.further", table, (len(table), pools.sites.latency.shape[1]))
+        at_least_zero("price_invalid", "demands.further", table)
+        _rows("demands.further_row", rows, len(table))
 
 
 def _needs(demands: Demands, pools: Pools) -> None:
@@ -301,8 +323,8 @@ def _needs(demands: Demands, pools: Pools) -> None:
     if demands.need is None and pools.resources > 1:
         raise MatchingError("shape", "pools have further resources, and demands.need says nothing of them")
     if demands.need is not None:
-        _shape("demands.need", demands.need, (n, pools.resources - 1))
-        _at_least_zero("demand_invalid", "demands.need", demands.need)
+        shaped("demands.need", demands.need, (n, pools.resources - 1))
+        at_least_zero("demand_invalid", "demands.need", demands.need)
     if demands.owners is not None:
         words = int(pools.owner.max(initial=0)) // 64 + 1
         if demands.owners.ndim != 2 or demands.owners.shape[0] != n or demands.owners.shape[1] < words:  # noqa: PLR2004
@@ -313,7 +335,7 @@ def _throughput(demands: Demands, pools: Pools) -> None:
     table = demands.throughput
     if table.ndim != 2:  # noqa: PLR2004 - a table
         raise MatchingError("shape", "demands.throughput is a table [K, F]")
-    _at_least_zero("throughput_invalid", "demands.throughput", table)
+    at_least_zero("throughput_invalid", "demands.throughput", table)
     if len(demands) and int(demands.kind.max()) >= table.shape[0]:
         raise MatchingError("throughput_missing", f"kind {int(demands.kind.max())} has no row of throughput")
     _rows("demands.kind", demands.kind, table.shape[0])
@@ -327,8 +349,8 @@ def _throughput(demands: Demands, pools: Pools) -> None:
 def _quotas(demands: Demands, quotas: Quotas) -> None:
     groups = len(quotas.limit)
     for name in ("scope", "measure", "limit"):
-        _shape(f"quotas.{name}", getattr(quotas, name), (groups,))
-    _at_least_zero("quota_invalid", "quotas.limit", quotas.limit, infinite=True)
+        shaped(f"quotas.{name}", getattr(quotas, name), (groups,))
+    at_least_zero("quota_invalid", "quotas.limit", quotas.limit, infinite=True)
     if not (
         np.isin(quotas.scope, (AT_SITE, AT_OWNER, AT_POOL)).all() and np.isin(quotas.measure, (MEMBERS, WORK)).all()
     ):
@@ -337,13 +359,14 @@ def _quotas(demands: Demands, quotas: Quotas) -> None:
         _rows("demands.group", demands.group, groups, least=-1)
 
 
-def _shape(name: str, array: Array, shape: tuple[int, ...]) -> None:
+def shaped(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    """Raise MatchingError unless the array has this shape."""
     if array.shape != shape:
         raise MatchingError("shape", f"{name} is {array.shape}, not {shape}")
 
 
-def _at_least_zero(code: str, name: str, array: Array, *, infinite: bool = False, below: float = np.inf) -> None:
-    """No entry may be negative or NaN; ``infinite``: infinity is allowed; ``below``: and nothing from here on."""
+def at_least_zero(code: str, name: str, array: Array, *, infinite: bool = False, below: float = np.inf) -> None:
+    """Raise MatchingError where an entry is negative, NaN, from ``below`` on, or infinite without ``infinite``."""
     well = array >= 0 if infinite else (array >= 0) & (array < below)
     if not well.all():
         at = np.unravel_index(int(np.argmin(well)), array.shape)
@@ -360,7 +383,7 @@ def _rows(name: str, array: Array, end: int | None, *, least: int = 0) -> None:
 def _ids(name: str, ids: Array | None, rows: int) -> None:
     if ids is None:
         return
-    _shape(f"{name}.ids", ids, (rows,))
+    shaped(f"{name}.ids", ids, (rows,))
     ordered = np.sort(ids)
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(twice):

@@ -207,23 +207,23 @@ def direction(p: Problem, s: Spread, rise: Floats, free: Floats, ridge: Floats) 
     x = np.zeros(len(rise))
     residual = rise * free
     z = inverse * residual
-    conjugate, energy = z, _dot(residual, z)
+    conjugate, energy = z, dot(residual, z)
     until = CLOSE**2 * energy
     for _ in range(SOLVE):
         if energy <= until:
             break
         turned = free * (product(p, s, conjugate) + ridge * conjugate)
-        length = energy / _dot(conjugate, turned)
+        length = energy / dot(conjugate, turned)
         x = x + length * conjugate
         residual = residual - length * turned
         z = inverse * residual
-        before, energy = energy, _dot(residual, z)
+        before, energy = energy, dot(residual, z)
         conjugate = z + (energy / before) * conjugate
     return x
 
 
 @inner
-def _dot(x: Floats, y: Floats) -> float:
+def dot(x: Floats, y: Floats) -> float:
     """One order of adding, whatever the linear algebra of the machine does."""
     total = 0.0
     for n in range(len(x)):
@@ -245,19 +245,19 @@ def ascend(
     share = np.zeros(best.pool.shape)
     at = _rows(prices.pools, prices.quotas)
     value, load, entries = loads(p, prices, best, sample, room, tau, share)
-    rise = _rise(load, left)
-    value -= _value(at, left)
+    rise = excess_of(load, left)
+    value -= worth_of(at, left)
     for _ in range(steps):
         bent = spread(p, best, sample, share, entries, tau)
-        step = direction(p, bent, rise, _free(at, rise), _ridge(load, left, REACH * tau))
+        step = direction(p, bent, rise, movable(at, rise), resistance(load, left, REACH * tau))
         to, new = at, value
         for length in LENGTHS:
-            to = _toward(at, step, length, CLIP * tau)
+            to = toward(at, step, length, CLIP * tau)
             new, load, entries = loads(p, _unpacked(p, to), best, sample, room, tau, share)
-            new -= _value(to, left)
+            new -= worth_of(to, left)
             if new >= value:
                 break
-        at, value, rise = to, new, _rise(load, left)
+        at, value, rise = to, new, excess_of(load, left)
     slope = diagonal(p, spread(p, best, sample, share, entries, tau), len(at))
     return _unpacked(p, at), share, rise, slope
 
@@ -272,7 +272,7 @@ def _rows(pools: Floats, quotas: Floats) -> Floats:
 
 
 @inner
-def _free(at: Floats, rise: Floats) -> Floats:
+def movable(at: Floats, rise: Floats) -> Floats:
     """1 for rows that may move: a price of zero stays where there is room."""
     out = np.zeros(len(at))
     for n in range(len(at)):
@@ -282,7 +282,7 @@ def _free(at: Floats, rise: Floats) -> Floats:
 
 
 @inner
-def _toward(at: Floats, step: Floats, length: float, most: float) -> Floats:
+def toward(at: Floats, step: Floats, length: float, most: float) -> Floats:
     """Prices after a part of a step that is cut at ``most``; none is negative."""
     out = np.empty(len(at))
     for n in range(len(at)):
@@ -291,7 +291,7 @@ def _toward(at: Floats, step: Floats, length: float, most: float) -> Floats:
 
 
 @inner
-def _rise(load: Floats, left: Floats) -> Floats:
+def excess_of(load: Floats, left: Floats) -> Floats:
     """How much more than its room each row expects; a row without end expects less."""
     out = np.empty(len(load))
     for n in range(len(load)):
@@ -300,7 +300,7 @@ def _rise(load: Floats, left: Floats) -> Floats:
 
 
 @inner
-def _value(at: Floats, left: Floats) -> float:
+def worth_of(at: Floats, left: Floats) -> float:
     """What the room is worth at these prices."""
     total = 0.0
     for n in range(len(at)):
@@ -310,7 +310,7 @@ def _value(at: Floats, left: Floats) -> float:
 
 
 @inner
-def _ridge(load: Floats, left: Floats, reach: float) -> Floats:
+def resistance(load: Floats, left: Floats, reach: float) -> Floats:
     """So much every row resists: a load of twice the room moves the price by ``reach`` at most."""
     out = np.empty(len(load))
     for n in range(len(load)):

@@ -31,10 +31,10 @@ class Cooling(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What an effort does. ``full``: temperatures of Newton on all demands."""
+    """What an effort does. ``full``: Newton on all demands, temperatures and steps, with lists anew for each row."""
 
     cold: tuple[Cooling, ...]
-    full: tuple[tuple[float, int], ...]
+    full: tuple[tuple[tuple[float, int], ...], ...]
     kept: int
     kept_small: int
     lots: tuple[Lot, ...]
@@ -48,11 +48,11 @@ _HOT: Final = (
 )
 PLANS: Final[Mapping[Effort, Plan]] = {
     "fast": Plan(
-        cold=(_HOT[0],), full=((0.006, 2),), kept=12, kept_small=16,
+        cold=(_HOT[0],), full=(((0.006, 2),),), kept=16, kept_small=32,
         lots=(Lot(0.4, 0.006, 0), Lot(0.75, 0.01, 2), Lot(1.0, 0.01, 2, density=True)), rounds=0, looks=0,
     ),
     "balanced": Plan(
-        cold=_HOT, full=((0.006, 3), (0.003, 3)), kept=16, kept_small=32,
+        cold=_HOT, full=(((0.006, 2), (0.003, 3)),), kept=32, kept_small=48,
         lots=(
             Lot(0.3, 0.006, 0), Lot(0.5, 0.006, 2), Lot(0.7, 0.006, 2),
             Lot(0.85, 0.006, 2), Lot(1.0, 0.006, 2, density=True),
@@ -60,7 +60,7 @@ PLANS: Final[Mapping[Effort, Plan]] = {
         rounds=1, looks=40,
     ),
     "best": Plan(
-        cold=_HOT, full=((0.006, 4), (0.003, 5), (0.0015, 5)), kept=24, kept_small=48,
+        cold=_HOT, full=(((0.006, 3),), ((0.003, 4),), ((0.0015, 5),)), kept=48, kept_small=64,
         lots=(
             Lot(0.2, 0.006, 0), Lot(0.35, 0.006, 4), Lot(0.5, 0.006, 4),
             Lot(0.7, 0.006, 4), Lot(0.85, 0.006, 4), Lot(0.95, 0.006, 4),
@@ -70,6 +70,13 @@ PLANS: Final[Mapping[Effort, Plan]] = {
     ),
 }  # fmt: skip
 """Efforts. ``looks`` is the budget of the polish, members looked at for each demand."""
+FEW: Final = 8
+"""Newton looks at so many pools of a demand whatever they cost, ..."""
+SURE: Final = 16
+"""... decisions and the polish at so many, ..."""
+WIDTH: Final = 0.1
+"""... and at more where they cost little more than the best, in shares of the mean price: where many pools are nearly
+alike, a price moves on what those say who have it far down their lists."""
 SMALL: Final = 20_000
 """Up to so many demands lists are longer."""
 MEMORY_GIB: Final = 4.0
@@ -120,7 +127,7 @@ def match(
         found = checked_prices(problem, order, prices, quota_prices)
         scale = _scale(ready, found, plan.cold[0].sample, seed)
     found = _full(ready, found, plan, kept, scale)
-    lines, least, _ = best(problem, classes, found, rows, kept)
+    lines, least, _ = best(problem, classes, found, rows, kept, min(SURE, kept), WIDTH * scale)
     held = decide(problem, found, lines, plan.lots, scale)
     polish(problem, found, lines, held, plan.rounds, plan.looks * len(rows))
     out = placed(problem, lines, held)
@@ -174,7 +181,8 @@ def _cold(ready: Ready, plan: Plan, seed: int) -> tuple[Prices, float]:
     for cooling in plan.cold:
         sample = drawn(p, cooling.sample, seed)
         for tau in cooling.taus:
-            lines, _, _ = best(p, ready.classes, prices, sample.rows, min(cooling.kept, len(p.pool)))
+            kept = min(cooling.kept, len(p.pool))
+            lines, _, _ = best(p, ready.classes, prices, sample.rows, kept)
             prices, *_ = ascend(p, prices, lines, sample, _all(p), tau * scale, cooling.steps)
         if len(sample.rows) == len(p.demand):
             break
@@ -184,9 +192,10 @@ def _cold(ready: Ready, plan: Plan, seed: int) -> tuple[Prices, float]:
 def _full(ready: Ready, prices: Prices, plan: Plan, kept: int, scale: float) -> Prices:
     p, rows = ready.problem, np.arange(len(ready.problem.demand))
     sample = Sample(rows, rows, np.ones(len(rows)))
-    lines, _, _ = best(p, ready.classes, prices, rows, kept)
-    for tau, steps in plan.full:
-        prices, *_ = ascend(p, prices, lines, sample, _all(p), tau * scale, steps)
+    for turn in plan.full:
+        lines, _, _ = best(p, ready.classes, prices, rows, kept, min(FEW, kept), WIDTH * scale)
+        for tau, steps in turn:
+            prices, *_ = ascend(p, prices, lines, sample, _all(p), tau * scale, steps)
     return prices
 
 

@@ -18,11 +18,11 @@ LEVELS: Final = 3
 
 Rows = npt.NDArray[np.int32]
 
-_WHOLE: Final = ("kind", "region", "data_region", "home", "group", "klass")
+_WHOLE: Final = ("kind", "region", "data_region", "further_row", "home", "group", "klass")
 _BITS: Final = ("tiers", "jurisdictions")
 _REAL: Final = (
     "work", "units", "hours", "limit", "outside", "data_gb", "latency_max", "latency_weight", "green_min", "deadline",
-    "budget", "home_share", "moving", "counts",
+    "budget", "home_share", "moving", "counts", "further_times",
 )  # fmt: skip
 DEMAND: Final = np.dtype(
     [(name, "f8") for name in _REAL] + [(name, "i8") for name in _BITS] + [(name, "i4") for name in _WHOLE], align=True
@@ -39,8 +39,8 @@ class Problem(NamedTuple):
     """Records of demands and pools, and tables. A record is one line of memory: a pair touches two.
 
     eff: [K, F] 1 / throughput. maps: [3, Q, S] latency, egress, transfer. capacity, price: [M, R]. need: [N, R - 1].
-    owners: [N, W]. groups: [2, G] the first row of quotas of a group, and its scope; quota_limit: [E] of each row;
-    place: [3, M] a pool's place by scope.
+    further: [V, S]. owners: [N, W]. groups: [2, G] the first row of quotas of a group, and its scope; quota_limit: [E]
+    of each row; place: [3, M] a pool's place by scope.
     """
 
     demand: Any
@@ -50,6 +50,7 @@ class Problem(NamedTuple):
     capacity: Floats
     price: Floats
     need: Floats
+    further: Floats
     owners: Words
     groups: Rows
     quota_limit: Floats
@@ -106,6 +107,7 @@ def prepare(demands: Demands, pools: Pools, reserved: Floats | None = None) -> R
         capacity=capacity,
         price=price,
         need=need,
+        further=np.zeros((1, 1)) if demands.further is None else np.ascontiguousarray(demands.further, np.float64),
         owners=owners,
         **quotas,
     )
@@ -136,7 +138,7 @@ def _pool(pools: Pools, capacity: Floats, price: Floats, order: Ints) -> Array:
 _DEFAULTS: Final[Mapping[str, float]] = {
     "data_gb": 0.0, "latency_max": NEVER, "latency_weight": 0.0, "green_min": 0.0, "deadline": NEVER, "budget": NEVER,
     "home_share": 1.0, "moving": 0.0, "tiers": -1, "jurisdictions": -1, "units": 1.0, "hours": 1.0, "kind": 0,
-    "region": 0,
+    "region": 0, "further_row": 0, "further_times": 0.0,
 }  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """For each demand the pools that cost least under given shadow prices, exactly, without looking at all of them.
 
 Pools stand in the order of their price per reference hour, a list for each class of demands. What a pair costs besides
-(data, latency, moving, quotas) is never negative: a list ends as soon as its next price alone exceeds what was found.
+(data, latency, moving, quotas, what is further) is never negative: a list ends as soon as its next price alone exceeds
+what was found.
 """
 
 from typing import Final, NamedTuple
@@ -57,9 +58,10 @@ def pair(p: Problem, i: int, j: int) -> tuple[float, float]:
     d, q = p.demand[i], p.pool[j]
     slow = p.eff[d.kind, q.family]
     latency = p.maps[0, d.region, q.site]
-    data, extra = d.data_gb, d.moving
+    data, extra, times = d.data_gb, d.moving, d.further_times
     if d.home == j:
         slow *= d.home_share
+        times *= d.home_share
         data, extra = 0.0, 0.0
     used = d.work * slow
     if latency > d.latency_max or d.units > q.largest or used > q.room:
@@ -73,6 +75,8 @@ def pair(p: Problem, i: int, j: int) -> tuple[float, float]:
     if data > 0.0:
         time += data * p.maps[2, d.data_region, q.site]
         rent += data * p.maps[1, d.data_region, q.site]
+    if times > 0.0:
+        extra += times * p.further[d.further_row, q.site]
     cost = rent + used * (q.carbon + d.latency_weight * latency) + extra
     if time <= d.deadline and rent <= d.budget and cost <= d.limit:
         return cost, used
@@ -138,10 +142,13 @@ def _ordered(p: Problem, of: Classes, prices: Prices) -> tuple[Floats, Rows]:
 
 
 @compiled
-def best(p: Problem, of: Classes, prices: Prices, rows: Ints, kept: int) -> tuple[Best, Floats, int]:
+def best(
+    p: Problem, of: Classes, prices: Prices, rows: Ints, kept: int, few: int = 0, width: float = NEVER
+) -> tuple[Best, Floats, int]:
     """The ``kept`` best pools of each of the demands ``rows``, the least reduced cost of each, and how many were seen.
 
-    Pools that cost more than not serving are left out. The least reduced cost includes not serving.
+    Pools that cost more than not serving are left out, and beyond the first ``few`` those that cost more than the best
+    by over ``width`` (CNY per reference hour). The least reduced cost includes not serving.
     """
     by = lists(p, of, prices)
     n = len(rows)
@@ -154,17 +161,24 @@ def best(p: Problem, of: Classes, prices: Prices, rows: Ints, kept: int) -> tupl
     for row in range(n):
         i = rows[row]
         d = p.demand[i]
+        reach = width * d.work
         reduced[:] = NEVER
         if d.home >= 0 and passes(p, i, d.home):
             _offer(p, prices, i, d.home, reduced, pool, cost, used, row)
         for at in range(by.start[d.klass], by.start[d.klass + 1]):
-            if by.least[at] * d.work + d.moving > min(reduced[kept - 1], d.outside):
+            limit = min(reduced[kept - 1], d.outside)
+            if few > 0:
+                limit = min(limit, max(reduced[few - 1], reduced[0] + reach))
+            if by.least[at] * d.work + d.moving > limit:
                 break
             seen += 1
             j = by.pool[at]
             if j != d.home and (of.masked or passes(p, i, j)):
                 _offer(p, prices, i, j, reduced, pool, cost, used, row)
         least[row] = min(reduced[0], d.outside)
+        for at in range(few if few > 0 else kept, kept):
+            if reduced[at] > reduced[0] + reach:
+                pool[row, at], cost[row, at], used[row, at] = -1, NEVER, 0.0
     return Best(pool, cost, used), least, seen
 
 
