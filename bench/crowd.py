@@ -1,4 +1,4 @@
-"""A hub with many platforms, all of them full, and thousands of jobs that wait: what a measurement of placing begins with.
+"""A hub with many platforms, all full, and thousands of jobs that wait: what a measurement begins with.
 
 Everything is entered as it would be in earnest, by the API and by connectors that sign, but for one thing: that every
 connector passed conformance is written, not run (``testing.onboarding.write_gate_rows``).
@@ -143,7 +143,9 @@ def _published(number: int) -> tuple[Inventory, NewOffer]:
     """Four to eight cores, at every fourth platform two cards; no two prices are alike."""
     cores = 4 + number % 5
     has_cards = number % _CARDS_AT == 0
-    amounts = {"cpu": str(cores), "memory": f"{8 * cores}GiB", "disk": "200GiB"} | ({"accelerator": "2"} if has_cards else {})
+    amounts = {"cpu": str(cores), "memory": f"{8 * cores}GiB", "disk": "200GiB"} | (
+        {"accelerator": "2"} if has_cards else {}
+    )
     whole = Resources.model_validate(amounts)
     flavor = Flavor(
         name="node",
@@ -157,7 +159,9 @@ def _published(number: int) -> tuple[Inventory, NewOffer]:
     rates = [Rate(kind=ResourceKind.CPU, per_unit_hour=Decimal("0.05") + Decimal("0.001") * number)]
     if has_cards:
         rates.append(Rate(kind=ResourceKind.ACCELERATOR, per_unit_hour=Decimal(3) + Decimal("0.01") * number))
-    return Inventory(sites=(site,), flavors=(flavor,), shares=(share,)), NewOffer(name="o1", share="s1", rates=tuple(rates))
+    return Inventory(sites=(site,), flavors=(flavor,), shares=(share,)), NewOffer(
+        name="o1", share="s1", rates=tuple(rates)
+    )
 
 
 def _person(hub: InProcessHub, operator: Person, name: str, role: str) -> Person:

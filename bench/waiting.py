@@ -1,8 +1,9 @@
-"""How long does the hub take to decide where what can start goes, with 10,000 jobs waiting, while all of them are matched?
+"""How long does the hub take to decide who starts where, with 10,000 jobs waiting, while all of them are matched?
 
-A hub with 100 platforms, all full. One attempt ends or one job comes, then what is placed is decided and made true: timed
-apart. In blocks in turn nobody matches, or the real matcher matches all that waits over and over, gathering in this
-process and solving in its own. `python -m bench.waiting [--jobs 10000] [--platforms 100] [--decisions 200] [--postgres]`
+A hub with 100 platforms, all full. One attempt ends or one job comes; then it is decided who starts, and made true:
+timed apart. In blocks in turn nobody matches, or the real matcher matches all that waits over and over: it gathers in
+this process and solves in its own.
+`python -m bench.waiting [--jobs 10000] [--platforms 100] [--decisions 200] [--postgres]`
 """
 
 import argparse
@@ -31,7 +32,7 @@ from suanlian.services.ordering import Ordering
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
 from suanlian.testing.postgres import TemporaryPostgres
-from suanlian.workers.match import Matcher
+from suanlian.workers.match import Gently, Matcher
 from suanlian.workers.matching_process import MatchingProcess
 from suanlian.workers.matching_wire import Problem, Solution
 
@@ -118,7 +119,7 @@ class Placing:
     def __init__(self, world: Crowd) -> None:
         self._hub = world.hub.running.hub
         self._tools = world.hub.running.workers[0].tools
-        self._ordering = Ordering(USUAL_LEVELS)
+        self._ordering = Ordering(Memory(USUAL_LEVELS))
 
     def once(self, times: Times) -> bool:
         """Decide and make it true; whether any task was given a place, or there is more to tell."""
@@ -135,12 +136,10 @@ class Placing:
         times.placed += placed
         return placed > 0 or found.more
 
-    def settle(self) -> int:
-        """Until nothing more is placed and everybody was told; how many looks it took."""
-        looks, times = 1, Times()
+    def settle(self, times: Times) -> None:
+        """Until nothing more is placed and everybody was told."""
         while self.once(times):
-            looks += 1
-        return looks
+            pass
 
 
 def _apply(decision: Decision, unit: Unit) -> bool:
@@ -154,9 +153,9 @@ def _peak_mib(pid: int | None) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def measure(world: Crowd, placing_: Placing, over: Over, decisions: int) -> tuple[Times, Times]:
-    """So many decisions of each kind, in blocks in turn: nobody matches, all is matched."""
-    quiet, busy, heard, number = Times(), Times(), time.monotonic(), 0
+def measure(world: Crowd, placing_: Placing, over: Over, decisions: int) -> tuple[Times, Times, Times]:
+    """So many decisions of each kind, in blocks in turn: nobody matches, all is matched; and the looks after each."""
+    quiet, busy, after, heard, number = Times(), Times(), Times(), time.monotonic(), 0
     while len(busy.decide) < decisions:
         for times in (quiet, busy):
             if times is busy:
@@ -167,14 +166,15 @@ def measure(world: Crowd, placing_: Placing, over: Over, decisions: int) -> tupl
                     world.end_one()
                 else:
                     world.one_more()
-                placing_.once(times)
+                if placing_.once(times):
+                    placing_.settle(after)
             if times is busy:
                 over.pause()
             world.start_what_was_placed()
             if time.monotonic() - heard > _HEARD_S:
                 heard = time.monotonic()
                 world.heard()
-    return quiet, busy
+    return quiet, busy, after
 
 
 def gathering(world: Crowd) -> tuple[float, float]:
@@ -183,7 +183,7 @@ def gathering(world: Crowd) -> tuple[float, float]:
     for _ in range(2):
         began = time.perf_counter()
         with tools.reading() as unit:
-            market.gather(unit, memory, Knowledge(unit).of)
+            market.gather(unit, memory, Knowledge(unit).of, Gently().rest)
         took.append(time.perf_counter() - began)
     return took[0], took[1]
 
@@ -225,24 +225,26 @@ def main() -> int:
 
 
 def _measured(world: Crowd, jobs: int, platforms: int, decisions: int) -> int:
-    placing_, began = Placing(world), time.perf_counter()
+    placing_, filling, began = Placing(world), Times(), time.perf_counter()
     world.submit(_FILLED_BY * platforms)
-    placing_.settle()
+    placing_.settle(filling)
     world.start_what_was_placed()
     world.submit(jobs)
-    looks = placing_.settle()
-    print(f"{len(world.running)} attempts run, {jobs} more jobs came: {looks} looks, {time.perf_counter() - began:.0f} s")
+    placing_.settle(filling)
+    took, looks = time.perf_counter() - began, len(filling.decide)
+    print(f"{len(world.running)} attempts run, {jobs} more jobs came: {looks} looks, {took:.0f} s", flush=True)
     cold, warm = gathering(world)
     print(f"gather: {cold:.2f} s from nothing, {warm:.2f} s when little is new", flush=True)
     over = Over(world)
     over.begin()
     over.pause()  # the first tick begins the process
-    quiet, busy = measure(world, placing_, over, decisions)
+    quiet, busy, after = measure(world, placing_, over, decisions)
     over.close()
     print(line("decide, nobody matches", quiet.decide))
     print(line("decide, all is matched", busy.decide))
     print(line("commit, nobody matches", quiet.commit))
     print(line("commit, all is matched", busy.commit))
+    print(line("looks after it, that tell", after.decide))
     print(line("tick", over.ticks[1:]))
     print(line("of it, solve", over.asked.took[1:]))
     mine = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
