@@ -102,11 +102,13 @@ def explain(  # noqa: PLR0913 - a demand, places, and all that is known of both
     ``market``: what is scarce. ``answers``: of places that were asked before, all else being equal; others come to it.
     """
     ruler = Ruler(demand, places, known or Known(), now)
-    given = {} if answers is None else answers
+    given, compared = {} if answers is None else answers, list[Candidate]()
     for place in places:
-        if place.share_id not in given or given[place.share_id][0] is not place:
-            given[place.share_id] = (place, _candidate(demand, place, now, ruler, market))
-    candidates = tuple(given[place.share_id][1] for place in places)
+        before = given.get(place.share_id)
+        if before is None or before[0] is not place:
+            before = given[place.share_id] = (place, _candidate(demand, place, now, ruler, market))
+        compared.append(before[1])
+    candidates = tuple(compared)
     passed = _ranked(candidates, demand, market.detour)
     missed = range(len(candidates)) if not passed else ()
     return Explanation(
