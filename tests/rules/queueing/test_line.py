@@ -206,7 +206,7 @@ def test_turns_decide_who_is_first_and_usage_counts_once() -> None:
 def test_where_something_else_is_lacking_a_job_does_not_start_until_it_is_there() -> None:
     rooms = [Room(0, 2, 2), Room(1, 2, 2)]
     line = Line(rooms, POLICY, Carried(), 0.0)
-    barred = (0,)
+    barred: tuple[int, ...] = (0,)
     waits = [Waits("a", 2, 0.0)]
     seen = Seen(
         rooms,

@@ -167,7 +167,7 @@ class Line:
         """Bring the line in step with a look."""
         self._see_running(now, seen)
         self._undo_what_did_not_start(now)
-        self._begin_anew()
+        self._begin_anew(seen.stands)
         self._see_waiting(now, seen)
         for pool, room in enumerate(seen.rooms):
             if room.size > 0:
@@ -285,15 +285,22 @@ class Line:
             job.decided.clear()
         self._owing.clear()
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, stands: Callable[[str], Stands | None]) -> None:
         """Jobs of which it is to be asked anew where they may run."""
         for name in self._asked_anew:
             self._nowhere.discard(name)
-            job = self._jobs.pop(name, None)
-            if job is not None:
-                promised = self._queue.state.promise
-                self._kept[name] = [float(promised[row]) for row in job.waiting]
-                self._fit(job, 0)
+            job = self._jobs.get(name)
+            if job is None:
+                continue
+            now = stands(name)
+            if now is not None and now.home == job.stands.home and np.isfinite(now.cost[job.home]):
+                job.stands = now  # it queues where it did
+                self._cost(job)
+                continue
+            del self._jobs[name]
+            promised = self._queue.state.promise
+            self._kept[name] = [float(promised[row]) for row in job.waiting]
+            self._fit(job, 0)
         self._asked_anew.clear()
 
     def _see_waiting(self, now: float, seen: Seen) -> None:
