@@ -8,6 +8,7 @@
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
 #   make check   linter, types, floors, sizes, docs, translations
 #   make bench   durable submissions through the API, as a ratio to a bare insert
+#   make bench-matching  the matcher against its table of targets, half an hour; ARGS="times --sizes 10k" for less
 #   make bundle  the connector with all it needs, for a site without the internet, below dist/
 #   make locale  bring the Chinese catalogue up to date with the sources
 #   make clean   what tools and runs left here (distclean: the environment too)
@@ -22,7 +23,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-engines up simulate test test-engines test-kubernetes check bench bundle locale clean distclean
+.PHONY: help demo demo-engines up simulate test test-engines test-kubernetes check bench bench-matching bundle locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -113,6 +114,13 @@ bundle: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	@test -n "$(wildcard bench/bench_*.py)" || { echo "There is no bench/bench_*.py in this checkout" >&2; exit 1; }
 	@for bench in $(wildcard bench/bench_*.py); do echo "== $$bench"; $(PY) -m bench.$$(basename $$bench .py) $(ARGS) || exit 1; done
+
+$(VENV)/.installed-bench: pyproject.toml | $(VENV)/.installed-dev
+	$(call install,bench)
+	@touch $@
+
+bench-matching: $(VENV)/.installed-bench
+	@OPENBLAS_NUM_THREADS=1 $(PY) -m bench.matching $(ARGS)
 
 locale: $(VENV)/.installed-dev
 	@$(PY) -m scripts.locale_catalog

@@ -1,4 +1,4 @@
-"""Compiles the matcher's loops once, so that the first batch of a hub, a benchmark or a test need not wait for it.
+"""Compiles the loops of matcher and queue once, so that the first job of a hub, a benchmark or a test need not wait.
 
 `python -m scripts.compile_matcher`: what is compiled is kept beside the sources (numba's cache), for this machine.
 """
@@ -6,11 +6,15 @@
 import time
 
 from suanlian.testing.matching import small_problem
+from suanlian.testing.queueing import small_line
 from suanlian.workers.matching_process import MatchingProcess
 
 
 def main() -> None:
-    """One small batch, cold and warm."""
+    """One small queue; one small batch, cold and warm."""
+    began = time.monotonic()
+    small_line()
+    print(f"the queue's loops are compiled ({time.monotonic() - began:.0f} s)")
     began = time.monotonic()
     process = MatchingProcess()
     try:

@@ -384,7 +384,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
 
     hub.keys = keys = HubKeys(settings.hub_home, store, clock, changed)
     keys.refresh()
-    return Running(hub, _workers(tools, hub, keys) + _matcher(tools, hub, settings.matcher_memory), KeyWatch(keys))
+    return Running(hub, _workers(tools, hub, keys) + _matcher(tools, hub, settings), KeyWatch(keys))
 
 
 def _key_in_use(settings: HubSettings, store: Store, clock: Clock) -> KeyPair:
@@ -427,10 +427,11 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     )
 
 
-def _matcher(tools: Tools, hub: Hub, memory_bytes: int) -> tuple[Worker, ...]:
-    if not memory_bytes:
+def _matcher(tools: Tools, hub: Hub, settings: HubSettings) -> tuple[Worker, ...]:
+    if not settings.matcher_memory:
         return ()
-    return (Matcher(tools, hub.writer, hub.bounds.data.levels, MatchingProcess(memory_bytes=memory_bytes)),)
+    process = MatchingProcess(memory_bytes=settings.matcher_memory)
+    return (Matcher(tools, hub.writer, hub.bounds.data.levels, process, acts=settings.market_moves),)
 
 
 def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:

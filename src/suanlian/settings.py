@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from suanlian.model.base import Region
 from suanlian.model.levels import HubRules, Level, LevelRules, ProtectionGrade
+from suanlian.model.market import Acts
 
 
 class _Settings(BaseSettings):
@@ -104,6 +105,9 @@ class HubSettings(_Settings):
     matcher_memory: int = Field(default=4 * 1024**3, ge=0)
     """``SUANLIAN_MATCHER_MEMORY``: how many bytes the process may use that matches all that waits; 0: there is none,
     and nothing is scarce."""
+    market_moves: Acts = Acts.NONE
+    """``SUANLIAN_MARKET_MOVES``: which moves of running work the hub makes itself, of those that the market proposes:
+    ``none``, or ``preemptible``: of jobs that take preemptible terms and declare a checkpoint."""
     hub_region: Region | None = None
     """``SUANLIAN_HUB_REGION``: where the hub's store lies, a GB/T 2260 code of six digits; unset: within no region."""
     hub_protection: ProtectionGrade = 0

@@ -31,6 +31,8 @@ from tests.hub.laws import all_laws
 from tests.hub.test_dependencies import WUHU, lays_files, told
 from tests.hub.world import Stores, Template, World, inventory, job, offer, running
 
+pytestmark = pytest.mark.timeout(600)  # compiles, where nothing has been compiled yet
+
 AT_WUHU = {"platform": WUHU}
 OWNERS = {"wuhu-cluster": "wuhu", "suzhou-cloud": "suzhou"}
 CORES = (8, 6)

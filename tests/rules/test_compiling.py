@@ -21,7 +21,7 @@ from suanlian.model.placement import Filter
 from suanlian.model.platform import Chip, Latency, Site
 from suanlian.model.quantity import ResourceKind
 from suanlian.rules.admitting import Admissions
-from suanlian.rules.compiling import ORDER, PIECES, Compiled, Waiting, compiled, quantised
+from suanlian.rules.compiling import ORDER, PIECES, Compiled, Running, Waiting, compiled, left_of, quantised
 from suanlian.rules.energy import energy_of, weight
 from suanlian.rules.matching.arrays import Floats, validate
 from suanlian.rules.placement import explain
@@ -146,6 +146,47 @@ def test_arrays_let_through_what_explanations_let_through(asked: list[Demand], w
 @given(st.lists(weighed(), min_size=1, max_size=4), st.lists(powered(), min_size=1, max_size=5))
 def test_arrays_weigh_what_explanations_weigh(asked: list[Demand], where: list[Place]) -> None:
     check(asked, where)
+
+
+@settings(max_examples=100)
+@given(
+    weighed(), st.lists(powered(), min_size=1, max_size=4), st.integers(0, 3), st.integers(0, 30_000), st.floats(0, 9)
+)
+def test_what_runs_costs_what_is_left_of_it_and_elsewhere_what_is_lost_as_well(
+    one: Demand, where: list[Place], at: int, ran: int, moving: float
+) -> None:
+    home, ways = at % len(where), one.spec.variants[:1]
+    one = replace(one, spec=one.spec.model_copy(update={"variants": ways}))
+    runs = Running(where[home].share_id, 0, ran, ran / 3, moving)
+    made = put_together([Waiting("job", one, 1, running=runs)], where)
+    d = made.demands
+    assert d.home is not None
+    assert d.home_share is not None
+    assert d.moving is not None
+    assert (d.home.tolist(), d.moving.tolist()) == ([home], [moving])
+    left = left_of(one.spec, runs, 1.0, home)
+    assert 0 < d.home_share[0] <= 1
+    assert d.home_share[0] == pytest.approx(left.share)
+    # the bound on CO2 is for a whole task, which is asked of the spec as it is
+    asked = replace(one, spec=left.spec.model_copy(update={"wants": one.spec.wants.model_copy(update=UNBOUND)}))
+    there = explain(asked, where, now=NOW, market=Market(energy=ENERGY)).candidates
+    dense = costs(made)[0]
+    assert np.isfinite(dense[home])
+    for m, candidate in enumerate(there):
+        if np.isfinite(dense[m]) and candidate.cost is not None:
+            assert dense[m] == pytest.approx(float(candidate.cost), rel=1e-9, abs=STEP_CNY)
+    assert d.value[0] >= dense[home] * d.home_share[0]
+
+
+UNBOUND = {"max_g_co2": None}
+
+
+def test_the_longer_it_ran_the_less_is_left_and_never_less_than_a_minute() -> None:
+    job = spec().model_copy(update={"wall_time_s": 3600})
+    shares = [left_of(job, Running(place().share_id, 0, ran, 0, 0), 1.0, 0).spec.expected_s for ran in (0, 1800, 9999)]
+    assert shares == [3600, 1800, 60]
+    half = left_of(job, Running(place().share_id, 0, 1800, 1800, 0), 1.0, 0)
+    assert (half.spec.expected_s, half.share) == (3600, 0.5)
 
 
 def test_jobs_that_differ_in_size_alone_share_what_is_weighed() -> None:

@@ -48,10 +48,14 @@ def test_ones_own_queue_by_the_real_engine() -> None:
     assert {site.name for site in report.sites} == {"mine", "p1", "p2", "p3"}
 
 
-def test_nodes_that_differ_are_not_pooled() -> None:
+def test_nodes_that_differ_are_pooled_too() -> None:
     recorded = Path(__file__).parent / "recordings" / "sacct-22.05-parsable2.txt"
     report = run(Request(mine=recorded, partner=Partner.RECORDED, nodes={"mine": 2}, node_units=4), quiet)
-    assert report.run("pooled") is None
+    pooled, alone = report.run("pooled"), report.run("alone")
+    assert pooled is not None
+    assert alone is not None
+    assert pooled.total.ended == alone.total.ended
+    assert pooled.work == pytest.approx(alone.work)
 
 
 def test_what_cannot_be_meant_is_an_error_of_the_house() -> None:

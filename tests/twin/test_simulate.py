@@ -1,5 +1,6 @@
 """The simulator: laws that any schedule keeps, a slow simulator beside it, and the figures that others published."""
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from suanlian.twin.results import Ints, Results
 from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.trace import Trace, TraceError
 from suanlian.twin.world import Outage, World, sized
-from tests.twin.oracle import Row, by_hash, easy, first_come
+from tests.twin.oracle import Place, Row, by_hash, easy, first_come, lowest
 
 # the first test compiles the loops, where they are not kept from an earlier run
 pytestmark = pytest.mark.timeout(900)
@@ -94,6 +95,47 @@ def test_first_come_is_that_of_the_slow_simulator(jobs: list[tuple[int, int, int
         nodes, size = int(WORLD.nodes[platform]), int(WORLD.node_units[platform])
         assert alone.start[here].tolist() == first_come(nodes, size, rows_of(trace, here))
         assert still.start[here].tolist() == first_come(nodes, size, rows_of(trace, here), skip=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(JOBS)
+def test_nodes_of_two_sizes_are_pooled_as_by_the_slow_simulator(jobs: list[tuple[int, int, int, int, bool]]) -> None:
+    world = replace(WORLD, node_units=np.array([4, 2, 4]))
+    trace = trace_of(jobs)
+    pooled = simulate(world, trace, Strategy.POOLED)
+    small, large = Place(3, 2, lowest), Place(3, 4, lowest)
+    assert pooled.ran.tolist() == (trace.units <= 12).tolist()
+    assert not np.any(pooled.delay)
+    ends: list[tuple[float, int, Place, list[tuple[int, int]]]] = []
+    now = 0.0
+    for row in np.flatnonzero(pooled.ran):
+        now, units = max(now, float(trace.submit[row])), int(trace.units[row])
+        while True:
+            while ends and ends[0][0] <= now:
+                _end, _row, place, taken = heapq.heappop(ends)
+                place.give(taken)
+            fits = [place for place in (small, large) if place.fits(units)]
+            if fits:
+                break
+            now = ends[0][0]
+        assert pooled.start[row] == now
+        heapq.heappush(ends, (now + float(trace.duration[row]), int(row), fits[0], fits[0].take(units)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(JOBS, st.integers(0, 300), st.integers(1, 300), st.integers(-1, 1))
+def test_a_failure_among_nodes_of_two_sizes_counts_those_that_fail(
+    jobs: list[tuple[int, int, int, int, bool]], at: int, length: int, node: int
+) -> None:
+    trace = replace(trace_of(jobs), units=np.full(len(jobs), 4))
+    outage = Outage(platform=0, at=float(at), until=float(at + length), node=node)
+    world = replace(WORLD, nodes=np.array([2, 3, 0]), node_units=np.array([4, 2, 4]), outages=(outage,))
+    pooled = simulate(world, trace, Strategy.POOLED)
+    assert pooled.ran.all()
+    # a gang of four takes one of the larger nodes, or two of the three smaller ones
+    most = 2 if node >= 0 else 1
+    for time in pooled.start[(pooled.start >= at) & (pooled.start < at + length)]:
+        assert ((pooled.start <= time) & (pooled.end > time)).sum() <= most
 
 
 @settings(max_examples=60, deadline=None)
@@ -194,6 +236,7 @@ def test_the_policy_is_quicker_and_fairer_than_first_fit_and_loses_no_work() -> 
         ("home", 7, "trace_home"),
         ("account", 9, "trace_account"),
         ("data_gb", -1.0, "trace_data"),
+        ("deadline", np.nan, "trace_deadline"),
         ("job", 1, "trace_twice"),
     ],
 )

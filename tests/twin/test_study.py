@@ -65,7 +65,7 @@ def test_equal_requests_have_equal_reports() -> None:
 
 
 def test_sweeps_and_questions_are_told_as_they_go_on() -> None:
-    request = replace(SMALL, sweep=(Axis.LOAD, Axis.PORTABILITY, Axis.LINK, Axis.GREEN), what_if=("p1+64",))
+    request = replace(SMALL, sweep=tuple(Axis), what_if=("p1+64",))
     told: list[tuple[int, int]] = []
     report = study(request, lambda done, total, _what: told.append((done, total)), plain)
     assert [done for done, _total in told] == list(range(len(told)))
@@ -76,6 +76,8 @@ def test_sweeps_and_questions_are_told_as_they_go_on() -> None:
     none = [point for point in by_axis["portability"].points if point.value == 0]
     assert len({point.wait.mean for point in none}) == 1, "where nothing may move all are alike"
     assert by_axis["link"].note == "data"
+    moved = [point.moved_share for point in by_axis["move"].points if point.strategy == "suanlian"]
+    assert moved[-1] < moved[0], "the dearer a move, the fewer"
     greens = [point.spent.carbon_after_green_kg for point in by_axis["green"].points if point.spent]
     assert greens[0] > greens[-1] == 0
     (question,) = report.what_ifs

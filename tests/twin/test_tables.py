@@ -8,9 +8,11 @@ import pytest
 from suanlian.twin.demand import Demand
 from suanlian.twin.generate import Recipe, generate, with_data
 from suanlian.twin.parquet import read_parquet, write_parquet
+from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.swf import read_swf
 from suanlian.twin.tables import read, read_csv
 from suanlian.twin.trace import COLUMNS, TraceError
+from suanlian.twin.world import sized
 
 GOOD = "job,cluster,submit_s,duration_s,gpus\n7,b,10,60,1\n8,a,10,30,8\n"
 
@@ -38,6 +40,13 @@ def test_what_is_stated_of_odd_rows_is_done_and_told() -> None:
         assert words in told
 
 
+def test_rows_that_overlap_are_demand_that_waits_and_equal_rows_are_jobs_of_their_own() -> None:
+    demand = csv("submit_s,duration_s,gpus,deadline_s\n5,50,8,-1\n5,50,8,\n5,50,8,7\n")
+    assert demand.trace.deadline.tolist() == [-6.0, np.inf, 2.0]
+    results = simulate(sized(demand.names, [1]), demand.trace, Strategy.ALONE)
+    assert results.start.tolist() == [0, 50, 100]
+
+
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [
@@ -58,6 +67,10 @@ def test_what_is_stated_of_odd_rows_is_done_and_told() -> None:
         ("submit_s,duration_s,gpus\n0,inf,1\n", "trace_row", "line 2"),
         ("submit_s,duration_s,gpus\n0,5,0\n", "trace_row", "gpus|units"),
         ("submit_s,duration_s,gpus\n0,5,1.5\n", "trace_row", "whole number"),
+        ("submit_s,duration_s,gpus\n0,5,1e30\n", "trace_row", "whole number"),
+        ("submit_s,duration_s,gpus,priority\n0,5,1,inf\n", "trace_row", "whole number"),
+        ("submit_s,duration_s,gpus,deadline_s\n0,5,1,nan\n", "trace_row", "no point in time"),
+        ("submit_s,duration_s,gpus\n0,5,1\n1e300,5,1\n", "trace_unit", "hundred years"),
         ("submit_s,duration_s,gpus\n0,90000000,1\n", "trace_unit", "two years"),
         ("job,submit_s,duration_s,gpus\n4,0,5,1\n5,0,5,1\n4,9,5,1\n", "trace_twice", "line 4.*line 2"),
         ("submit_s,duration_s,gpus,portable\n0,5,1,maybe\n", "trace_row", "maybe"),
@@ -106,6 +119,17 @@ SWF = """; Version: 2.2
 2 101 0 30 -1 -1 -1 2 -1 -1 1 4 1 1 1 1 -1 -1
 3 102 -1 -1 -1 -1 -1 2 60 -1 5 4 1 1 1 1 -1 -1
 """
+
+
+def test_odd_rows_of_a_workload_are_sorted_left_out_and_told() -> None:
+    late = f"4 {90 + 8 * 86_400} 0 7 1 -1 -1 1 9 -1 1 3 1 1 1 2 -1 -1\n"
+    none = "5 99 0 0 1 -1 -1 1 9 -1 1 3 1 1 1 2 -1 -1\n"
+    early = "6 90 0 9 1 -1 -1 1 9 -1 1 3 1 1 1 2 -1 -1\n"
+    demand = read_swf(StringIO(SWF + late + none + early), "t.swf")
+    assert demand.trace.job.tolist() == [6, 1, 2, 4]
+    told = "\n".join(demand.trace.notes)
+    for words in ("took no time", "sorted", "gaps of more than 7 days"):
+        assert words in told
 
 
 def test_the_standard_workload_format() -> None:

@@ -76,7 +76,7 @@ def reports(
 def read_market(hub: TheHub, caller: Annotated[Caller, Depends(may("market.read"))]) -> MarketNow:
     """What the matcher found: how far the market is from the best that is possible, and what is scarce."""
     with hub.reading(caller) as unit:
-        return market.now(unit)
+        return market.now(unit, caller)
 
 
 @router.get("/events")

@@ -1,11 +1,14 @@
 """What the matcher found: how far the market is from the best that is possible, and what is scarce."""
 
+from collections.abc import Iterator
+
 from suanlian.cli.output import AsJson, listing, print_json, record, say
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when, yes_no
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
-from suanlian.model.market import MarketNow, Tick, TickState
+from suanlian.i18n.reasons import words
+from suanlian.model.market import MarketNow, MoveProposal, Tick, TickState
 
 commands = nouns()
 
@@ -48,16 +51,36 @@ def _tell(told: MarketNow, tick: Tick) -> None:
     record(told, fields, as_json=False)
     if told.scarce:
         say("")
+        say(_("Scarce: what an hour more is worth above its price. Nobody is billed for it."))
         listing(
             told.scarce,
             [
                 (_("Platform"), lambda row: row.platform),
                 (_("Share"), lambda row: row.share),
-                (_("Resource"), lambda row: row.kind),
-                (_("Scarcity, CNY per unit-hour, not billed"), lambda row: f"{row.price:f}"),
+                (_("Resource"), lambda row: words(row.kind.value)),
+                (_("CNY per unit-hour"), lambda row: f"{row.price:f}"),
             ],
             as_json=False,
         )
+    if told.moves:
+        say("")
+        say(_("Running work that had better go on elsewhere, by what is left of it:"))
+        for move in told.moves:
+            for line in _move_lines(move):
+                say(line)
+
+
+def _move_lines(move: MoveProposal) -> Iterator[str]:
+    """What, from where to where; why; and what comes of it."""
+    yield _("{job}, task {index}").format(job=move.job, index=move.index)
+    source, target = f"{move.from_platform}/{move.from_share}", f"{move.to_platform}/{move.to_share}"
+    yield "  " + _("{source} -> {target}: saves {part} of {home} CNY").format(
+        source=source, target=target, part=f"{move.part:.0%}", home=f"{move.home:.2f}"
+    )
+    yield "  " + _("{there} CNY there, {moving} CNY for the move, {n} s of work done again").format(
+        there=f"{move.there:.2f}", moving=f"{move.moving:.2f}", n=move.lost_s
+    )
+    yield "  " + (_("It was told to make room.") if move.told else _("Nothing was done: it is a proposal."))
 
 
 def _percent(share: float | None) -> str:

@@ -67,7 +67,7 @@ MoveS = Annotated[
 ]
 Sweeps = Annotated[
     list[Axis] | None,
-    typer.Option("--sweep", help=N_("Go over a range too: load, portability, link, green; may be repeated.")),
+    typer.Option("--sweep", help=N_("Go over a range too: load, portability, link, move, green; may be repeated.")),
 ]
 WhatIfs = Annotated[
     list[str] | None,

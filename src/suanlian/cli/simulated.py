@@ -19,6 +19,7 @@ from suanlian.twin.words import (
     length,
     own_sentences,
     percent,
+    source_title,
     strategy_title,
 )
 
@@ -62,7 +63,7 @@ def show(report: Report) -> None:
     """Print the tables; what was assumed goes to standard error beside them."""
     say(
         _("{source}: {jobs} jobs, {work} accelerator-hours in {span}, {portable} of the jobs portable").format(
-            source=report.source,
+            source=source_title(report.source),
             jobs=amount(report.jobs),
             work=amount(report.work),
             span=length(report.span_s),

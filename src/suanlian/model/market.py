@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from suanlian.model.base import Name, Text, Utc, Wire
 from suanlian.model.energy import NO_ENERGY, Energy
@@ -98,6 +98,46 @@ class ScarcePrice(Wire):
     price: Amount = Field(description="CNY for a unit-hour, a weight that nobody is billed")
 
 
+class Acts(StrEnum):
+    """Which moves of running work the hub makes itself; it proposes them in any case."""
+
+    NONE = "none"
+    PREEMPTIBLE = "preemptible"
+    """Of jobs that take preemptible terms and declare a checkpoint."""
+
+
+DWELL: Final = timedelta(hours=1)
+"""What was moved stays for so long, and goes back to where it was no sooner."""
+
+
+class MoveProposal(Wire):
+    """Running work that would better go on elsewhere. CNY by estimate, of what is left of it, its weights inside."""
+
+    job: Name
+    index: int = Field(ge=0)
+    attempt: Name
+    from_platform: Name
+    from_share: Name
+    to_platform: Name
+    to_share: Name
+    share_id: ShareId = Field(description="of the share where it would go")
+    home: float = Field(description="what going on where it is costs")
+    there: float = Field(description="what it costs there, with the work that has to be done again")
+    moving: float = Field(description="what the move costs: saving, transfer, start")
+    gain: float = Field(description="what all together save by it, room at its shadow price")
+    lost_s: int = Field(ge=0, description="so long it ran since it was saved last: that is done again")
+    told: bool = Field(default=False, description="it was told to make room")
+
+    @property
+    def part(self) -> float:
+        """The part that it saves of what going on costs."""
+        return 1 - (self.there + self.moving) / self.home if self.home else 0.0
+
+
+MOVES: Final = TypeAdapter(tuple[MoveProposal, ...])
+"""Reads and writes the proposals of a tick."""
+
+
 class MarketNow(Wire):
     """What the matcher says of the market now: for operators and those who supervise."""
 
@@ -108,3 +148,4 @@ class MarketNow(Wire):
     gap_max: float | None = None
     ticks: int = Field(default=0, description="of the last 24 hours")
     failed: int = Field(default=0, description="of these, those that did not end well")
+    moves: tuple[MoveProposal, ...] = Field(default=(), description="proposed when running work was last looked at")

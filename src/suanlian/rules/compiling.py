@@ -6,21 +6,22 @@ explanation weighs besides are both in it (``weighing``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from suanlian.model.energy import NO_ENERGY, Energy
 from suanlian.model.ids import ShareId
-from suanlian.model.market import PRICE_STEP
+from suanlian.model.job import JobSpec
+from suanlian.model.market import PRICE_STEP, WINDOW
 from suanlian.model.owner import JoinLevel
 from suanlian.model.place import Demand, Place
 from suanlian.model.quantity import BASE_PER_UNIT, ResourceKind
-from suanlian.rules.admitting import Admissions, Bits, Sizes, closes_too_soon
+from suanlian.rules.admitting import Admissions, Bits, Sizes, barred, closes_too_soon
 from suanlian.rules.matching.arrays import Demands, Floats, Ints, Pools, Sites
 from suanlian.rules.normalising import Known, Ruler
 from suanlian.rules.pricing import expected_hours
@@ -35,19 +36,40 @@ WORTH: Final = 4.0
 that is most comes to it: no weight alone bars a place."""
 LEAST_CNY: Final = 0.001
 """Work that costs nothing anywhere is worth so much for a core-hour, times ``WORTH``."""
+_LEAST_LEFT_S: Final = 60.0
+_NEARLY: Final = 0.99
+"""So much of the window at most: a share that runs one thing alone has room for it, whatever rounding does."""
 _HOUR_S: Final = 3600.0
 _WORD: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """Where a task runs, in which variant, how long it has, how much of that elsewhere would have to be done again.
+
+    ``moving``: CNY that going elsewhere costs besides.
+    """
+
+    share_id: ShareId
+    variant: int
+    ran_s: float
+    lost_s: float
+    moving: float
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
-    """The tasks of one job that wait alike: ``count`` of them; ``weight``: priority and fair share, 1 is usual."""
+    """The tasks of one job that wait alike: ``count`` of them; ``weight``: priority and fair share, 1 is usual.
+
+    ``running``: it is one task, and it does not wait.
+    """
 
     job_id: str
     demand: Demand
     count: int
     weight: float = 1.0
     known: Known | None = None
+    running: Running | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +96,24 @@ def compiled(  # noqa: PLR0913, PLR0917 - what waits, where, and all by which bo
 ) -> Compiled:
     """Put it together. ``hours``: of each share the free unit-hours of the window; a share without has none.
 
+    What runs has to be at one of the places, and ``hours`` counts what it uses as free.
     ``rest`` is called after each job: others that wait for this processor may go first.
     """
     pools = _pools(places, hours)
-    jobs = _Jobs(pools, _Speeds(places, now), Weights(places, energy, now))
+    at = {place.share_id: n for n, place in enumerate(places)}
+    jobs = _Jobs(pools, _Speeds(places, now), Weights(places, energy, now), at)
     sizes = Sizes.of(places)
     bits = admissions.of([one.demand for one in waiting], places, now, rest)
     first = dict[int, int]()
     for n, (one, mask) in enumerate(zip(waiting, bits, strict=True)):
         # jobs that ask the very same, of which nothing more is known, are answered once
-        if one.known is None and (like := first.setdefault(id(one.demand), n)) != n:
+        is_usual = one.known is None and one.running is None
+        if is_usual and (like := first.setdefault(id(one.demand), n)) != n:
             jobs.add_like(like)
         else:
-            jobs.add(one, np.where(_allowed(one, sizes, places, now), mask, np.uint32(0)))
+            fit = np.where(_allowed(one, sizes, places, now), mask, np.uint32(0))
+            fit[barred(one.demand, places)] = 0
+            jobs.add(one, fit)
         rest()
     able = [n for n, fit in enumerate(jobs.fits) if fit.any()]
     pieces = [(n, size) for n in able for size in _pieces(waiting[n].count)]
@@ -95,6 +122,11 @@ def compiled(  # noqa: PLR0913, PLR0917 - what waits, where, and all by which bo
     nowhere = tuple(sorted(set(range(len(waiting))) - set(able)))
     shares = tuple(place.share_id for place in places)
     return Compiled(pools, jobs.demands(waiting, job, tasks), job, tasks, shares, nowhere)
+
+
+def room_now(places: Sequence[Place]) -> Floats:
+    """[M, R] units that are free now; nothing of what is kept for a gang."""
+    return _table([[0.0] * len(ORDER) if place.kept else _units(place.free.base()) for place in places])
 
 
 def quantised(prices: Floats) -> list[dict[ResourceKind, Decimal]]:
@@ -177,41 +209,49 @@ def _pools(places: Sequence[Place], hours: Mapping[ShareId, Mapping[ResourceKind
 
 
 class _Jobs:
-    """What is known of each waiting job, in their order: where it may run, how fast, and what it weighs there."""
+    """What is known of each job, in their order: where it may run, how fast, and what it weighs there."""
 
-    def __init__(self, pools: Pools, speeds: _Speeds, weights: Weights) -> None:
-        self._pools, self._speeds, self._weights = pools, speeds, weights
+    def __init__(self, pools: Pools, speeds: _Speeds, weights: Weights, at: Mapping[ShareId, int]) -> None:
+        self._pools, self._speeds, self._weights, self._at = pools, speeds, weights, at
         self.fits: list[Bits] = []
         self._kinds: list[int] = []
         self._weighed: list[Weighed] = []
         self._amounts: list[list[float]] = []
+        self._left: list[Left] = []
 
     def add(self, one: Waiting, fit: Bits) -> None:
         """``fit``: where it may run as far as its kind, its size and its time go."""
+        home, runs = -1, one.running
+        if runs is not None:
+            home, fit = self._at[runs.share_id], fit.copy()
+            fit[home] = np.uint32(1 << runs.variant)  # it does run there, so, whatever is asked of a newcomer
         kind = self._speeds.row_of(one, fit) if fit.any() else 0
         faster, spec = self._speeds.rows[kind], one.demand.spec
-        fit = np.where(self._weights.little_enough(spec, faster), fit, np.uint32(0))
-        units = _units(spec.total.base())
-        rent = self._pools.price @ np.array(units) * (spec.expected_s / _HOUR_S) / faster
+        fit = np.where(self._weights.little_enough(spec, faster) | _only(home, len(faster)), fit, np.uint32(0))
+        left = left_of(spec, runs, float(faster[home]) if home >= 0 else 1.0, home)
+        spec = left.spec
+        rent = self._pools.price @ np.array(_units(spec.total.base())) * (spec.expected_s / _HOUR_S) / faster
         self.fits.append(fit)
-        self._amounts.append(units)
+        self._amounts.append(_units(one.demand.spec.total.base()))
         self._kinds.append(kind)
+        self._left.append(left)
         self._weighed.append(self._weights.of(Task(spec, faster, rent), kind) if fit.any() else Weighed(0, 0.0))
 
     def add_like(self, row: int) -> None:
         """One that is as another was, by its row."""
         self.fits.append(self.fits[row])
         self._amounts.append(self._amounts[row])
+        self._left.append(self._left[row])
         self._kinds.append(self._kinds[row])
         self._weighed.append(self._weighed[row])
 
     def demands(self, waiting: Sequence[Waiting], job: Ints, tasks: Ints) -> Demands:
         """The demands [N]: of each the job, by row, and how many of its tasks."""
-        rows = [waiting[n] for n in job]
+        rows, left = [waiting[n] for n in job], [self._left[n] for n in job]
         amounts = _table([self._amounts[n] for n in job])
         units = amounts[:, 0]
         need = amounts[:, 1:] / units[:, None]
-        hours: Floats = np.array([one.demand.spec.expected_s / _HOUR_S for one in rows], dtype=np.float64) * tasks
+        hours: Floats = np.array([one.spec.expected_s / _HOUR_S for one in left], dtype=np.float64) * tasks
         kind = np.array([self._kinds[n] for n in job], dtype=np.int64)
         throughput, further = np.stack(self._speeds.rows), self._weights.table
         fits = [self.fits[n] for n in job]
@@ -219,21 +259,69 @@ class _Jobs:
         row = np.array([self._weighed[n].row for n in job], dtype=np.int64)
         times = np.array([self._weighed[n].times for n in job], dtype=np.float64) * tasks
         most = np.where(mask, times[:, None] * further[row], 0.0).max(axis=1, initial=0.0)
-        return Demands(
+        home = np.array([one.home for one in left], dtype=np.int64)
+        value = _worth(units * hours, need, throughput[kind], mask, self._pools)
+        # what runs is worth going on with, however dear the place is
+        here = np.array([self._at_home(*pair) for pair in zip(rows, left, strict=True)], dtype=np.float64)
+        value = np.maximum(value, WORTH * here) + most
+        made = Demands(
             throughput=throughput,
             kind=kind,
             region=np.zeros(len(rows), dtype=np.int64),
             units=units,
             hours=hours,
-            value=_worth(units * hours, need, throughput[kind], mask, self._pools) + most,
+            value=value,
             weight=np.array([one.weight for one in rows], dtype=np.float64),
             need=need,
             owners=_words(mask),
-            budget=_budgets(rows, tasks),
+            budget=np.where(home < 0, _budgets(rows, tasks), np.inf),
             further=further,
             further_row=row,
             further_times=times,
         )
+        if not (home >= 0).any():
+            return made
+        share = np.array([one.share for one in left], dtype=np.float64)
+        moving = np.array([0.0 if one.running is None else one.running.moving for one in rows], dtype=np.float64)
+        return replace(made, home=home, home_share=share, moving=moving)
+
+    def _at_home(self, one: Waiting, left: "Left") -> float:
+        """CNY of rent of all that is left, at the price of home; 0 of what waits."""
+        if left.home < 0:
+            return 0.0
+        units = np.array(_units(one.demand.spec.total.base()))
+        return float(self._pools.price[left.home] @ units) * left.spec.expected_s / _HOUR_S
+
+
+class Left(NamedTuple):
+    """What is still to be done of a task: as a spec whose estimate it is, and the share of it that is left at home."""
+
+    spec: JobSpec
+    home: int = -1
+    share: float = 1.0
+
+
+def left_of(spec: JobSpec, runs: Running | None, faster: float, home: int) -> Left:
+    """Of what waits all; of what runs the rest of its expected time, and elsewhere what would be lost as well.
+
+    ``faster``: so many times faster than stated it is where it runs. What ran longer than expected has a minute left.
+    No more is looked at than fits into the window.
+    """
+    if runs is None:
+        return Left(spec)
+    most = WINDOW.total_seconds() * _NEARLY
+    rest = min(most, max(_LEAST_LEFT_S, spec.expected_s - runs.ran_s * faster))
+    again = min(most - rest + 1, min(runs.lost_s, runs.ran_s) * faster)
+    whole = min(spec.wall_time_s, max(1, round(rest + again)))
+    return Left(spec.model_copy(update={"estimate_s": whole}), home, rest / (rest + again))
+
+
+def _only(home: int, places: int) -> npt.NDArray[np.bool_]:
+    """[M] the home alone."""
+    found = np.zeros(places, dtype=bool)
+    if home >= 0:
+        found[home] = True
+    return found
 
 
 def _worth(work: Floats, need: Floats, speed: Floats, mask: npt.NDArray[np.bool_], pools: Pools) -> Floats:

@@ -53,6 +53,13 @@ def preset_of(wants: Wants) -> Preset:
     return PRESETS[wants.prefer]
 
 
+def most_dearer(wants: Wants, detour: Decimal) -> Decimal:
+    """So far above the least bill its place may be, as a share; ``detour``: the market's own."""
+    preset = preset_of(wants)
+    most = detour if preset.detour is None else preset.detour
+    return most if wants.detour is None else min(wants.detour, most)
+
+
 def time_weight(spec: JobSpec, hours: Decimal) -> tuple[Decimal, str]:
     """What so many hours weigh, and how that came about; nothing where the job does not prefer time."""
     return lines_at(spec.total, preset_of(spec.wants).hour, hours)
@@ -72,11 +79,10 @@ def reach(passed: Sequence[Candidate], wants: Wants, detour: Decimal) -> list[bo
     The bill stays within what the job's word allows above the least one; and bill and own wish together stay within
     the detour of the least bill above the best: scarcity leads nobody farther than without a wish.
     """
-    preset = preset_of(wants)
-    most = detour if preset.detour is None else preset.detour
-    own, most = (detour, most) if wants.detour is None else (min(wants.detour, detour), min(wants.detour, most))
+    most, by = most_dearer(wants, detour), preset_of(wants).by
+    own = min(detour, most)
     bills = [candidate.billed or _NONE for candidate in passed]
-    wished = [bill + _of(candidate, preset.by) for bill, candidate in zip(bills, passed, strict=True)]
+    wished = [bill + _of(candidate, by) for bill, candidate in zip(bills, passed, strict=True)]
     least = min(bills, default=_NONE)
     affordable = [bill <= least * (1 + most) for bill in bills]
     best = min((wish for wish, may in zip(wished, affordable, strict=True) if may), default=_NONE)

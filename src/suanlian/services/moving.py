@@ -15,6 +15,7 @@ from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, N
 from suanlian.model.event import EventType
 from suanlian.model.job import ENDED, JobSpec, JobState
 from suanlian.model.moving import Move, Which
+from suanlian.model.offer import Tier
 from suanlian.model.party import Caller
 from suanlian.model.platform import LEAD_S, Downtime, Drain, Drained, Feature, Flavor
 from suanlian.model.protocol import InventoryCall, ReportCall, Wish
@@ -78,6 +79,28 @@ def move(unit: Unit, caller: Caller, ref: str, asked: Move) -> int:
     told = {"tasks": len(live) + waiting, "to": asked.to}
     unit.record(EventType.JOB_MOVING, job["id"], account_id=job["account_id"], **told)
     return len(live) + waiting
+
+
+def make_way(unit: Unit, attempt_id: str, until: datetime) -> bool:
+    """Let what the market proposed go elsewhere, and not back before then; whether it was told.
+
+    Only what takes preemptible terms, declares a checkpoint, runs, and was told nothing else.
+    """
+    job_id = attempts.job_of(unit, attempt_id)
+    job = None if job_id is None else jobs.lock(unit, job_id)
+    row = None if job is None else attempts.lock(unit, attempt_id)
+    if job is None or row is None or job["state"] in ENDED or job["canceling"] or row["ended_at"] is not None:
+        return False
+    spec = JobSpec.model_validate_json(job["spec"])
+    if spec.checkpoint is None or Tier.PREEMPTIBLE not in spec.wants.tiers or row["state"] != JobState.RUNNING:
+        return False
+    if row["wish"] != Wish.RUN or "preempt" not in _knows(unit, row):
+        return False
+    _make_room(unit, row, "moved by the market")
+    aim = {"until": until.isoformat(), "platform": None, "avoid": [row["share_id"]]}
+    jobs.change_task(unit, job["id"], row["idx"], {"aim": json.dumps(aim)})
+    unit.record(EventType.JOB_MOVING, job["id"], account_id=job["account_id"], tasks=1, to=None, by="market")
+    return True
 
 
 def _target(unit: Unit, spec: JobSpec, to: str) -> Row:

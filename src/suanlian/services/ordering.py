@@ -3,6 +3,7 @@
 What a job is to the queue says ``rules/standing``; the queue itself is ``rules/queueing``.
 """
 
+import logging
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -23,12 +24,14 @@ from suanlian.model.quantity import Resources
 from suanlian.rules.admitting import kind_of, stamp_of
 from suanlian.rules.orderly import order_now
 from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
-from suanlian.rules.queueing.policy import Policy
+from suanlian.rules.queueing.policy import Policy, QueueingError
 from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, pool_at, rooms_of, takes_of, worth_of
 from suanlian.services.ports import Memory
 from suanlian.store import jobs, market, running
 from suanlian.store.market import Asker
 from suanlian.store.unit import Row, Unit
+
+_LOG: Final = logging.getLogger(__name__)
 
 USUAL: Final = Policy(age=1.0, priority=0.0, fair=21_600.0, headroom=0)
 """How a hub orders what waits.
@@ -128,7 +131,13 @@ class Ordering:
             ended=lambda gone: {name: at.timestamp() for name, at in running.ended_at(unit, gone).items()},
             barred=look.barred,
         )
-        self._line.see(now, seen)
+        try:
+            self._line.see(now, seen)
+        except QueueingError:
+            # what it remembers does not fit what is there: a new one is right from the next look on
+            _LOG.exception("the line is begun anew")
+            self._line = None
+            raise
 
     def _read(self, unit: Unit, now: float) -> None:
         """What waits, in the order of turns; of what is as it was nothing is made anew."""

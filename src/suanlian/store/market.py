@@ -33,6 +33,13 @@ def newest_good(unit: Unit, since: datetime) -> Row | None:
     return unit.connection.execute(query).mappings().first()
 
 
+def newest_moves(unit: Unit, since: datetime) -> str | None:
+    """What running work should do by the last tick that looked at it, if it is not older than this."""
+    looked = t.market_tick.c.moves.is_not(None) & (t.market_tick.c.at >= since)
+    query = select(t.market_tick.c.moves).where(looked).order_by(t.market_tick.c.at.desc(), t.market_tick.c.id.desc())
+    return unit.connection.execute(query.limit(1)).scalar_one_or_none()
+
+
 def since(unit: Unit, start: datetime) -> Sequence[Row]:
     """State, total and bound of the ticks since then, oldest first."""
     columns = (t.market_tick.c.state, t.market_tick.c.total, t.market_tick.c.bound)
@@ -92,4 +99,30 @@ def running(unit: Unit) -> Sequence[Row]:
     began = func.coalesce(t.attempt.c.started_at, t.attempt.c.created_at)
     columns = (t.attempt.c.job_id, t.attempt.c.share_id, func.count().label("attempts"), func.min(began).label("began"))
     query = select(*columns).where(t.attempt.c.ended_at.is_(None)).group_by(t.attempt.c.job_id, t.attempt.c.share_id)
+    return unit.connection.execute(query).mappings().all()
+
+
+def movable(unit: Unit, *, limit: int) -> Sequence[Row]:
+    """Attempts that run and that nobody told anything else, the oldest first, each with its job and its checkpoint.
+
+    ``knows``: what its connector understands. ``whole_at`` and ``size``: of the task's checkpoint, if there is one.
+    """
+    a, kept = t.attempt.c, t.checkpoint.c
+    runs = (a.state == "RUNNING") & (a.wish == "run") & a.started_at.is_not(None) & a.ended_at.is_(None)
+    alone = a.fenced_at.is_(None) & (t.job.c.purpose == "") & t.job.c.canceling.is_(False)
+    task = (t.task.c.job_id == a.job_id) & (t.task.c.idx == a.idx)
+    last = (kept.job_id == a.job_id) & (kept.idx == a.idx) & kept.whole_at.is_not(None) & kept.dropped_at.is_(None)
+    columns = (a.id, a.job_id, a.idx, a.number, a.share_id, a.variant, a.started_at, a.created_at, t.task.c.aim)
+    of_job = (t.job.c.account_id, t.job.c.lender, t.entity.c.name.label("entity"), t.connector.c.knows)
+    query = (
+        select(*columns, *of_job, kept.whole_at, kept.size)
+        .join(t.job, t.job.c.id == a.job_id)
+        .join(t.entity, t.entity.c.id == t.job.c.entity_id)
+        .join(t.connector, t.connector.c.id == a.connector_id)
+        .join(t.task, task)
+        .outerjoin(t.checkpoint, last)
+        .where(runs & alone)
+        .order_by(a.id)
+        .limit(limit)
+    )
     return unit.connection.execute(query).mappings().all()

@@ -7,7 +7,7 @@ most of them tiny, gangs of 1 to 512. Demand is 1.3 times capacity.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -125,6 +125,18 @@ def make(  # noqa: PLR0913 - sizes and what is drawn
     fields |= _demands(draw, demands, region_continent, family)
     fields["continent"] = site_continent.astype(np.int32)
     return Instance(capacity=_capacity(draw, fields, load), **fields)
+
+
+def churned(
+    instance: Instance, seed: int = 1, *, family: Family = "frag", share: float = 0.05, drift: float = 0.04
+) -> Instance:
+    """A tick later: ``share`` of the demands are others, capacities differ by up to ``drift``; all else is the same."""
+    draw = np.random.default_rng((seed, instance.demands))
+    gone = draw.random(instance.demands) < share
+    others = _demands(draw, instance.demands, np.arange(REGIONS) % CONTINENTS, family)
+    demands = {name: np.where(gone, other, getattr(instance, name)) for name, other in others.items()}
+    capacity = instance.capacity * draw.uniform(1 - drift, 1 + drift, instance.pools)
+    return replace(instance, capacity=capacity, **demands)
 
 
 def _places(draw: np.random.Generator, sites: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], _Fields]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from suanlian.rules.matching.arrays import Demands, Pools, Sites
+from suanlian.workers.matching_child import answer
 from suanlian.workers.matching_process import MatcherFailedError
-from suanlian.workers.matching_wire import Problem, Solution
+from suanlian.workers.matching_wire import Problem, Solution, problem_bytes, read_solution
 
 
 class FixedMatching:
@@ -25,6 +26,24 @@ class FixedMatching:
         prices = np.zeros_like(problem.pools.capacity)
         prices[:, 0] = self.prices
         return Solution(np.full(len(problem.demands), -1, dtype=np.int64), prices, self.bound, self.total)
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+class SolvingMatching:
+    """It solves in this very process, through the bytes that another process would be sent."""
+
+    def __init__(self) -> None:
+        """``asked`` are the problems that came."""
+        self.asked: list[Problem] = []
+
+    def solve(self, problem: Problem, *, deadline_s: float, alive: Callable[[], None]) -> Solution:
+        """The solution. Raises RefusedProblemError."""
+        del deadline_s
+        alive()
+        self.asked.append(problem)
+        return read_solution(answer(problem_bytes(problem)))
 
     def close(self) -> None:
         """There is nothing to end."""

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from suanlian.i18n import _
 from suanlian.twin.document import Own, Part, Point, Report, Run, Sweep
@@ -134,9 +134,7 @@ def swept(sweep: Sweep) -> str:
             values = [_emitted(point) if is_green else _shown(point.wait.mean) for point in points]
             axes.plot([point.value for point in points], values, marker="o", markersize=4, color=_colour(strategy))
         axes.set_xlabel(axis_title(sweep.axis))
-        if sweep.axis == "link":
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
+        _apart(axes, sweep)
         if is_green:
             axes.set_ylabel(_("CO2 after green power, t"))
             axes.set_ylim(bottom=0)
@@ -145,6 +143,15 @@ def swept(sweep: Sweep) -> str:
             axes.set_ylabel(_("mean wait"))
 
     return _svg(f"sweep-{sweep.axis}", draw, height=2.6, width=4.6)
+
+
+def _apart(axes: Axes, sweep: Sweep) -> None:
+    """Points of a sweep that goes over orders of magnitude stand apart."""
+    if sweep.axis in ("link", "move"):
+        axes.set_xscale("symlog", linthresh=60.0) if sweep.axis == "move" else axes.set_xscale("log")
+        axes.set_xticks([point.value for point in sweep.points], minor=False)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
 
 
 def swept_later(sweep: Sweep) -> str:
@@ -156,9 +163,7 @@ def swept_later(sweep: Sweep) -> str:
             if strategy != "alone":
                 shares = [point.later_share for point in points]
                 axes.plot([point.value for point in points], shares, marker="o", markersize=4, color=_colour(strategy))
-        if sweep.axis == "link":
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
+        _apart(axes, sweep)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axes.set_xlabel(axis_title(sweep.axis))

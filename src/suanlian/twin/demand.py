@@ -37,6 +37,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 NEEDED: Final = ("submit", "duration", "units")
 _TIMES: Final = ("submit", "duration", "estimate", "deadline", "wait", "runtime")
 _LONGEST_S: Final = 2 * 366 * 86_400.0
+_SPAN_S: Final = 100 * 366 * 86_400.0
+_MOST: Final = 1_000_000_000
+"""No count or priority in a recording is larger."""
 _GAP_S: Final = 7 * 86_400.0
 _TRUE: Final = frozenset({"1", "true", "yes", "t", "y", "1.0"})
 _FALSE: Final = frozenset({"0", "false", "no", "f", "n", "0.0", ""})
@@ -74,7 +77,7 @@ def demand_of(columns: Mapping[str, Sequence[Any]], where: Where, source: str, n
         movable=taken.flags("movable"),
         account=accounts if "account" in named else homes,
         priority=taken.whole("priority", None) if "priority" in named else np.zeros(count, dtype=np.int64),
-        deadline=taken.numbers("deadline", np.inf) if "deadline" in named else np.full(count, np.inf),
+        deadline=taken.moments("deadline") if "deadline" in named else np.full(count, np.inf),
         data_gb=taken.amounts("data_gb") if "data_gb" in named else np.zeros(count),
         accounts=account_names if "account" in named else names,
         source=source,
@@ -99,6 +102,13 @@ def tidied(trace: Trace, notes: Sequence[str] = ()) -> Trace:
         said.append(_("Rows were not in order of submission; they were sorted."))
     trace = trace.ordered()
     first = float(trace.submit[0])
+    if float(trace.submit[-1]) - first > _SPAN_S:
+        raise wrong(
+            trace.source,
+            _("from the first submission to the last there are more than a hundred years."),
+            _("Times are in seconds: turn them, or take out the row whose time is none."),
+            "trace_unit",
+        )
     if first:
         trace = replace(trace, submit=trace.submit - first, deadline=trace.deadline - first)
     gaps = np.diff(trace.submit) > _GAP_S
@@ -195,6 +205,12 @@ class _Taken:
             )
         return values
 
+    def moments(self, name: str) -> Floats:
+        """Points in time, also before the first submission; never (inf) where nothing stands."""
+        values = self.numbers(name, np.inf)
+        self._refuse(np.isnan(values), lambda _row: _("{name} is no point in time.").format(name=name))
+        return values
+
     def amounts(self, name: str, empty: float | None = 0.0) -> Floats:
         """Finite numbers that are not below zero."""
         values = self.numbers(name, empty)
@@ -209,11 +225,11 @@ class _Taken:
     def whole(self, name: str, least: int | None) -> Ints:
         """Whole numbers, none below ``least``."""
         values = self.numbers(name, 0.0 if least is None else None)
-        low = -np.inf if least is None else least
+        low = -_MOST if least is None else least
         self._refuse(
-            ~(np.isfinite(values) & (values == np.floor(values)) & (values >= low)),
-            lambda row: _("{name} is {value:g}; it must be a whole number of at least {least}.").format(
-                name=name, value=float(values[row]), least=low
+            ~((values == np.floor(values)) & (values >= low) & (values <= _MOST)),
+            lambda row: _("{name} is {value:g}; it must be a whole number from {least} to {most}.").format(
+                name=name, value=float(values[row]), least=low, most=_MOST
             ),
         )
         return values.astype(np.int64)

@@ -25,6 +25,7 @@ from suanlian.twin.replay import KNUTH, WORD, guessed
 from suanlian.twin.request import Estimates
 from suanlian.twin.results import Floats, Ints
 from suanlian.twin.trace import Trace, TraceError
+from suanlian.twin.words import GENERATED
 from suanlian.twin.world import World
 
 _HOURS: Final = 168
@@ -113,8 +114,7 @@ def generate(recipe: Recipe) -> tuple[World, Demand]:
         deadline=np.full(recipe.jobs, np.inf),
         data_gb=np.zeros(recipe.jobs),
         accounts=tuple(f"{name}/{number}" for name in world.names for number in range(recipe.accounts)),
-        source=_("generated, seed {seed}").format(seed=recipe.seed),
-        notes=(_("Synthetic: platforms and jobs are drawn from stated distributions."),),
+        source=GENERATED,
     )
     if recipe.data_gb_median:
         trace = with_data(trace, recipe.data_gb_median, recipe.seed, recipe.data_gb_sigma)

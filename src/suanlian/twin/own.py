@@ -41,7 +41,7 @@ def own_queue(request: Request, tell: Tell, engine: Engine = simulate) -> Report
         accounting = read_sacct(source, request.mine.name)
     own = mine(accounting, unit=request.unit, nodes=request.nodes.get(MINE, 0), node_units=request.node_units)
     setting, partner = _setting(request, own)
-    wanted = tuple(dict.fromkeys((*strategies(request, setting.world), Strategy.SUANLIAN)))
+    wanted = tuple(dict.fromkeys((*strategies(request), Strategy.SUANLIAN)))
     run = Counted(engine, len(wanted) + 1 + len(SHARES), tell)
     # alone by the same policy: what is told apart is federation, not the policy
     alone = run(_alone(setting.world), _estimated(request, own), Strategy.SUANLIAN, MINE)

@@ -20,6 +20,7 @@ from suanlian.twin.words import (
     length,
     own_sentences,
     percent,
+    source_title,
     strategy_title,
 )
 
@@ -46,6 +47,7 @@ def page(report: Report) -> str:
         axis=_twice(axis_title),
         note=_twice(_note),
         partner=_twice(_partner),
+        source=_twice(source_title),
         amount=amount,
         percent=percent,
         moment=lambda moment: moment.strftime("%Y-%m-%d %H:%M UTC"),

@@ -40,6 +40,7 @@ class Axis(StrEnum):
     LOAD = "load"
     PORTABILITY = "portability"
     LINK = "link"
+    MOVE = "move"
     GREEN = "green"
 
 

@@ -15,6 +15,7 @@ from suanlian.twin.results import Ints
 from suanlian.twin.tables import read
 from suanlian.twin.trace import Trace, TraceError
 from suanlian.twin.whatif import platform
+from suanlian.twin.words import RECORDED
 from suanlian.twin.world import World, sized
 
 DRAWN: Final = (
@@ -65,8 +66,7 @@ def arranged(request: Request) -> Setting:
 
 def recorded() -> Demand:
     """The demand that ships: four clusters of the recording stand for four platforms."""
-    source = _("AI training jobs of four clusters, recorded in 2021 (traces of ElasticFlow, MIT licence)")
-    return Demand(replace(itp4(), source=source), tuple(PLATFORMS.values()))
+    return Demand(replace(itp4(), source=RECORDED), tuple(PLATFORMS.values()))
 
 
 def sized_by(trace: Trace, platforms: int, rho: float, node_units: int) -> Ints:

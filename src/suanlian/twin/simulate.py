@@ -15,7 +15,7 @@ from suanlian.rules.queueing.policy import Policy
 from suanlian.rules.queueing.state import ENDED, NOBODY, State, make_state
 from suanlian.twin import firstcome, loop
 from suanlian.twin.results import Bools, Floats, Ints, Results
-from suanlian.twin.trace import Trace, TraceError
+from suanlian.twin.trace import Trace
 from suanlian.twin.world import World
 
 BITS_PER_GB = 8.0
@@ -25,8 +25,9 @@ class Strategy(StrEnum):
     """Who decides.
 
     ``ALONE``: each platform by itself, strictly first come; ``POOLED``: one platform of all nodes, first come, at no
-    cost of moving; ``FIFO``: federated, strict queues, a head goes where there is room; ``SKIP``: federated, first fit;
-    ``SUANLIAN``: the queueing policy of the hub.
+    cost of moving (where nodes differ a gang stays on nodes of one size, the smallest first, then where it fits best);
+    ``FIFO``: federated, strict queues, a head goes where there is room; ``SKIP``: federated, first fit; ``SUANLIAN``:
+    the queueing policy of the hub.
     """
 
     ALONE = "alone"
@@ -58,7 +59,8 @@ def _able(world: World, trace: Trace, strategy: Strategy) -> Bools:
     """Which jobs fit on a platform they may use."""
     most = np.where(world.nodes > 0, world.units, 0)
     if strategy is Strategy.POOLED:
-        return np.asarray(trace.units <= most.sum(), dtype=np.bool_)
+        together = max(int(most[world.node_units == size].sum()) for size in world.node_units)
+        return np.asarray(trace.units <= together, dtype=np.bool_)
     elsewhere = trace.movable & (strategy is not Strategy.ALONE)
     fits: Bools = trace.units <= np.where(elsewhere, most.max(), most[trace.home])
     return fits
@@ -66,18 +68,28 @@ def _able(world: World, trace: Trace, strategy: Strategy) -> Bools:
 
 def _first_come(world: World, trace: Trace, strategy: Strategy) -> tuple[Floats, Ints, Floats]:
     nodes, size, home = world.nodes, world.node_units, trace.home
-    if strategy is Strategy.POOLED:
-        if len(set(size.tolist())) > 1:
-            raise TraceError("world_size", "pooling platforms whose nodes differ is not simulated")
-        nodes, size, home = nodes.sum(keepdims=True), size[:1], np.zeros_like(home)
     movable = trace.movable if strategy in {Strategy.FIFO, Strategy.SKIP} else np.zeros_like(trace.movable)
-    floor = firstcome.make_floor(nodes, size, home, trace.units, movable)
     when, where, whose = _failures(world)
     if strategy is Strategy.POOLED:
-        whose = np.zeros_like(whose)
+        # one queue, that of the smallest nodes; those of each larger size are a place where its head may go
+        size, part = np.unique(size, return_inverse=True)
+        nodes = np.bincount(part, weights=world.nodes).astype(np.int64)
+        home, movable = np.zeros_like(home), np.ones_like(movable)
+        where, whose = _renumbered(world, part, where), part[whose]
+    floor = firstcome.make_floor(nodes, size, home, trace.units, movable)
     lost = np.zeros(len(trace))
     firstcome.run(floor, trace.submit, trace.duration, when, where, whose, lost, int(strategy is Strategy.SKIP))
     return floor.start, np.where(floor.done, trace.home if strategy is Strategy.POOLED else floor.pool, NOBODY), lost
+
+
+def _renumbered(world: World, part: Ints, where: Ints) -> Ints:
+    """Nodes that fail (-1 - node: up again), counted with all nodes of one size in a row."""
+    place = np.repeat(part, world.nodes)
+    number = np.empty(len(place), dtype=np.int64)
+    number[np.argsort(place, kind="stable")] = np.arange(len(place))
+    if not where.size:
+        return where
+    return np.where(where >= 0, number[where], -1 - number[-1 - where])
 
 
 def fill(world: World, trace: Trace, policy: Policy) -> State:

@@ -25,12 +25,13 @@ Engine = Callable[[World, Trace, Strategy], Results]
 LOADS: Final = (0.5, 0.6, 0.7, 0.8, 0.9)
 PORTABLE: Final = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 LINKS: Final = (0.1, 1.0, 10.0, 100.0)
+MOVES: Final = (0.0, 60.0, 600.0, 3600.0, 14_400.0)
 GREENS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 DATA_GB: Final = 200.0
 """Median of the data that a job is given where links are swept and the demand has none."""
 _INTERVALS: Final = 200
 _SWEPT: Final = (Strategy.ALONE, Strategy.SKIP, Strategy.SUANLIAN)
-_CASES: Final = {Axis.LOAD: LOADS, Axis.PORTABILITY: PORTABLE, Axis.LINK: LINKS, Axis.GREEN: GREENS}
+_CASES: Final = {Axis.LOAD: LOADS, Axis.PORTABILITY: PORTABLE, Axis.LINK: LINKS, Axis.MOVE: MOVES, Axis.GREEN: GREENS}
 
 
 class Counted:
@@ -55,7 +56,7 @@ class Counted:
 def study(request: Request, tell: Tell, engine: Engine = simulate) -> Report:
     """All that the request asks for. Raises ``TraceError`` and ``OSError``."""
     setting = arranged(request)
-    wanted = strategies(request, setting.world)
+    wanted = strategies(request)
     for asked in request.what_if:  # what is not understood is said before anything is simulated
         changed(setting.world, setting.trace, asked)
     counted = Counted(engine, expected(request, wanted), tell)
@@ -67,11 +68,9 @@ def study(request: Request, tell: Tell, engine: Engine = simulate) -> Report:
     return report.model_copy(update={"sweeps": swept, "what_ifs": answered})
 
 
-def strategies(request: Request, world: World) -> tuple[Strategy, ...]:
-    """Those asked for, and each alone, which all are held against; nodes that differ are not pooled."""
-    asked = dict.fromkeys((Strategy.ALONE, *map(Strategy, request.strategies)))
-    differ = len(set(world.node_units.tolist())) > 1
-    return tuple(one for one in asked if one is not Strategy.POOLED or not differ)
+def strategies(request: Request) -> tuple[Strategy, ...]:
+    """Those asked for, and each alone, which all are held against."""
+    return tuple(dict.fromkeys((Strategy.ALONE, *map(Strategy, request.strategies))))
 
 
 def expected(request: Request, wanted: Sequence[Strategy]) -> int:
@@ -137,6 +136,9 @@ def _cases(axis: Axis, request: Request, setting: Setting) -> Iterator[tuple[flo
         whole = replace(trace, movable=np.ones(len(trace), dtype=np.bool_))
         for share in PORTABLE:
             yield share, world, with_portable(whole, share)
+    elif axis is Axis.MOVE:
+        for move_s in MOVES:
+            yield move_s, replace(world, move_s=move_s), trace
     else:
         full = trace if trace.data_gb.any() else with_data(trace, DATA_GB, request.seed)
         for gbps in LINKS:

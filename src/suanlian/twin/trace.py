@@ -93,6 +93,7 @@ class Trace:
         self._none("trace_time", ~np.isfinite(self.submit) | (self.submit < 0), "is submitted at no time")
         self._none("trace_duration", ~(np.isfinite(self.duration) & (self.duration > 0)), "has no duration above zero")
         self._none("trace_estimate", ~(np.isfinite(self.estimate) & (self.estimate > 0)), "has no estimate above zero")
+        self._none("trace_deadline", np.isnan(self.deadline), "has a deadline that is no time")
         self._none("trace_units", self.units < 1, "asks for no accelerator")
         self._none("trace_home", (self.home < 0) | (self.home >= platforms), "belongs to no platform of the world")
         self._none("trace_account", (self.account < 0) | (self.account >= len(self.accounts)), "has no account")

@@ -37,6 +37,7 @@ AXES: Final[Mapping[str, str]] = {
     "load": N_("load"),
     "portability": N_("share of portable jobs"),
     "link": N_("link speed, Gbit/s"),
+    "move": N_("cost of a move, s"),
     "green": N_("contracted green power"),
 }
 
@@ -45,6 +46,11 @@ NOTES: Final[Mapping[str, str]] = {
     "data": N_("Each job was given synthetic data, log-normal about 200 GB, so that links matter."),
     "green": N_("Where work runs does not depend on it here; what its energy emits does."),
 }
+
+RECORDED: Final = N_("AI training jobs of four clusters, recorded in 2021 (traces of ElasticFlow, MIT licence)")
+GENERATED: Final = N_("generated from stated distributions")
+SOURCES: Final = frozenset({RECORDED, GENERATED})
+"""Sources that are no file."""
 
 _HARDLY_S: Final = 60.0
 _NEAR: Final = 3.0
@@ -66,6 +72,11 @@ def strategy_title(name: str) -> str:
 def axis_title(name: str) -> str:
     """What a sweep goes over, as people read it."""
     return _(AXES.get(name, name))
+
+
+def source_title(source: str) -> str:
+    """Where a demand comes from: a message of ours in the reader's language, else the name of a file."""
+    return _(source) if source in SOURCES else source
 
 
 def own_sentences(own: Own) -> list[str]:

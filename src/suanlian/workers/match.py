@@ -1,17 +1,20 @@
 """Matches all that waits at once, apart from placing: what it finds are prices by which placing compares."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, Final, Protocol
 
 import numpy as np
 
 from suanlian.model.event import EventType
+from suanlian.model.ids import ShareId
 from suanlian.model.levels import LevelRules
-from suanlian.model.market import TickState
+from suanlian.model.market import DWELL, Acts, MoveProposal, TickState
 from suanlian.rules.compiling import ORDER, quantised
-from suanlian.services import market
+from suanlian.rules.matching.arrays import Floats
+from suanlian.services import market, moving
 from suanlian.services.market import Batch, Found, Memory
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
@@ -27,6 +30,8 @@ _LEAST_S: Final = 10.0
 _SLOWER: Final = 20
 """A batch may take so many times as long as the one before it."""
 _LONGEST_REST_S: Final = 60
+MOST_TOLD: Final = 3
+"""So much running work is moved at one look at most: what each does to the others is seen at the next."""
 
 
 class Gently:
@@ -75,11 +80,25 @@ class Matcher(Worker):
     every_s: ClassVar[float] = 10.0
     pause_s: ClassVar[float] = 2.0
 
-    def __init__(self, tools: Tools, writer: Writer, levels: LevelRules, matching: Matching) -> None:
-        """``levels``: which protection grade each data level needs. ``matching``: who solves."""
+    def __init__(  # noqa: PLR0913 - what it works with, and how far it may go
+        self,
+        tools: Tools,
+        writer: Writer,
+        levels: LevelRules,
+        matching: Matching,
+        *,
+        acts: Acts = Acts.NONE,
+        moves_every_s: float = 60.0,
+    ) -> None:
+        """``levels``: which protection grade each data level needs. ``matching``: who solves.
+
+        ``acts``: which moves of running work it makes itself; ``moves_every_s``: how often that is looked at.
+        """
         super().__init__(tools, writer)
         self._matching = matching
         self._memory = Memory(levels)
+        self._acts, self._moves_every_s = acts, moves_every_s
+        self._moves_at = -math.inf
         self._failed = 0
         self._took_s = 0.0
         self._rest_until = 0.0
@@ -93,6 +112,8 @@ class Matcher(Worker):
             warm = market.warm(unit)
         self.renew()
         found = Found(TickState.OK) if batch is None else self._found(batch, warm)
+        if found.state is TickState.OK and time.monotonic() - self._moves_at >= self._moves_every_s:
+            found = self._with_moves(found)
         self._failed = 0 if found.state is TickState.OK else self._failed + 1
         self._rest_until = time.monotonic() + (self.wait_s() if self._failed else 0.0)
 
@@ -129,14 +150,53 @@ class Matcher(Worker):
             scarcity=dict(zip(batch.problem.shares, quantised(solution.prices), strict=True)),
         )
 
+    def _with_moves(self, found: Found) -> Found:
+        """With what running work should do; that it could not be asked fails nothing else."""
+        self._moves_at = time.monotonic()
+        with self.tools.reading() as unit:
+            going = market.going(unit, self._memory, Knowledge(unit).of, Gently().rest)
+        if going is None:
+            return replace(found, moves=())
+        self.renew()
+        made = going.problem
+        problem = Problem(
+            made.pools, made.demands, _rows(made.shares, found.scarcity), going.room, np.array(going.dearer)
+        )
+        try:
+            solution = self._matching.solve(problem, deadline_s=_FIRST_S, alive=self.renew)
+        except MatcherFailedError as error:
+            return replace(found, why=f"moves: {error}")
+        with self.tools.reading() as unit:
+            proposed = market.proposed(unit, going, solution.moves)
+        if self._acts is Acts.PREEMPTIBLE:
+            proposed = tuple(self._acted(proposed))
+        return replace(found, moves=proposed)
+
+    def _acted(self, proposed: Sequence[MoveProposal]) -> Iterator[MoveProposal]:
+        """Tell the first few that may be told to make room."""
+        told = 0
+        for one in proposed:
+
+            def tell(unit: Unit, attempt: str = one.attempt) -> bool:
+                return moving.make_way(unit, attempt, unit.now + DWELL)
+
+            done = told < MOST_TOLD and self.writer.run(self.apply(tell))
+            told += done
+            yield one.model_copy(update={"told": done})
+
+
+def _rows(shares: Sequence[ShareId], prices: market.Scarcity) -> Floats:
+    """[M, R] shadow prices in the order of the places."""
+    rows = [[float(prices.get(share, {}).get(kind, 0)) for kind in ORDER] for share in shares]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(ORDER))
+
 
 def _problem(batch: Batch, warm: market.Scarcity) -> Problem:
     """Warm from the last prices, where there are any."""
     made = batch.problem
     if not warm:
         return Problem(made.pools, made.demands)
-    rows = [[float(warm.get(share, {}).get(kind, 0)) for kind in ORDER] for share in made.shares]
-    return Problem(made.pools, made.demands, np.array(rows, dtype=np.float64).reshape(len(rows), len(ORDER)))
+    return Problem(made.pools, made.demands, _rows(made.shares, warm))
 
 
 def _ms(began: float) -> int:

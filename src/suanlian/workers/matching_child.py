@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 
 from suanlian.rules.matching import arrays
 from suanlian.rules.matching.matching import match
+from suanlian.rules.matching.moves import Move, moves
 from suanlian.workers import matching_wire as wire
 
 _NICE: Final = 5
@@ -22,12 +23,18 @@ def answer(body: bytes) -> bytes:
     """The answer to one problem: a solution, or why it cannot be meant."""
     try:
         problem = wire.read_problem(body)
-        found = match(problem.demands, problem.pools, prices=problem.prices, certify=True)
+        found, going = _solved(problem)
     except (arrays.MatchingError, wire.WireError) as error:
         return wire.refusal_bytes(getattr(error, "code", "shape"), str(error))
     except MemoryError:
         return wire.refusal_bytes("too_large", "the matcher's memory is not enough for so many demands")
-    return wire.solution_bytes(wire.Solution(found.pool, found.prices, found.bound, found.total))
+    return wire.solution_bytes(wire.Solution(found.pool, found.prices, found.bound, found.total, going))
+
+
+def _solved(problem: wire.Problem) -> tuple[arrays.Match, tuple[Move, ...]]:
+    if problem.room is None:
+        return match(problem.demands, problem.pools, prices=problem.prices, certify=True), ()
+    return moves(problem.demands, problem.pools, problem.room, dearer=problem.dearer, prices=problem.prices)
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:

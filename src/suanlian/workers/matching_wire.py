@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import astuple, dataclass, fields, is_dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from suanlian.rules.matching.arrays import Demands, Floats, Ints, Pools, Quotas, Sites
+from suanlian.rules.matching.moves import Move
 
 MAGIC: Final = b"SLM1"
 LENGTH: Final = 12
@@ -24,27 +25,39 @@ _ROOMS: Final[Mapping[str, type[Any]]] = {
 }
 
 
+_ASKED: Final = ("prices", "room", "dearer")
+
+
 class WireError(Exception):
     """Bytes that no matcher of this version wrote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is matched, warm from ``prices`` [M, R] where there are some."""
+    """What is matched, warm from ``prices`` [M, R] where there are some.
+
+    ``room`` [M, R]: units that are free now, where moves of what runs are asked for; ``dearer`` [N]: as for ``moves``.
+    """
 
     pools: Pools
     demands: Demands
     prices: Floats | None = None
+    room: Floats | None = None
+    dearer: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """``pool`` [N]: where each demand is best, -1 nowhere. ``prices`` [M, R] CNY per hour. See ``Match``."""
+    """``pool`` [N]: where each demand is best, -1 nowhere. ``prices`` [M, R] CNY per hour. See ``Match``.
+
+    ``moves``: what running work should do.
+    """
 
     pool: Ints
     prices: Floats
     bound: float
     total: float
+    moves: tuple[Move, ...] = ()
 
 
 def framed(body: bytes) -> bytes:
@@ -94,14 +107,15 @@ def unpack(body: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]
 def problem_bytes(problem: Problem) -> bytes:
     """A problem as a body."""
     arrays = dict(_flat("pools", problem.pools)) | dict(_flat("demands", problem.demands))
-    return pack({}, arrays if problem.prices is None else arrays | {"prices": problem.prices})
+    asked = {name: getattr(problem, name) for name in _ASKED}
+    return pack({}, arrays | {name: array for name, array in asked.items() if array is not None})
 
 
 def read_problem(body: bytes) -> Problem:
     """The problem of a body. Raises WireError."""
     _said, arrays = unpack(body)
     try:
-        return Problem(_made("pools", arrays), _made("demands", arrays), arrays.get("prices"))
+        return Problem(_made("pools", arrays), _made("demands", arrays), *(arrays.get(name) for name in _ASKED))
     except TypeError as error:
         raise WireError(f"the problem is not whole: {error}") from error
 
@@ -109,7 +123,9 @@ def read_problem(body: bytes) -> Problem:
 def solution_bytes(solution: Solution) -> bytes:
     """A solution as a body; a bound that is infinite is not said."""
     bound = solution.bound if math.isfinite(solution.bound) else None
-    return pack({"bound": bound, "total": solution.total}, {"pool": solution.pool, "prices": solution.prices})
+    moves = [astuple(move) for move in solution.moves]
+    said = {"bound": bound, "total": solution.total, "moves": moves}
+    return pack(said, {"pool": solution.pool, "prices": solution.prices})
 
 
 def refusal_bytes(code: str, why: str) -> bytes:
@@ -124,7 +140,10 @@ def read_solution(body: bytes) -> Solution:
         raise RefusedProblemError(str(said["code"]), str(said["why"]))
     try:
         bound = -math.inf if said["bound"] is None else float(said["bound"])
-        return Solution(arrays["pool"], arrays["prices"], bound, float(said["total"]))
+        moves = tuple(Move(*move) for move in said["moves"])
+        return Solution(arrays["pool"], arrays["prices"], bound, float(said["total"]), moves)
+    except TypeError as error:
+        raise WireError(f"the answer cannot be read: {error}") from error
     except KeyError as error:
         raise WireError(f"the answer is not whole: {error} is missing") from error
 

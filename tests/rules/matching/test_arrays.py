@@ -39,6 +39,7 @@ def test_what_the_generator_makes_is_well() -> None:
         ("price_invalid", {"carbon": spoilt(POOLS.carbon, np.inf)}),
         ("distance_negative", {"sites": replace(POOLS.sites, latency=spoilt(POOLS.sites.latency, -3.0))}),
         ("distance_negative", {"sites": replace(POOLS.sites, transfer=spoilt(POOLS.sites.transfer, NAN))}),
+        ("distance_negative", {"sites": replace(POOLS.sites, egress=spoilt(POOLS.sites.egress, -0.01))}),
         ("index", {"site": spoilt(POOLS.site, instances.SITES)}),
         ("index", {"tier": spoilt(POOLS.tier, 62)}),
         ("index", {"owner": POOLS.owner.astype(float)}),
@@ -59,6 +60,7 @@ def test_bad_pools_are_named(code: str, change: dict[str, Any]) -> None:
     [
         ("throughput_missing", {"kind": spoilt(DEMANDS.kind, instances.KINDS)}),
         ("throughput_missing", {"throughput": DEMANDS.throughput * 0}),
+        ("throughput_missing", {"throughput": DEMANDS.throughput[:0]}),
         ("throughput_invalid", {"throughput": spoilt(DEMANDS.throughput, NAN)}),
         ("demand_invalid", {"units": spoilt(DEMANDS.units, 0.0)}),
         ("demand_invalid", {"hours": spoilt(DEMANDS.hours, NAN)}),

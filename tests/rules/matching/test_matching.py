@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -242,6 +243,69 @@ def test_what_fits_nowhere_is_not_served() -> None:
     assert (matching.match(huge, p).pool == -1).all()
     assert (matching.match(d, replace(p, capacity=p.capacity * 0)).pool == -1).all()
     assert (matching.match(replace(d, value=d.value * 0), p).pool[c.min(axis=1) > 0] == -1).all()
+
+
+def test_one_demand_larger_than_everything_keeps_no_other_from_its_place() -> None:
+    d, p = drawn(4)
+    first = np.arange(len(d)) == 0
+    huge = replace(d, units=np.where(first, 1e9, d.units), value=np.where(first, 1e12, d.value))
+    made = matching.match(huge, p)
+    check_fits(huge, p, made)
+    assert made.pool[0] == -1
+    assert np.array_equal(made.pool[1:] < 0, matching.match(rows_of(d, np.arange(1, len(d))), p).pool < 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jurisdictions": np.full(40, 4)},
+        {"green_min": np.full(40, 1.5)},
+        {"latency_max": np.zeros(40)},
+        {"budget": np.zeros(40), "data_gb": np.ones(40)},
+        {"owners": np.zeros((40, 1), np.uint64)},
+    ],
+)
+def test_where_no_pool_may_take_anything_nobody_is_served_and_the_bound_says_so(change: dict[str, Array]) -> None:
+    d, p = drawn(4)
+    nowhere = replace(d, **change)  # type: ignore[arg-type]
+    for made in (matching.match(nowhere, p), matching.match(nowhere, p, prices=np.ones(p.capacity.shape))):
+        assert (made.pool == -1).all()
+        assert made.total == pytest.approx(instances.outside(d).sum())
+    assert matching.match(nowhere, p).gap < CLOSE
+    assert (matching.first_come_match(nowhere, p).pool == -1).all()
+
+
+def test_of_equal_demands_those_with_lower_ids_are_served() -> None:
+    d, p = drawn(0, n=12)
+    same = replace(
+        p, site=p.site * 0, owner=p.owner * 0, family=p.family * 0, tier=p.tier * 0, jurisdiction=p.jurisdiction * 0,
+        price=p.price * 0 + 1.0, carbon=p.carbon * 0, green=p.green * 0 + 1, size=p.size * 0 + 64,
+        capacity=p.capacity * 0 + 1.0,
+    )  # fmt: skip
+    ids = np.array([7, 3, 11, 0, 5, 9, 1, 8, 2, 10, 4, 6])
+    equal = Demands(
+        throughput=np.ones_like(d.throughput), kind=d.kind * 0, region=d.region * 0, units=np.ones(12),
+        hours=np.ones(12), value=np.full(12, 9.0), ids=ids,
+    )  # fmt: skip
+    made = matching.match(equal, same)
+    assert sorted(ids[made.pool >= 0].tolist()) == list(range(8))
+    by_id = made.pool[np.argsort(ids)]
+    again = matching.match(rows_of(equal, np.argsort(ids)), same)
+    assert np.array_equal(again.pool, by_id)
+
+
+def test_a_million_demands_on_a_small_memory_are_refused_before_anything_is_made() -> None:
+    d, p = drawn(0)
+    many = rows_of(d, np.arange(10**6) % len(d))
+    tracemalloc.start()
+    try:
+        with pytest.raises(MatchingError, match=r"1000000 demands need about \d+\.\d GiB, allowed are 0\.5") as caught:
+            matching.match(many, p, memory_gib=0.5)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert caught.value.code == "too_large"
+    assert peak < 0.1 * 2**30
 
 
 def test_nothing_waits_or_no_pool_is_there() -> None:

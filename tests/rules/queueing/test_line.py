@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from suanlian.rules.queueing.policy import Policy
 from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.trace import Trace
 from suanlian.twin.world import sized
+
+pytestmark = pytest.mark.timeout(900)  # compiles, where nothing has been compiled yet
 
 SIZES = (8, 5, 12)
 MOVE_S = 20.0
@@ -222,3 +225,42 @@ def test_where_something_else_is_lacking_a_job_does_not_start_until_it_is_there(
     barred = ()
     line.see(1.0, seen)
     assert sorted(start.pool for start in line.step(1.0, all_pools=True)) == [0, 1]
+
+
+def test_a_line_that_goes_on_for_long_needs_no_more_rows() -> None:
+    """Owners' jobs that end before they were promised to start leave shadows: their rows are used again."""
+    line, now = Line([Room(0, 2, 2)], POLICY, Carried(), 0.0), 0.0
+    stands = Stands("a", 1, 100.0, np.zeros(1), 0)
+    for number in range(1500):
+        name = str(number)
+        line.see(now, Seen([Room(0, 2, 2)], [Waits(name, 1, now)], [], {name: stands}.get, _none, _nowhere))
+        (start,) = line.step(now)
+        running = {name: Runs(name, "a", ((0, 1),), now, 100.0, own=True)}
+        line.see(now, Seen([Room(0, 2, 1)], [], [name], _nowhere_at_all, running.__getitem__, _nowhere))
+        now += 40.0
+        line.see(now, Seen([Room(0, 2, 2)], [], [], _nowhere_at_all, _none, _nowhere))
+        assert start.job == name
+    assert len(line._queue.state.status) <= 512  # noqa: SLF001 - what it keeps
+
+
+def _none(name: str) -> Runs:
+    raise KeyError(name)
+
+
+def _nowhere(_gone: Sequence[str]) -> dict[str, float]:
+    return {}
+
+
+def _nowhere_at_all(_name: str) -> None:
+    return None
+
+
+def test_a_large_share_needs_little() -> None:
+    """A share of a million cores, counted in thousandths, and more of an owner's jobs than are followed."""
+    size = 1_000_000_000
+    line = Line([Room(0, size, size)], POLICY, Carried(), 0.0)
+    stands = Stands("a", 1000, 100.0, np.zeros(1), 0)
+    waiting = [Waits(str(n), 256, 0.0) for n in range(20)]
+    line.see(0.0, Seen([Room(0, size, size)], waiting, [], lambda _name: stands, _none, _nowhere))
+    assert len(line.step(0.0)) == 20 * 256
+    assert sum(array.nbytes for array in line._queue.state) < 20_000_000  # noqa: SLF001 - what it keeps

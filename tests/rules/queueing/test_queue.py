@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from suanlian.rules.queueing.nodes import enter, next_end, used_at, withdrawn
 from suanlian.rules.queueing.policy import EASY, Policy, QueueingError
 from suanlian.rules.queueing.queue import Hold, Job, Queue
+from suanlian.rules.queueing.state import NEVER
 from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.trace import Trace
 from suanlian.twin.world import sized
@@ -248,3 +250,32 @@ def test_an_account_that_asks_for_twice_what_it_needs_is_not_taken_at_its_word_f
     other = pool.arrive(Job(home=0, units=4, estimate=200.0, submit=now, account=1))
     assert pool.state.estimate[row] == pytest.approx(100.0, rel=0.01)
     assert pool.state.estimate[other] == 200.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 4), st.booleans()), max_size=40), st.integers(2, 20))
+def test_what_ends_when_is_what_runs(steps: list[tuple[int, int, bool]], most: int) -> None:
+    """Entries say what runs after any time; where there are too many, never less than that."""
+    state = queue(nodes=[1], size=most).state
+    running = list[tuple[float, int]]()
+    exact = True
+    for end, units, begins in steps:
+        if begins or not running:
+            enter(state, 0, float(end), units)
+            running.append((float(end), units))
+            exact = exact and len({at for at, _ in running}) <= most
+        else:
+            gone = running.pop(end % len(running))
+            withdrawn(state, 0, *gone)
+        for time in range(-1, 8):
+            until = next_end(state, 0, float(time))
+            after = [at for at, _ in running if at > time]
+            left = sum(amount for at, amount in running if at > time)
+            found = used_at(state, 0, most, float(time), -1)
+            if exact:
+                assert (found, until) == (left, min(after, default=NEVER))
+            else:
+                assert found >= 0
+    for gone in running:
+        withdrawn(state, 0, *gone)
+    assert state.entries[0] == 0

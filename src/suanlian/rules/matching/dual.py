@@ -30,7 +30,7 @@ CLIP: Final = 10.0
 LENGTHS: Final = (1.0, 0.3, 0.09, 0.03)
 """Parts of a step that are tried until the dual rises."""
 EMPTY: Final = 1e-9
-SOLVE: Final = 25
+SOLVE: Final = 12
 """Conjugate gradients take so many steps at most."""
 CLOSE: Final = 0.02
 """Conjugate gradients stop at this share of the first residual."""

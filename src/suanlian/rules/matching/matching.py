@@ -53,10 +53,7 @@ PLANS: Final[Mapping[Effort, Plan]] = {
     ),
     "balanced": Plan(
         cold=_HOT, full=(((0.006, 2), (0.003, 3)),), kept=32, kept_small=48,
-        lots=(
-            Lot(0.3, 0.006, 0), Lot(0.5, 0.006, 2), Lot(0.7, 0.006, 2),
-            Lot(0.85, 0.006, 2), Lot(1.0, 0.006, 2, density=True),
-        ),
+        lots=(Lot(0.4, 0.006, 0), Lot(0.7, 0.006, 1), Lot(1.0, 0.006, 1, density=True)),
         rounds=1, looks=40,
     ),
     "best": Plan(
@@ -71,11 +68,9 @@ PLANS: Final[Mapping[Effort, Plan]] = {
 }  # fmt: skip
 """Efforts. ``looks`` is the budget of the polish, members looked at for each demand."""
 FEW: Final = 8
-"""Newton looks at so many pools of a demand whatever they cost, ..."""
-SURE: Final = 16
-"""... decisions and the polish at so many, ..."""
+"""A list has so many pools of a demand whatever they cost, ..."""
 WIDTH: Final = 0.1
-"""... and at more where they cost little more than the best, in shares of the mean price: where many pools are nearly
+"""... and more where they cost little more than the best, in shares of the mean price: where many pools are nearly
 alike, a price moves on what those say who have it far down their lists."""
 SMALL: Final = 20_000
 """Up to so many demands lists are longer."""
@@ -127,7 +122,7 @@ def match(
         found = checked_prices(problem, order, prices, quota_prices)
         scale = _scale(ready, found, plan.cold[0].sample, seed)
     found = _full(ready, found, plan, kept, scale)
-    lines, least, _ = best(problem, classes, found, rows, kept, min(SURE, kept), WIDTH * scale)
+    lines, least, _ = best(problem, classes, found, rows, kept, min(FEW, kept), WIDTH * scale)
     held = decide(problem, found, lines, plan.lots, scale)
     polish(problem, found, lines, held, plan.rounds, plan.looks * len(rows))
     out = placed(problem, lines, held)

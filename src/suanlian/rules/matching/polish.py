@@ -8,7 +8,7 @@ import numpy.typing as npt
 from suanlian.rules.matching.arrays import Floats, Ints
 from suanlian.rules.matching.compiled import compiled, inner, within
 from suanlian.rules.matching.firstcome import Placed, has_room, take
-from suanlian.rules.matching.problem import Classes, Problem, Rows
+from suanlian.rules.matching.problem import NEVER, Classes, Problem, Rows
 from suanlian.rules.matching.rounding import Held, reduced_costs
 from suanlian.rules.matching.scan import Best, Lists, Prices, lists, pair, passes, quota_row
 
@@ -187,7 +187,7 @@ def losses(p: Problem, reduced: Floats, held: Held) -> Floats:
 def polish(p: Problem, prices: Prices, best: Best, held: Held, rounds: int, budget: int) -> None:
     """Descend, then eject and descend again so many rounds, each with its budget of members looked at."""
     chains = members(best, held, len(p.pool))
-    reduced = reduced_costs(p, prices, best)
+    reduced = reduced_costs(p, prices, best, np.arange(len(p.demand)))
     descend(p, best, held, chains, np.argsort(-losses(p, reduced, held), kind="mergesort"))
     for _ in range(rounds):
         loss = losses(p, reduced, held)
@@ -211,14 +211,43 @@ def placed(p: Problem, best: Best, held: Held) -> Placed:
 def exhaust(p: Problem, of: Classes, now: Placed) -> int:
     """Until nobody has a cheaper pool with room, in the lists or not; how many passes it took."""
     by = lists(p, of, Prices(np.zeros(p.capacity.shape), np.zeros(len(p.quota_limit))))
+    little = _least_work(p, of)
     open_pools = np.ones(len(p.pool), np.bool_)
     turns = 0
     while open_pools.any():
         freed = np.zeros(len(p.pool), np.bool_)
-        _anywhere(p, of, by, now, open_pools, freed)
+        _anywhere(p, of, _still_open(p, of, by, now, open_pools, little), now, open_pools, freed)
         open_pools = freed
         turns += 1
     return turns
+
+
+@inner
+def _least_work(p: Problem, of: Classes) -> Floats:
+    """The work of the smallest demand of each class."""
+    out = np.full(len(of.example), NEVER)
+    for i in range(len(p.demand)):
+        out[p.demand[i].klass] = min(out[p.demand[i].klass], p.demand[i].work)
+    return out
+
+
+@inner
+def _still_open(p: Problem, of: Classes, by: Lists, now: Placed, open_pools: Flags, little: Floats) -> Lists:
+    """The lists with none but open pools that have room for the smallest demand of the class.
+
+    Whoever leaves a pool opens it for the next pass.
+    """
+    start, pool, least = np.zeros(len(by.start), np.int64), by.pool.copy(), by.least.copy()
+    end = 0
+    for k in range(len(of.example)):
+        kind = of.kind[of.base[k]]
+        for at in range(by.start[k], by.start[k + 1]):
+            j = by.pool[at]
+            if open_pools[j] and little[k] * p.eff[kind, p.pool[j].family] <= now.room[j, 0]:
+                pool[end], least[end] = j, by.least[at]
+                end += 1
+        start[k + 1] = end
+    return Lists(start, pool, least)
 
 
 @inner
@@ -253,7 +282,7 @@ def _cheaper(p: Problem, of: Classes, by: Lists, now: Placed, open_pools: Flags,
         if by.least[at] * d.work + d.moving >= least:
             break
         j = by.pool[at]
-        if open_pools[j] and j != d.home and j != now.pool[i] and (of.masked or passes(p, i, j)):
+        if j != d.home and j != now.pool[i] and (of.masked or passes(p, i, j)):
             c, a = pair(p, i, j)
             if c < least and has_room(p, now.room, now.quota_room, i, j, a):
                 least, to, used = c, j, a

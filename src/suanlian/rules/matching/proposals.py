@@ -77,8 +77,8 @@ def propose(
         raise MatchingError("shape", f"drained is {empty.shape}, not ({len(pools)},)")
     home = np.full(len(demands), -1) if demands.home is None else demands.home
     running = np.flatnonzero(home >= 0)
-    at_home, _ = _costs(demands, pools, running, home[running], np.zeros(pools.capacity.shape))
-    steady = _steadied(demands, running, np.where(np.isfinite(at_home), threshold * at_home, 0.0))
+    at_home, _ = costs_at(demands, pools, running, home[running], np.zeros(pools.capacity.shape))
+    steady = _steadied(demands, running, threshold * np.where(np.isfinite(at_home), at_home, 0.0))
     open_pools = replace(pools, size=np.where(empty, 0.0, pools.size))
     made = match(steady, open_pools, prices=prices, effort=effort, seed=seed)
     made = _told(made, demands, pools)
@@ -100,7 +100,7 @@ def _told(made: Match, demands: Demands, pools: Pools) -> Match:
     """The match with what it really costs, without hysteresis; the bound is that of the steadied problem."""
     at = np.flatnonzero(made.pool >= 0)
     cost = demands.value * (1.0 if demands.weight is None else demands.weight)
-    cost[at], _ = _costs(demands, pools, at, made.pool[at], made.prices)
+    cost[at], _ = costs_at(demands, pools, at, made.pool[at], made.prices)
     return replace(made, cost=cost, total=float(cost.sum()))
 
 
@@ -109,8 +109,8 @@ def _proposals(made: Match, demands: Demands, pools: Pools, running: Ints, empty
         return ()
     going = running[made.pool[running] != demands.home[running]]
     source, target = demands.home[going], made.pool[going]
-    c_home, room_home = _costs(demands, pools, going, source, made.prices)
-    _, room = _costs(demands, pools, going, np.maximum(target, 0), made.prices)
+    c_home, room_home = costs_at(demands, pools, going, source, made.prices)
+    _, room = costs_at(demands, pools, going, np.maximum(target, 0), made.prices)
     now = made.cost[going] + np.where(target >= 0, room, 0.0)
     gain = np.where(np.isfinite(c_home), c_home + room_home - now, np.nan)
     moving = np.zeros(len(demands)) if demands.moving is None else demands.moving
@@ -128,7 +128,7 @@ def _kind(drained: bool, target: int) -> Kind:
     return Kind.MOVE if target >= 0 else Kind.PREEMPT
 
 
-def _costs(demands: Demands, pools: Pools, rows: Ints, at: Ints, prices: Floats) -> tuple[Floats, Floats]:
+def costs_at(demands: Demands, pools: Pools, rows: Ints, at: Ints, prices: Floats) -> tuple[Floats, Floats]:
     """C of demands at pools, infinite where they may not be; and what their room there is worth by shadow prices."""
     problem, _, order = prepare(replace(demands, ids=None), replace(pools, ids=None))
     return _pairs(problem, checked_prices(problem, order, prices, None), rows, at.astype(np.int64))

@@ -45,34 +45,36 @@ class Lot(NamedTuple):
 
 
 @inner
-def reduced_costs(p: Problem, prices: Prices, best: Best) -> Floats:
-    """[N, kept] reduced costs of the lists."""
-    n, kept = best.pool.shape
-    out = np.full((n, kept), NEVER)
-    for i in range(n):
+def reduced_costs(p: Problem, prices: Prices, best: Best, rows: Ints) -> Floats:
+    """[rows, kept] reduced costs of the lists of some demands."""
+    kept = best.pool.shape[1]
+    out = np.full((len(rows), kept), NEVER)
+    for row in range(len(rows)):
+        i = rows[row]
         for at in range(kept):
             if best.pool[i, at] < 0:
                 break
-            out[i, at] = best.cost[i, at] + scarcity(p, prices, i, best.pool[i, at], best.used[i, at])
+            out[row, at] = best.cost[i, at] + scarcity(p, prices, i, best.pool[i, at], best.used[i, at])
     return out
 
 
 @inner
-def regrets(p: Problem, reduced: Floats, density: bool) -> Floats:
-    """[N] what a demand loses that does not get its best, per reference hour if ``density``; -inf: it has no pool."""
-    n, kept = reduced.shape
-    out = np.empty(n)
-    for i in range(n):
+def regrets(p: Problem, reduced: Floats, rows: Ints, density: bool) -> Floats:
+    """[rows] what a demand loses without its best pool, per reference hour if ``density``; -inf: it has none."""
+    out = np.empty(len(rows))
+    for row in range(len(rows)):
+        i = rows[row]
         first, second = NEVER, p.demand[i].outside
-        for at in range(kept):
-            value = reduced[i, at]
+        for value in reduced[row]:
+            if value == NEVER:
+                break
             if value < first:
                 first, second = value, min(first, second)
             elif value < second:
                 second = value
-        out[i] = second - first if first < NEVER else -NEVER
+        out[row] = second - first if first < NEVER else -NEVER
         if density:
-            out[i] /= p.demand[i].work
+            out[row] /= p.demand[i].work
     return out
 
 
@@ -82,6 +84,7 @@ def settle(
     prices: Prices,
     best: Best,
     reduced: Floats,
+    rows: Ints,
     order: Ints,
     held: Held,
     share: Floats,
@@ -90,13 +93,17 @@ def settle(
 ) -> None:
     """Each demand in order to the pool of its list with room that has the least reduced cost, leaving room for others.
 
+    ``order`` is of rows of ``rows`` and ``reduced``.
     ``excess`` [rows] is how much more than its room a row expects, of those decided and of the shares of those who are
     not; ``stiff`` what a unit of it adds to the price. Both follow each decision.
     """
     kept = best.pool.shape[1]
-    for i in order:
+    for row in order:
+        i = rows[row]
         for at in range(kept):
-            if best.pool[i, at] >= 0 and share[i, at] > 0.0:
+            if best.pool[i, at] < 0:
+                break
+            if share[i, at] > 0.0:
                 add(p, excess, i, best.pool[i, at], best.used[i, at], -share[i, at])
         least, to = p.demand[i].outside, -1
         for at in range(kept):
@@ -105,7 +112,7 @@ def settle(
                 break
             if not has_room(p, held.room, held.quota_room, i, j, used):
                 continue
-            value = reduced[i, at] + _crowding(p, prices, excess, stiff, i, j, used)
+            value = reduced[row, at] + _crowding(p, prices, excess, stiff, i, j, used)
             if value < least:
                 least, to = value, at
         if to >= 0:
@@ -180,7 +187,6 @@ def settle_lot(
     density: bool,
 ) -> None:
     """``settle`` for the demands of a lot, in the order of their regret."""
-    reduced = reduced_costs(p, prices, best)
-    regret = regrets(p, reduced, density)
-    order = np.argsort(-regret[members], kind="mergesort")
-    settle(p, prices, best, reduced, members[order], held, share, excess, stiff)
+    reduced = reduced_costs(p, prices, best, members)
+    order = np.argsort(-regrets(p, reduced, members, density), kind="mergesort")
+    settle(p, prices, best, reduced, members, order, held, share, excess, stiff)

@@ -42,13 +42,18 @@ def _take(s: State, pool: int, job: int) -> bool:
 
 @compiled
 def promise(s: State, job: int) -> float:
-    """The time (s) at which a job would have started at a home that is alone; NEVER where it cannot run there."""
+    """The time (s) at which a job would have started at a home that is alone.
+
+    NEVER where it cannot run there, or too many do.
+    """
     pool = s.home[job]
     base = s.alone_first[pool]
     if needed(s.units[job], s.size[pool]) > s.first[pool + 1] - s.first[pool]:
         return NEVER
     time = max(s.alone_time[pool], s.submit[job])
     _give_back(s, pool, time)
+    if base + s.alone_count[pool] == s.alone_first[pool + 1]:  # more run there than are followed
+        return NEVER
     while not _take(s, pool, job):
         time = s.alone_end[base]
         _give_back(s, pool, time)

@@ -4,7 +4,7 @@ import numpy as np
 
 from suanlian.rules.matching.compiled import compiled
 from suanlian.rules.queueing.alone import correct, promise
-from suanlian.rules.queueing.nodes import allows, needed, release, room
+from suanlian.rules.queueing.nodes import allows, enter, needed, release, room
 from suanlian.rules.queueing.plan import drop, due, plan
 from suanlian.rules.queueing.state import (
     ABSENT,
@@ -162,6 +162,7 @@ def start(s: State, job: int, pool: int, node: int, now: float) -> None:
     size, until = s.size[pool], now + s.estimate[job]
     if s.units[job] <= size:
         s.free[node] -= s.units[job]
+        enter(s, node, until, s.units[job])
         s.after[job] = s.head[node]
         s.head[node] = job
         s.node[job] = node

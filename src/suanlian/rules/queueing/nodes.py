@@ -51,6 +51,85 @@ def needed(units: int, size: int) -> int:
 
 
 @compiled
+def _first_after(ends: Floats, count: int, time: float) -> int:
+    """The first of ascending times that is later; ``count`` if none is."""
+    low, high = 0, count
+    while low < high:
+        middle = (low + high) // 2
+        if ends[middle] > time:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@compiled
+def enter(s: State, node: int, end: float, units: int) -> None:
+    """Work of so many units begins to run on a node beside others, until ``end`` by estimate."""
+    ends, left, count = s.entry_end[node], s.entry_units[node], s.entries[node]
+    at = _first_after(ends, count, end)
+    if at > 0 and ends[at - 1] == end:
+        for n in range(at):
+            left[n] += units
+        return
+    if count == len(ends):
+        _unite(s, node)
+        count = s.entries[node]
+        at = _first_after(ends, count, end)
+    for n in range(count, at, -1):
+        ends[n], left[n] = ends[n - 1], left[n - 1]
+    ends[at] = end
+    left[at] = units + (left[at + 1] if at < count else 0)
+    for n in range(at):
+        left[n] += units
+    s.entries[node] = count + 1
+
+
+@compiled
+def _unite(s: State, node: int) -> None:
+    """The two entries that end nearest to each other become one that ends as the later one does."""
+    ends, left, count = s.entry_end[node], s.entry_units[node], s.entries[node]
+    least, at = NEVER, 0
+    for n in range(count - 1):
+        if ends[n + 1] - ends[n] < least:
+            least, at = ends[n + 1] - ends[n], n
+    ends[at] = ends[at + 1]
+    for n in range(at + 1, count - 1):
+        ends[n], left[n] = ends[n + 1], left[n + 1]
+    s.entries[node] = count - 1
+
+
+@compiled
+def withdrawn(s: State, node: int, end: float, units: int) -> None:
+    """Work of so many units that was to run until ``end`` runs on a node no more."""
+    ends, left, count = s.entry_end[node], s.entry_units[node], s.entries[node]
+    at = _first_after(ends, count, end)
+    if at > 0 and ends[at - 1] == end:
+        at -= 1
+    while units > 0 and at < count:
+        # its entry may have been united with a later one
+        own = left[at] - (left[at + 1] if at + 1 < count else 0)
+        taken = min(own, units)
+        for n in range(at + 1):
+            left[n] -= taken
+        units -= taken
+        if taken == own:
+            for n in range(at, count - 1):
+                ends[n], left[n] = ends[n + 1], left[n + 1]
+            count -= 1
+        else:
+            at += 1
+    s.entries[node] = count
+
+
+@compiled
+def next_end(s: State, node: int, after: float) -> float:
+    """When work that runs on a node beside others ends next, by estimate; NEVER without any."""
+    at = _first_after(s.entry_end[node], s.entries[node], after)
+    return float(s.entry_end[node, at]) if at < s.entries[node] else NEVER
+
+
+@compiled
 def release(s: State, job: int) -> None:
     """A running job gives back what it had."""
     pool, node = s.pool[job], s.node[job]
@@ -58,6 +137,7 @@ def release(s: State, job: int) -> None:
         give_whole(s.free, s.gang, s.first[pool], s.first[pool + 1], s.size[pool], job)
         return
     s.free[node] += s.units[job]
+    withdrawn(s, node, s.ends[job], s.units[job])
     if s.head[node] == job:
         s.head[node] = s.after[job]
         return
@@ -86,11 +166,9 @@ def used_at(s: State, node: int, size: int, time: float, me: int) -> int:
     used = int(s.away[node])
     if owner == DOWN or (owner != NOBODY and s.ends[owner] > time):
         used = size
-    job = s.head[node]
-    while job != NOBODY:
-        if s.ends[job] > time:
-            used += s.units[job]
-        job = s.after[job]
+    at = _first_after(s.entry_end[node], s.entries[node], time)
+    if at < s.entries[node]:
+        used += s.entry_units[node, at]
     for n in range(s.held[node]):
         if s.held_by[node, n] != me and s.held_from[node, n] <= time < s.held_until[node, n]:
             used += s.held_units[node, n]

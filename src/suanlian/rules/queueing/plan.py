@@ -7,7 +7,7 @@ fits unless work took longer than estimated, so a reservation never moves back o
 import numpy as np
 
 from suanlian.rules.matching.compiled import compiled
-from suanlian.rules.queueing.nodes import fits_span, needed, used_at
+from suanlian.rules.queueing.nodes import enter, fits_span, needed, next_end, used_at, withdrawn
 from suanlian.rules.queueing.state import (
     DEADLINE,
     NEVER,
@@ -60,7 +60,9 @@ def _overruns(s: State, pool: int, now: float) -> None:
         job = s.head[node]
         while job != NOBODY:
             if s.ends[job] <= now:
+                withdrawn(s, node, s.ends[job], s.units[job])
                 s.ends[job] = now + max(LEAST_OVERRUN, OVERRUN * s.estimate[job])
+                enter(s, node, s.ends[job], s.units[job])
             job = s.after[job]
 
 
@@ -70,11 +72,7 @@ def _next_end(s: State, node: int, after: float, me: int) -> float:
     least, owner = NEVER, s.gang[node]
     if owner >= 0 and after < s.ends[owner] < least:
         least = s.ends[owner]
-    job = s.head[node]
-    while job != NOBODY:
-        if after < s.ends[job] < least:
-            least = s.ends[job]
-        job = s.after[job]
+    least = min(least, next_end(s, node, after))
     for n in range(s.held[node]):
         if s.held_by[node, n] != me and after < s.held_until[node, n] < least:
             least = s.held_until[node, n]

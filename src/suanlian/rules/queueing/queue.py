@@ -127,6 +127,7 @@ class Queue:
             self._state.worth[:] = worth
         self._rows = 0
         self._spare: list[int] = []
+        self._shadows: list[int] = []
 
     @property
     def state(self) -> State:
@@ -316,7 +317,7 @@ class Queue:
             raise QueueingError("job_number", "a job takes at least one unit, for a time above zero")
         if (job.cost is not None) != bool(s.cost.size):
             raise QueueingError("job_cost", "either all jobs bring a cost for each pool, or none does")
-        row = self._spare.pop() if self._spare else self._new_row()
+        row = self._spare.pop() if self._spare or self._reclaim() else self._new_row()
         s = self._state
         s.home[row], s.submit[row], s.estimate[row], s.units[row] = job.home, job.submit, job.estimate, job.units
         s.movable[row], s.guest[row], s.account[row] = job.movable, job.guest, job.account
@@ -333,8 +334,19 @@ class Queue:
         s.status[row] = ABSENT
         home = int(s.home[row])
         base = int(s.alone_first[home])
-        if row not in s.alone_job[base : base + int(s.alone_count[home])]:
+        if row in s.alone_job[base : base + int(s.alone_count[home])]:
+            self._shadows.append(row)
+        else:
             self._spare.append(row)
+
+    def _reclaim(self) -> bool:
+        """Find rows whose shadows have ended meanwhile; whether there are any."""
+        if self._rows < len(self._state.status):
+            return False
+        held, self._shadows = self._shadows, []
+        for row in held:
+            self._free(row)
+        return bool(self._spare)
 
     def _new_row(self) -> int:
         if self._rows == len(self._state.status):

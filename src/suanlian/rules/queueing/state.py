@@ -33,6 +33,10 @@ HEADROOM: Final = 10
 BRIEF: Final = 11
 LEARN: Final = 12
 
+MOST_ENTRIES: Final = 2048
+"""Work on a node is told apart by so many times at which it ends; beyond that the two that are nearest become one."""
+MOST_SHADOWS: Final = 4096
+"""So many jobs at once are followed at each home alone; further ones are promised nothing."""
 NEVER: Final = 1e18
 """Later than anything (s)."""
 NOBODY: Final = -1
@@ -59,6 +63,10 @@ class State(NamedTuple):
     away: Ints  # units of each node that others use, of whom the queue knows nothing
     gang: Ints  # the job that has the whole node with others; NOBODY, or DOWN
     head: Ints  # first job that runs on the node beside others
+    # what runs on each node beside others, by when it ends: times ascend, of equal times there is one entry
+    entries: Ints  # so many on each node
+    entry_end: Floats  # (M, K)
+    entry_units: Ints  # (M, K) units of this entry and of all that end later
     # the plan: reservations on nodes
     held: Ints  # so many on each node
     held_from: Floats
@@ -101,59 +109,63 @@ class State(NamedTuple):
     learned: Floats  # logarithm of how long an account's jobs take, as a multiple of their estimates
 
 
+def _ints(length: int, value: int = 0) -> Ints:
+    return np.full(length, value, dtype=np.int64)
+
+
 def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: int, cost_rows: int = 0) -> State:
     """An empty queue: ``nodes`` (P,) of ``size`` (P,) units each; room for ``rows`` jobs."""
     pools, count, kept = len(nodes), int(nodes.sum()), max(int(policy[RESERVATIONS]), 1)
     first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes)])
     free = np.repeat(size, nodes)
-    alone_first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(nodes * size)])
-
-    def ints(length: int, value: int = 0) -> Ints:
-        return np.full(length, value, dtype=np.int64)
-
+    alone_first = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.minimum(nodes * size, MOST_SHADOWS))])
+    most = min(int(size.max(initial=1)), MOST_ENTRIES)
     return State(
         policy=policy,
-        counters=ints(1),
+        counters=_ints(1),
         first=first,
         size=size,
         worth=np.ones(pools),
         touched=np.zeros(pools, dtype=np.bool_),
         crowded=np.zeros(pools, dtype=np.bool_),
         free=free,
-        away=ints(count),
-        gang=ints(count, NOBODY),
-        head=ints(count, NOBODY),
-        held=ints(count),
+        away=_ints(count),
+        gang=_ints(count, NOBODY),
+        head=_ints(count, NOBODY),
+        entries=_ints(count),
+        entry_end=np.zeros((count, most)),
+        entry_units=np.zeros((count, most), dtype=np.int64),
+        held=_ints(count),
         held_from=np.zeros((count, kept)),
         held_until=np.zeros((count, kept)),
         held_units=np.zeros((count, kept), dtype=np.int64),
         held_by=np.zeros((count, kept), dtype=np.int64),
-        status=ints(rows),
-        home=ints(rows),
+        status=_ints(rows),
+        home=_ints(rows),
         submit=np.zeros(rows),
         estimate=np.zeros(rows),
-        units=ints(rows),
+        units=_ints(rows),
         movable=np.zeros(rows, dtype=np.bool_),
         guest=np.zeros(rows, dtype=np.bool_),
-        account=ints(rows),
-        priority=ints(rows),
+        account=_ints(rows),
+        priority=_ints(rows),
         deadline=np.full(rows, np.inf),
         promise=np.full(rows, NEVER),
         reserved=np.full(rows, NEVER),
         started=np.zeros(rows),
         ends=np.zeros(rows),
-        pool=ints(rows, NOBODY),
-        node=ints(rows, NOBODY),
-        after=ints(rows, NOBODY),
+        pool=_ints(rows, NOBODY),
+        node=_ints(rows, NOBODY),
+        after=_ints(rows, NOBODY),
         cost=np.zeros((cost_rows, pools if cost_rows else 0)),
-        queue=ints(rows),
+        queue=_ints(rows),
         alone_free=free.copy(),
-        alone_gang=ints(count, NOBODY),
-        alone_node=ints(rows, NOBODY),
+        alone_gang=_ints(count, NOBODY),
+        alone_node=_ints(rows, NOBODY),
         alone_time=np.zeros(pools),
-        alone_count=ints(pools),
+        alone_count=_ints(pools),
         alone_end=np.zeros(int(alone_first[-1])),
-        alone_job=ints(int(alone_first[-1])),
+        alone_job=_ints(int(alone_first[-1])),
         alone_first=alone_first,
         usage=np.zeros(len(weight)),
         stamp=np.zeros(len(weight)),

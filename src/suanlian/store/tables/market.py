@@ -25,5 +25,7 @@ market_tick = Table(
     # of the prices, rounded as they are used: share -> kind -> CNY for a unit-hour; only what is scarce
     Column("prices_hash", Label, nullable=False),
     Column("prices", Document, nullable=False),
+    # what running work should do (a list of model/market.MoveProposal); none where it was not looked at
+    Column("moves", Document),
     Index("ix_market_tick_at", "at"),
 )
