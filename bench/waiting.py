@@ -46,9 +46,10 @@ _HEARD_S: Final = 30.0
 
 @dataclass(slots=True)
 class Times:
-    """Seconds of each decision, of making it true, and how many places were given."""
+    """Seconds of each decision, of it of the processor, of making it true, and how many places were given."""
 
     decide: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
     commit: list[float] = field(default_factory=list)
     placed: int = 0
 
@@ -123,10 +124,11 @@ class Placing:
 
     def once(self, times: Times) -> bool:
         """Decide and make it true; whether any task was given a place, or there is more to tell."""
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.thread_time()
         with self._tools.reading() as unit:
             weighing = Weighing(USUAL_LEVELS, Knowledge(unit).of, market.current(unit))
             found = deciding.decide(unit, self._ordering, limit=_LIMIT, weighing=weighing)
+        times.processor.append(time.thread_time() - worked)
         decided = time.perf_counter()
         futures = [self._hub.writer.submit(partial(_apply, decision)) for decision in found.decisions]
         done = [future.result() for future in futures]
@@ -242,6 +244,8 @@ def _measured(world: Crowd, jobs: int, platforms: int, decisions: int) -> int:
     over.close()
     print(line("decide, nobody matches", quiet.decide))
     print(line("decide, all is matched", busy.decide))
+    print(line("of the processor, nobody matches", quiet.processor))
+    print(line("of the processor, all is matched", busy.processor))
     print(line("commit, nobody matches", quiet.commit))
     print(line("commit, all is matched", busy.commit))
     print(line("looks after it, that tell", after.decide))

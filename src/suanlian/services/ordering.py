@@ -10,7 +10,6 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
-from operator import itemgetter
 from typing import Final
 
 from suanlian.data.orderly import orderly
@@ -54,21 +53,20 @@ _OFTEN: Final = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class InLine:
-    """A job that waits: ``said`` as it was read, ``since`` and ``instead_of`` are those of the turn that it takes.
+    """A job that waits, as it was read; ``asker``: what never changes of it (``Memory.know``).
 
-    ``asker``: what never changes of it (``Memory.know``).
+    ``stood``: how many of its tasks rest, and of the turn that it takes, when that began (s) and whose it was instead.
     """
 
-    said: "Said"
+    row: Row
     asker: Asker
-    as_given: tuple[str, int, float]
+    stood: tuple[int, float, str]
     waits: Waits
-    instead_of: str = ""
 
     @property
     def told(self) -> bool:
         """Whether it was told why it waits."""
-        return self.said[2]
+        return bool(self.row["told"])
 
 
 @dataclass(slots=True)
@@ -141,16 +139,18 @@ class Ordering:
 
     def _read(self, unit: Unit, now: float) -> None:
         """What waits, in the order of turns; of what is as it was nothing is made anew."""
-        said = list(map(_SAID, market.waiting(unit, limit=MOST_WAITING)))
-        askers = self.memory.know(unit, [one[0] for one in said])
-        taken = _turns([(one, askers[one[0]]) for one in said])
+        rows = market.waiting(unit, limit=MOST_WAITING)
+        names = [row["id"] for row in rows]
+        askers = self.memory.know(unit, names)
+        taken = _turns([(name, row, askers[name]) for name, row in zip(names, rows, strict=True)])
         resting, before = jobs.resting_of_all(unit), self.waiting
         self.waiting = {}
-        for one, asker, turn, instead in taken:
-            name, waits = one[0], (one[0], one[1] - resting.get(one[0], 0), min(turn.created, now))
-            known = before.get(name)
-            if known is None or known.said != one or known.as_given != waits or known.instead_of != instead:
-                known = InLine(one, asker, waits, Waits(*waits), instead)
+        for name, row, asker, turn, instead in taken:
+            known, rests, since = before.get(name), resting.get(name, 0), min(turn.created, now)
+            if known is None or known.row is not row or known.stood != (rests, since, instead):
+                waits = Waits(name, row["queued"] - rests, since)
+                same = known is not None and known.waits == waits
+                known = InLine(row, asker, (rests, since, instead), known.waits if known and same else waits)
             self.waiting[name] = known
         self._now = now
         self._numbers = dict(zip(self.waiting, count(1)))
@@ -244,7 +244,7 @@ class Ordering:
 
     def instead_of(self, name: str) -> str:
         """The job of the same account whose turn it takes by its priority; empty where it takes its own."""
-        return self.waiting[name].instead_of
+        return self.waiting[name].stood[2]
 
     def spec(self, unit: Unit, name: str) -> JobSpec:
         """The spec of a job."""
@@ -287,24 +287,25 @@ class Ordering:
         return self._line
 
 
-_SAID: Final = itemgetter("id", "queued", "told")
-Said = tuple[str, int, bool]
-"""Of a job that waits its id, how many of its tasks do, and whether it was told why."""
+Asks = tuple[str, Row, Asker]
 
 
-def _turns(waits: Sequence[tuple[Said, Asker]]) -> Iterator[tuple[Said, Asker, Asker, str]]:
+def _turns(waits: Sequence[Asks]) -> Iterator[tuple[str, Row, Asker, Asker, str]]:
     """Jobs in the order of their turns, with whose turn each takes.
 
     Within an account the first turns are taken by what it wants first: then it goes instead of the job that is named.
     """
-    preferring = {asker.account_id for _, asker in waits if asker.priority}
-    ours = defaultdict[str, list[tuple[Said, Asker]]](list)
-    for one, asker in waits if preferring else ():
-        ours[asker.account_id].append((one, asker))
-    takers = {account: iter(sorted(ours[account], key=lambda pair: -pair[1].priority)) for account in preferring}
-    for one, turn in waits:
-        taker, asker = next(takers[turn.account_id]) if turn.account_id in takers else (one, turn)
-        yield taker, asker, turn, "" if taker[0] == one[0] else one[0]
+    preferring = {asker.account_id for _, _, asker in waits if asker.priority}
+    ours = defaultdict[str, list[Asks]](list)
+    for one in waits if preferring else ():
+        ours[one[2].account_id].append(one)
+    takers = {account: iter(sorted(ours[account], key=lambda one: -one[2].priority)) for account in preferring}
+    for name, row, turn in waits:
+        if turn.account_id in takers:
+            taker, its, asker = next(takers[turn.account_id])
+            yield taker, its, asker, turn, "" if taker == name else name
+        else:
+            yield name, row, turn, turn, ""
 
 
 def _read(unit: Unit) -> Carried:

@@ -53,15 +53,15 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     return inserted
 
 
-def rows_of_words(connection: Connection, query: Select[Any]) -> list[list[str]]:
-    """The rows of a query, in its order, whose values have no blanks in them: as texts, never null.
+def lines_of(connection: Connection, query: Select[Any]) -> list[str]:
+    """The rows of a query, in its order, each as a line of words: its values have no blanks in them and are never null.
 
     Before each row SQLite's driver lets other threads of this process go first, and while one computes that takes
     milliseconds: thousands of rows come as one.
     """
     if connection.dialect.name != "sqlite":
-        return [list(map(str, row)) for row in connection.execute(query)]
+        return [" ".join(map(str, row)) for row in connection.execute(query)]
     rows = query.subquery()
     line = func.printf(" ".join(["%s"] * len(rows.c)), *rows.c)
     text = connection.execute(select(func.group_concat(line, "\n"))).scalar_one()
-    return [one.split(" ") for one in text.split("\n")] if text else []
+    return text.split("\n") if text else []

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from sqlalchemy import case, delete, func, insert, select
 
 from suanlian.model.market import TickState
 from suanlian.store import tables as t
-from suanlian.store.dialect import rows_of_words
+from suanlian.store.dialect import lines_of
 from suanlian.store.unit import Row, Unit
 
 _AT_ONCE: Final = 500
+_MOST_KEPT: Final = 50_000
 
 
 def add(unit: Unit, tick: Row) -> None:
@@ -58,8 +61,14 @@ def waiting(unit: Unit, *, limit: int) -> Sequence[Row]:
     waits = (t.job.c.queued > 0) & t.job.c.blocked.is_(False) & in_time & (t.job.c.purpose == "")
     told = case((t.job.c.waiting.is_not(None), 1), else_=0).label("told")
     query = select(t.job.c.id, t.job.c.queued, told).where(waits).order_by(t.job.c.turn).limit(limit)
-    found = rows_of_words(unit.connection, query)
-    return [{"id": job_id, "queued": int(queued), "told": was_told == "1"} for job_id, queued, was_told in found]
+    return [_waits(line) for line in lines_of(unit.connection, query)]
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _waits(line: str) -> Row:
+    """One of them: the very same value as long as nothing changed of it."""
+    job_id, queued, told = line.split(" ")
+    return MappingProxyType({"id": job_id, "queued": int(queued), "told": told == "1"})
 
 
 @dataclass(frozen=True, slots=True)

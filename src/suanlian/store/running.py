@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import select
 
 from suanlian.store import tables as t
-from suanlian.store.dialect import rows_of_words
+from suanlian.store.dialect import lines_of
 from suanlian.store.unit import Row, Unit
 
 _AT_ONCE: Final = 500
@@ -24,7 +24,7 @@ def on_shares(unit: Unit, shares: Collection[str], *, limit: int) -> Sequence[Ro
 def live_ids(unit: Unit) -> Sequence[str]:
     """Attempts that hold something of a share, the oldest first."""
     query = select(t.attempt.c.id).where(t.attempt.c.ended_at.is_(None)).order_by(t.attempt.c.id)
-    return [attempt for (attempt,) in rows_of_words(unit.connection, query)]
+    return lines_of(unit.connection, query)
 
 
 def of_attempts(unit: Unit, attempts: Sequence[str]) -> dict[str, Row]:
