@@ -1,6 +1,7 @@
 """Does the matcher reach its table of targets? Each table is a module here; docs/notes/matching.md has them.
 
-`python -m bench.matching [quality] [times] [place] [million] [more] [--sizes 100k] [--seeds N] [--runs N] [--pdlp S]`
+`python -m bench.matching [quality] [times] [place] [million] [more] [hours] [--sizes 100k] [--seeds N]
+[--runs N] [--pdlp S]`
 """
 
 import argparse
@@ -19,6 +20,7 @@ TABLES: Final = {
     "place": "one order at a time",
     "million": "a million demands, warm",
     "more": "further resources and quotas",
+    "hours": "the next 24 hours, by the hour",
 }
 
 

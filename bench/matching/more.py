@@ -37,7 +37,6 @@ def main(options: Options) -> None:
 def _row(
     name: str, demands: Demands, pools: Pools, runs: int, plain: tuple[float, float] | None
 ) -> tuple[float, float]:
-    match(demands, pools)
     _, g_s = timed(lambda: first_come_match(demands, pools), 1)
     made, cold = timed(lambda: match(demands, pools), runs)
     later, warm = timed(lambda: match(demands, pools, prices=made.prices, quota_prices=made.quota_prices), runs)

@@ -14,13 +14,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from suanlian.rules.matching.arrays import Array, Demands, Pools
+from suanlian.rules.matching.arrays import Array, Demands, Floats, Match, Pools
 from suanlian.rules.matching.dual import Room, Sample, ascend
-from suanlian.rules.matching.matching import bound, match
-from suanlian.rules.matching.problem import prepare
+from suanlian.rules.matching.matching import bound
+from suanlian.rules.matching.problem import Order, prepare
 from suanlian.rules.matching.scan import Prices, best, bound_of
 
-COOLING: Final = ((0.003, 4), (0.0015, 5), (0.0008, 6), (0.0004, 8), (0.0002, 8), (0.0001, 8))
+COOLING: Final = ((0.0015, 5), (0.0005, 7), (0.0001, 8))
 KEPT: Final = 48
 SURE: Final = 8
 WIDTH: Final = 0.1
@@ -30,9 +30,10 @@ TOLERANCE: Final = 1e-5
 
 
 class Reference(NamedTuple):
-    """The proven bound; that at our own refined prices, at PDLP's; and what PDLP says of its smaller program."""
+    """The proven bound; that at our refined prices [M, 1], at PDLP's; and what PDLP says of its smaller program."""
 
     bound: float
+    prices: Floats
     refined: float
     pdlp: float
     primal: float
@@ -40,12 +41,11 @@ class Reference(NamedTuple):
     reason: str
 
 
-def reference(demands: Demands, pools: Pools, seconds: float) -> Reference:
-    """The reference bound; PDLP stops after ``seconds``, and is left out where that is 0."""
+def reference(demands: Demands, pools: Pools, made: Match, seconds: float) -> Reference:
+    """The reference bound, from the prices of a match; PDLP stops after ``seconds``; 0: without it."""
     problem, classes, order = prepare(demands, pools)
     rows = np.arange(len(demands))
     everybody = Sample(rows, rows, np.ones(len(rows)))
-    made = match(demands, pools)
     scale = float(made.total / problem.demand["work"].sum())
     room = Room(problem.capacity, problem.quota_limit)
     at = Prices(made.prices[order.pools], made.quota_prices)
@@ -57,18 +57,29 @@ def reference(demands: Demands, pools: Pools, seconds: float) -> Reference:
         tops.append((bound_of(problem, at, least), at))
     refined, at = max(tops, key=lambda top: top[0])
     if seconds <= 0:
-        return Reference(refined, refined, -np.inf, np.nan, np.nan, "left out")
+        return Reference(refined, _out(at, order), refined, -np.inf, np.nan, np.nan, "left out")
     lines, least, _ = best(problem, classes, at, rows, COLUMNS, SURE // 2, NEAR * scale)
     _, share, _, _ = ascend(problem, at, lines, everybody, room, COOLING[-1][0] * scale, 0)
     given = {"pool": lines.pool, "cost": lines.cost, "used": lines.used, "share": share, "least": least}
     given |= {"outside": problem.demand["outside"], "capacity": problem.capacity[:, 0], "prices": at.pools[:, 0]}
     out = _pdlp({**given, "tolerance": np.array(TOLERANCE), "seconds": np.array(seconds)})
-    prices = np.empty(pools.capacity.shape)
-    prices[order.pools, 0] = out["prices"]
-    proven = bound(demands, pools, prices)
+    proven = bound(demands, pools, _out(Prices(out["prices"][:, None], at.quotas), order))
     return Reference(
-        max(refined, proven), refined, proven, float(out["primal"]), float(out["dual"]), str(out["reason"])
+        max(refined, proven),
+        _out(at, order),
+        refined,
+        proven,
+        float(out["primal"]),
+        float(out["dual"]),
+        str(out["reason"]),
     )
+
+
+def _out(at: Prices, order: Order) -> Floats:
+    """Prices by the caller's rows of pools."""
+    prices = np.empty(at.pools.shape)
+    prices[order.pools] = at.pools
+    return prices
 
 
 def _pdlp(arrays: dict[str, Array]) -> dict[str, Array]:

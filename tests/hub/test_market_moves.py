@@ -106,7 +106,7 @@ def test_what_may_be_moved_goes_once_and_stays(dear: Running) -> None:
     assert (again.wish, again.restored) == (Wish.RUN, True)
     world.connector(WUHU).report(again, JobState.RUNNING, started_at=world.clock())
     # now it would be cheaper where it came from
-    publish(world, wuhu="0.90", suzhou="0.30")
+    publish(world, wuhu="0.10", suzhou="0.03")
     assert looked(world, Acts.PREEMPTIBLE) == []
     world.clock.advance(DWELL.total_seconds())
     for platform in (WUHU, SUZHOU):
@@ -129,6 +129,16 @@ def test_what_nobody_allowed_is_not_moved(world: World, changes: dict[str, Any],
     found = looked(world, Acts.PREEMPTIBLE)
     assert [one["told"] for one in found] == [False] * proposed
     assert wish(world, SUZHOU, made) is Wish.RUN
+
+
+def test_what_a_place_asks_by_now_is_no_matter_for_what_was_sold_before(dear: Running) -> None:
+    """It goes on at the price at which it began."""
+    world, _made, _told, _here = dear
+    assert len(looked(world)) == 1
+    publish(world, wuhu="0.10", suzhou="0.90")
+    assert looked(world) == []
+    publish(world, wuhu="0.10", suzhou="0.30")
+    assert len(looked(world)) == 1
 
 
 def test_work_that_its_owner_sent_somewhere_stays_there(dear: Running) -> None:

@@ -35,8 +35,9 @@ from suanlian.model.market import (
     Tick,
     TickState,
 )
-from suanlian.model.offer import Tier
+from suanlian.model.offer import NewOffer, Tier
 from suanlian.model.orderly import Order
+from suanlian.model.owner import JoinLevel
 from suanlian.model.party import Caller, Role
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import MarketView
@@ -50,7 +51,7 @@ from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
 from suanlian.rules.preferring import most_dearer
 from suanlian.rules.pricing import expected_rent
-from suanlian.store import attempts, jobs, market
+from suanlian.store import attempts, jobs, market, published
 from suanlian.store.market import Asker
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
@@ -233,7 +234,8 @@ def going(
     at = {place.share_id: place for place in places}
     order = order_now(orderly(), places)
     rows = [row for row in market.movable(unit, limit=_MOST_READ) if row["share_id"] in at]
-    runs = [row for row in rows if _may_move(unit, row, memory.spec(unit, row["job_id"]))][:MOST_RUNNING]
+    able = [row for row in rows if _may_move(unit, row, memory.spec(unit, row["job_id"]))]
+    runs = [row for row in able if _costs_as_now(unit, row, at[ShareId(row["share_id"])])][:MOST_RUNNING]
     if not runs:
         return None
     known = partial(_known, known_of, places)
@@ -254,6 +256,20 @@ def _may_move(unit: Unit, row: Row, spec: JobSpec) -> bool:
     is_sent = aim is not None and datetime.fromisoformat(aim["until"]) > unit.now
     is_new_here = row["number"] > 1 and unit.now - row["created_at"] < DWELL
     return able and spec.nodes == 1 and not is_sent and not is_new_here and "preempt" in json.loads(row["knows"])
+
+
+def _costs_as_now(unit: Unit, row: Row, place: Place) -> bool:
+    """Whether what it is charged by is what its place asks now: a price holds for an attempt until its end."""
+    if row["offer_id"] is None or place.level is JoinLevel.RUN:
+        return row["offer_id"] is None and place.level is JoinLevel.RUN
+    if any((ref.id, ref.version) == (row["offer_id"], row["offer_version"]) for ref in place.versions):
+        return True
+    sold = published.version(unit, row["offer_id"], row["offer_version"])
+    return (
+        sold is not None
+        and place.offer is not None
+        and (set(NewOffer.model_validate_json(sold["body"]).rates) == set(place.offer.rates))
+    )
 
 
 def _running(  # noqa: PLR0913, PLR0917 - a row, and all by which it becomes a demand

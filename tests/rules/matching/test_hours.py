@@ -152,7 +152,8 @@ def test_the_pruned_look_finds_what_the_whole_look_finds(seed: int, kept: int) -
     ready = prepare_hours(x.demands, x.pools, x.hours, x.earliest, x.hours.capacity)
     free, green = some_prices(x, seed, 0.3)
     rows = np.concatenate([free.transpose(0, 2, 1).reshape(-1, x.hours.slots), green])
-    lines, least, _ = best_starts(ready.hourly, ready.classes, rows, np.arange(len(x.demands)), kept)
+    h, everybody = ready.hourly, np.arange(len(x.demands))
+    lines, least, _ = best_starts(h, ready.classes, rows, h.capacity, everybody, kept)
     reduced = dense_reduced(x, free, green)
     flat = reduced.reshape(len(reduced), -1)
     for n, outside in enumerate(instances.outside(x.demands)):

@@ -21,6 +21,7 @@ from suanlian.rules.matching.dual import Sample
 from suanlian.rules.matching.hours_arrays import Hours, Plan, after_contracts, checked_prices, validate
 from suanlian.rules.matching.hours_dual import ascend_hours
 from suanlian.rules.matching.hours_firstcome import Begun, first_come_starts, nowhere
+from suanlian.rules.matching.hours_polish import by_loss, eject_starts
 from suanlian.rules.matching.hours_problem import ReadyHours, prepare_hours
 from suanlian.rules.matching.hours_rounding import decide_starts, exhaust_starts, refill
 from suanlian.rules.matching.hours_scan import best_starts, bound_of
@@ -31,25 +32,31 @@ __all__ = ["Hours", "Plan", "bound", "first_come_plan", "plan"]
 
 
 class Course(NamedTuple):
-    """What an effort does. ``full``: temperatures of Newton on all demands, each with its steps; ``kept`` starts."""
+    """What an effort does.
+
+    ``full``: temperatures of Newton on all demands, each with its steps. ``kept``: starts in a list, half as many in
+    those of a lot. ``rounds`` of the polish look at ``looks`` others for each demand.
+    """
 
     cold: tuple[Cooling, ...]
     full: tuple[tuple[float, int], ...]
     kept: int
     lots: tuple[Lot, ...]
+    rounds: int
+    looks: int
 
 
 _HOT: Final = (
     Cooling(4000, (0.8, 0.4, 0.2, 0.1, 0.05), 4, 128),
     Cooling(16000, (0.05, 0.025, 0.012), 3, 128),
 )
-_LOTS: Final = (
-    Lot(0.3, 0.006, 0), Lot(0.5, 0.006, 2), Lot(0.7, 0.006, 2), Lot(0.85, 0.006, 2), Lot(1.0, 0.006, 2, density=True),
-)  # fmt: skip
+_FEW: Final = (Lot(0.5, 0.012, 0), Lot(1.0, 0.012, 2))
+_LOTS: Final = tuple(Lot(until, 0.012, 2) for until in (0.15, 0.3, 0.45, 0.6, 0.72, 0.83, 0.92, 1.0))
+_MANY: Final = tuple(Lot(until / 14, 0.012, 3) for until in range(1, 15))
 COURSES: Final[Mapping[Effort, Course]] = {
-    "fast": Course(_HOT[:1], ((0.012, 3),), 24, (_LOTS[1], _LOTS[4])),
-    "balanced": Course(_HOT, ((0.012, 3), (0.006, 3)), 32, _LOTS),
-    "best": Course(_HOT, ((0.025, 3), (0.012, 3), (0.006, 4), (0.003, 4)), 64, _LOTS),
+    "fast": Course(_HOT[:1], ((0.012, 3),), 24, _FEW, 0, 0),
+    "balanced": Course(_HOT, ((0.012, 3), (0.006, 3)), 32, _LOTS, 1, 200),
+    "best": Course(_HOT, ((0.025, 3), (0.012, 3), (0.006, 4), (0.003, 4)), 64, _MANY, 3, 400),
 }
 
 
@@ -97,11 +104,13 @@ def plan(
         return _out(ready, out, np.zeros(out.room.shape), float(out.cost.sum()))
     found, scale = _prices(ready, pools, hours, course, prices, green_prices, seed)
     h, rows = ready.hourly, np.arange(len(demands))
-    lines, least, _ = best_starts(h, ready.classes, found, rows, course.kept)
     now = nowhere(h)
-    last = decide_starts(h, found, lines, now, course.lots, scale)
+    last = decide_starts(h, ready.classes, found, now, course.lots, course.kept // 2, scale)
     worth = h.p.demand["outside"] / h.p.demand["work"]
     refill(h, ready.classes, last, now, np.argsort(-worth, kind="stable"))
+    lines, least, _ = best_starts(h, ready.classes, found, h.capacity, rows, course.kept)
+    for _ in range(course.rounds):
+        eject_starts(h, lines, now, by_loss(h, found, least, now), course.looks * len(rows))
     exhaust_starts(h, ready.classes, now)
     return _out(ready, now, found, bound_of(h, found, least) if certify else -np.inf)
 
@@ -122,7 +131,7 @@ def bound(
     at = _inside(ready, pools, hours, prices, green_prices)
     if not len(demands) or not len(pools):
         return float(ready.hourly.p.demand["outside"].sum())
-    _, least, _ = best_starts(ready.hourly, ready.classes, at, np.arange(len(demands)), 1)
+    _, least, _ = best_starts(ready.hourly, ready.classes, at, ready.hourly.capacity, np.arange(len(demands)), 1)
     return bound_of(ready.hourly, at, least)
 
 
@@ -179,14 +188,14 @@ def _prices(
 
 def _newton(ready: ReadyHours, prices: Floats, sample: Sample, tau: float, steps: int, kept: int) -> Floats:
     h = ready.hourly
-    lines, _, _ = best_starts(h, ready.classes, prices, sample.rows, kept)
+    lines, _, _ = best_starts(h, ready.classes, prices, h.capacity, sample.rows, kept)
     return ascend_hours(h, prices, lines, sample, h.capacity, tau, steps)[0]
 
 
 def _scale(ready: ReadyHours, prices: Floats, count: int, seed: int) -> float:
     h = ready.hourly
     sample = drawn(h.p, count, seed)
-    _, least, _ = best_starts(h, ready.classes, prices, sample.rows, 1)
+    _, least, _ = best_starts(h, ready.classes, prices, h.capacity, sample.rows, 1)
     mean = float((least * sample.times).sum() / (h.p.demand["work"][sample.rows] * sample.times).sum())
     return mean if mean > 0 else 1.0
 

@@ -16,6 +16,7 @@ from suanlian.rules.matching.hours_problem import Hourly, amount, has_room, part
 from suanlian.rules.matching.hours_scan import (
     Starts,
     Windows,
+    best_starts,
     cheapest_start,
     hourly_lists,
     scarcity,
@@ -25,32 +26,31 @@ from suanlian.rules.matching.problem import NEVER, Classes
 from suanlian.rules.matching.rounding import GIVE, NOTHING, Lot
 from suanlian.rules.matching.scan import Lists, pair, passes
 
-STIFF: Final = 1.0
+STIFF: Final = 4.0
 """How much a slot that expects too much adds to its price, in units of what its undecided demands answer to."""
 
 
 @inner
-def reduced_starts(h: Hourly, prices: Floats, best: Starts) -> Floats:
-    """[N, kept] reduced costs of the lists."""
-    n, kept = best.pool.shape
+def reduced_starts(h: Hourly, prices: Floats, best: Starts, rows: Ints) -> Floats:
+    """[N, kept] reduced costs of the lists, which are of the demands ``rows``."""
     sums = sums_of(prices)
-    out = np.full((n, kept), NEVER)
-    for i in range(n):
-        for at in range(kept):
-            j = best.pool[i, at]
+    out = np.full(best.pool.shape, NEVER)
+    for n in range(len(rows)):
+        for at in range(best.pool.shape[1]):
+            j = best.pool[n, at]
             if j < 0:
                 break
-            out[i, at] = best.cost[i, at] + scarcity(h, sums, i, j, best.start[i, at], best.end[i, at])
+            out[n, at] = best.cost[n, at] + scarcity(h, sums, rows[n], j, best.start[n, at], best.end[n, at])
     return out
 
 
 @inner
-def _regrets(h: Hourly, reduced: Floats, density: bool) -> Floats:
+def _regrets(h: Hourly, reduced: Floats, rows: Ints, density: bool) -> Floats:
     """[N] what a demand loses that does not get its best start, per reference hour if ``density``."""
     n, kept = reduced.shape
     out = np.empty(n)
     for i in range(n):
-        first, second = NEVER, h.p.demand[i].outside
+        first, second = NEVER, h.p.demand[rows[i]].outside
         for at in range(kept):
             value = reduced[i, at]
             if value < first:
@@ -59,85 +59,88 @@ def _regrets(h: Hourly, reduced: Floats, density: bool) -> Floats:
                 second = value
         out[i] = second - first if first < NEVER else -NEVER
         if density:
-            out[i] /= h.p.demand[i].work
+            out[i] /= h.p.demand[rows[i]].work
     return out
 
 
 @within
-def _expect(h: Hourly, excess: Floats, i: int, best: Starts, at: int, times: float) -> None:
+def _expect(h: Hourly, excess: Floats, i: int, best: Starts, n: int, at: int, times: float) -> None:
     """Add ``times`` the demand at that start of its list to what rows expect."""
-    j = best.pool[i, at]
+    j = best.pool[n, at]
     for r in range(parts(h, i)):
         line, much = row(h, j, r), times * amount(h, i, j, r)
-        for t in range(best.start[i, at], best.end[i, at]):
+        for t in range(best.start[n, at], best.end[n, at]):
             excess[line, t] += much
 
 
 @within
-def _crowding(h: Hourly, prices: Floats, excess: Floats, stiff: Floats, i: int, best: Starts, at: int) -> float:
+def _crowding(h: Hourly, prices: Floats, excess: Floats, stiff: Floats, i: int, best: Starts, n: int, at: int) -> float:
     """How much dearer than the shadow prices the room is, by what is expected there; no room is cheaper than free."""
     out = 0.0
-    j = best.pool[i, at]
+    j = best.pool[n, at]
     for r in range(parts(h, i)):
         line, much = row(h, j, r), amount(h, i, j, r)
-        for t in range(best.start[i, at], best.end[i, at]):
+        for t in range(best.start[n, at], best.end[n, at]):
             out += much * max(stiff[line, t] * (excess[line, t] + 0.5 * much), -prices[line, t])
     return out
 
 
 @compiled
 def settle_starts(
-    h: Hourly, prices: Floats, best: Starts, members: Ints, now: Begun, share: Floats, excess: Floats, stiff: Floats,
-    density: bool,
+    h: Hourly, prices: Floats, best: Starts, rows: Ints, members: Ints, now: Begun, share: Floats, excess: Floats,
+    stiff: Floats, density: bool,
 ) -> None:  # fmt: skip
     """Each of the members, in the order of regret, to the start of its list with room that costs least.
 
-    ``excess`` [rows, T] is how much more than its room a row expects, of those decided and of the shares of those who
-    are not; ``stiff`` what a unit of it adds to the price. Both follow each decision.
+    Lists are of the demands ``rows``, members are rows of lists. ``excess`` [rows, T] is how much more than its room a
+    row expects, of those decided and of the shares of those who are not; ``stiff`` what a unit of it adds to the price.
+    Both follow each decision.
     """
-    kept = best.pool.shape[1]
-    reduced = reduced_starts(h, prices, best)
-    regret = _regrets(h, reduced, density)
-    for n in np.argsort(-regret[members], kind="mergesort"):
-        i = members[n]
-        for at in range(kept):
-            if best.pool[i, at] >= 0 and share[i, at] > 0.0:
-                _expect(h, excess, i, best, at, -share[i, at])
+    reduced = reduced_starts(h, prices, best, rows)
+    regret = _regrets(h, reduced, rows, density)
+    for n in members[np.argsort(-regret[members], kind="mergesort")]:
+        i = rows[n]
         least, to = h.p.demand[i].outside, -1
-        for at in range(kept):
-            j = best.pool[i, at]
+        for at in range(best.pool.shape[1]):
+            if best.pool[n, at] < 0:
+                break
+            if share[n, at] > 0.0:
+                _expect(h, excess, i, best, n, at, -share[n, at])
+        for at in range(best.pool.shape[1]):
+            j = best.pool[n, at]
             if j < 0:
                 break
-            if reduced[i, at] >= NEVER or not has_room(h, now.room, i, j, best.start[i, at], best.end[i, at]):
-                continue
-            value = reduced[i, at] + _crowding(h, prices, excess, stiff, i, best, at)
-            if value < least:
-                least, to = value, at
+            if has_room(h, now.room, i, j, best.start[n, at], best.end[n, at]):
+                value = reduced[n, at] + _crowding(h, prices, excess, stiff, i, best, n, at)
+                if value < least:
+                    least, to = value, at
         if to >= 0:
-            now.pool[i], now.cost[i] = best.pool[i, to], best.cost[i, to]
-            now.start[i], now.end[i] = best.start[i, to], best.end[i, to]
+            now.pool[i], now.cost[i] = best.pool[n, to], best.cost[n, to]
+            now.start[i], now.end[i] = best.start[n, to], best.end[n, to]
             take(h, now.room, i, now.pool[i], now.start[i], now.end[i], 1.0)
-            _expect(h, excess, i, best, to, 1.0)
+            _expect(h, excess, i, best, n, to, 1.0)
 
 
-def decide_starts(h: Hourly, prices: Floats, best: Starts, now: Begun, lots: tuple[Lot, ...], scale: float) -> Floats:
+def decide_starts(
+    h: Hourly, of: Classes, prices: Floats, now: Begun, lots: tuple[Lot, ...], kept: int, scale: float
+) -> Floats:
     """Place all demands, lot by lot. ``scale`` is the mean price in CNY per reference hour. Returns the last prices."""
     work = h.p.demand["work"]
     by_size = np.argsort(-work, kind="stable")
     done = np.cumsum(work[by_size])
-    first = 0
+    first, shape = 0, h.capacity.shape
     for lot in lots:
         end = len(work) if lot.until >= 1 else int(np.searchsorted(done, lot.until * done[-1]))
         if end <= first:
             continue
-        rows = np.sort(by_size[first:])
-        sample = Sample(rows, rows, np.ones(len(rows)))
+        rows = by_size[first:]
+        best, _, _ = best_starts(h, of, prices, now.room, rows, kept)
+        sample = Sample(rows, np.arange(len(rows)), np.ones(len(rows)))
         prices, share, excess, slope = ascend_hours(h, prices, best, sample, now.room, lot.tau * scale, lot.steps)
         stiff = STIFF / (slope + (excess + 2 * now.room.ravel() + NOTHING) / (scale * GIVE))
-        shape = h.capacity.shape
-        members = by_size[first:end]
         settle_starts(
-            h, prices, best, members, now, share, excess.reshape(shape), stiff.reshape(shape), lot.density
+            h, prices, best, rows, np.arange(end - first), now, share, excess.reshape(shape), stiff.reshape(shape),
+            lot.density,
         )  # fmt: skip
         first = end
     return prices

@@ -145,10 +145,13 @@ def cheapest_start(h: Hourly, w: Windows, room: Floats, i: int, j: int, below: f
 
 
 @compiled
-def best_starts(h: Hourly, of: Classes, prices: Floats, rows: Ints, kept: int) -> tuple[Starts, Floats, int]:
+def best_starts(
+    h: Hourly, of: Classes, prices: Floats, room: Floats, rows: Ints, kept: int
+) -> tuple[Starts, Floats, int]:
     """The ``kept`` best starts of each of the demands ``rows``, the least reduced cost of each, and how many were seen.
 
-    Starts that cost more than not serving are left out. The least reduced cost includes not serving.
+    Starts without ``room`` [rows, T], and those that cost more than not serving, are left out. The least reduced cost
+    includes not serving.
     """
     by, w = hourly_lists(h, of, prices), windows(h, prices)
     n = len(rows)
@@ -161,20 +164,20 @@ def best_starts(h: Hourly, of: Classes, prices: Floats, rows: Ints, kept: int) -
         d = h.p.demand[i]
         reduced[:] = NEVER
         if d.home >= 0 and passes(h.p, i, d.home):
-            _offer(h, w, i, d.home, reduced, out, at_row)
+            _offer(h, w, room, i, d.home, reduced, out, at_row)
         for at in range(by.start[d.klass], by.start[d.klass + 1]):
             if by.least[at] * d.work + d.moving > min(reduced[kept - 1], d.outside):
                 break
             j = by.pool[at]
             if j != d.home and (of.masked or passes(h.p, i, j)):
                 seen += 1
-                _offer(h, w, i, j, reduced, out, at_row)
+                _offer(h, w, room, i, j, reduced, out, at_row)
         least[at_row] = min(reduced[0], d.outside)
     return out, least, seen
 
 
 @within
-def _offer(h: Hourly, w: Windows, i: int, j: int, reduced: Floats, out: Starts, at_row: int) -> None:
+def _offer(h: Hourly, w: Windows, room: Floats, i: int, j: int, reduced: Floats, out: Starts, at_row: int) -> None:
     """Put the starts on pool j into the list of demand i where they belong."""
     most = min(reduced[len(reduced) - 1], h.p.demand[i].outside)
     least, _ = pair(h.p, i, j)
@@ -187,7 +190,7 @@ def _offer(h: Hourly, w: Windows, i: int, j: int, reduced: Floats, out: Starts, 
     slots = h.capacity.shape[1]
     closed = slots
     for t in range(slots - 1, first - 1, -1):
-        closed = closed_from(h, h.capacity, i, j, t, closed)
+        closed = closed_from(h, room, i, j, t, closed)
         if t > last or closed == t:
             continue
         start = at_start(h, i, j, of, t)
