@@ -240,6 +240,9 @@ def _measured(world: Crowd, jobs: int, platforms: int, decisions: int) -> int:
     over = Over(world)
     over.begin()
     over.pause()  # the first tick begins the process
+    measure(
+        world, placing_, over, 1
+    )  # the first of all compile what they need, and find what connectors said meanwhile
     quiet, busy, after = measure(world, placing_, over, decisions)
     over.close()
     print(line("decide, nobody matches", quiet.decide))

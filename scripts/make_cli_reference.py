@@ -14,7 +14,7 @@ from typer._click import Command, Context
 
 from suanlian.cli.main import app
 from suanlian.i18n import use_language
-from suanlian.i18n.help import options_of, usage_line
+from suanlian.i18n.help import options_of, stands_alone, usage_line
 from suanlian.settings import PersonSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +69,8 @@ def _commands(command: Command, context: Context) -> Iterator[str]:
     if children is None:
         yield from _leaf(command, context)
         return
+    if stands_alone(command):
+        yield from _leaf(command, context)
     for name, child in children.items():
         yield from _commands(child, Context(child, info_name=name, parent=context))
 

@@ -54,11 +54,13 @@ def commands() -> Patterns:
 
 
 def leaves(name: str, command: object) -> Iterator[str]:
-    """Yield the full names of the commands below one; groups themselves and hidden commands are left out."""
+    """Yield the full names of the commands below one; hidden ones, and nouns that need a verb, are left out."""
     children = getattr(command, "commands", None)
     if children is None:
         yield name
         return
+    if getattr(command, "invoke_without_command", False):
+        yield name
     for child_name, child in children.items():
         if not child.hidden:
             yield from leaves(f"{name} {child_name}", child)

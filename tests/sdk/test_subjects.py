@@ -10,6 +10,7 @@ from suanlian.crypto.keys import KeyPair
 from suanlian.model.errors import ConflictError, InvalidError, SuanlianError, TooLargeError
 from suanlian.model.ids import Kind
 from suanlian.model.job import MAX_BATCH, MAX_INLINE_BYTES, JobSpec, JobState
+from suanlian.model.market_policy import MarketPolicy, PolicyChange
 from suanlian.model.node import RESOLUTION_TYPE, Resolution
 from suanlian.model.offer import NewOffer
 from suanlian.model.party import Decision
@@ -20,6 +21,7 @@ from suanlian.testing.people_samples import (
     CAPACITY,
     FLAVOR,
     OFFER,
+    POLICY,
     RECEIPT,
     REPORT,
     UUID,
@@ -187,6 +189,17 @@ def test_catalogue_and_supervision(hub: PeopleHub, client: Client) -> None:
     assert hub.asked[-1].query["platform"] == "wuhu"
     assert [row.used.cpu for row in client.catalogue.capacity()] == [1000]
     assert client.supervision.send().receipts[0].hub == "national"
+
+
+def test_the_markets_policy(hub: PeopleHub, client: Client) -> None:
+    hub.says("GET /v1/market/policy", {"version": 0, "weight_of_tomorrow": 1})
+    hub.says("POST /v1/market/policy", POLICY)
+    hub.lists("/v1/market/policy/versions", POLICY)
+    assert client.supervision.market_policy().policy == MarketPolicy()
+    made = client.supervision.set_market_policy(PolicyChange(fair_s=43_200, why="fairer"))
+    assert (made.version, made.policy.fair_s) == (1, 43_200)
+    assert hub.asked[-1].document() == {"fair_s": 43_200.0, "why": "fairer"}
+    assert list(client.supervision.market_policies()) == [made]
 
 
 def test_a_referral_upwards_is_followed_without_the_key(hub: PeopleHub, client: Client) -> None:

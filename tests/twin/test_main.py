@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from suanlian.model.errors import InvalidError
+from suanlian.model.market_policy import MarketPolicy
 from suanlian.twin.document import Report
 from suanlian.twin.main import run
 from suanlian.twin.request import Partner, Request
@@ -56,6 +57,16 @@ def test_nodes_that_differ_are_pooled_too() -> None:
     assert alone is not None
     assert pooled.total.ended == alone.total.ended
     assert pooled.work == pytest.approx(alone.work)
+
+
+def test_the_hubs_weights_order_what_the_twin_simulates() -> None:
+    asked = replace(SMALL, strategies=("alone", "skip", "suanlian"))
+    usual = run(replace(asked, policy=MarketPolicy()), quiet)
+    first_come = run(replace(asked, policy=MarketPolicy(short=0, fair_s=0, reservations=1)), quiet)
+    assert (usual.policy, run(asked, quiet).policy) == (MarketPolicy(), None)
+    waits = [{one.strategy: one.total.wait.mean for one in report.runs} for report in (usual, first_come)]
+    assert waits[0]["skip"] == waits[1]["skip"]
+    assert waits[0]["suanlian"] < waits[1]["suanlian"]
 
 
 def test_what_cannot_be_meant_is_an_error_of_the_house() -> None:

@@ -98,7 +98,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "events": ("supervision", N_("List what happened.")),
     "market": (
         "market",
-        N_("What is scarce, and how far the market is from the best possible (operator, supervisor)."),
+        N_("What is scarce, and how far the market is from the best possible (operator, supervisor); policy."),
     ),
     "audit": ("audit", N_("The audit log: head, prove, check.")),
     "simulate": (

@@ -2,24 +2,34 @@
 
 from collections.abc import Iterator
 
+import typer
+
+from suanlian.cli.market_policy import HELP, policy
 from suanlian.cli.output import AsJson, listing, print_json, record, say
 from suanlian.cli.session import open_hub
 from suanlian.cli.shown import when, yes_no
 from suanlian.i18n import _
-from suanlian.i18n.help import N_, OPTIONS, Command, nouns
+from suanlian.i18n.help import COMMAND, N_, OPTIONS, Command, Group, nouns
 from suanlian.i18n.reasons import words
 from suanlian.model.market import MarketNow, MoveProposal, Tick, TickState
 
 commands = nouns()
-
-
-@commands.command(
-    "market",
-    cls=Command,
+_noun = nouns()
+commands.add_typer(
+    _noun,
+    name="market",
+    cls=Group,
     options_metavar=OPTIONS,
-    help=N_("What is scarce, and how far the market is from the best possible (operator, supervisor)."),
+    subcommand_metavar=COMMAND,
+    help=N_("What is scarce, and how far the market is from the best possible (operator, supervisor); policy."),
 )
-def _market(as_json: AsJson = False) -> None:
+_noun.command("policy", cls=Command, options_metavar=OPTIONS, help=HELP)(policy)
+
+
+@_noun.callback(invoke_without_command=True)
+def _market(context: typer.Context, as_json: AsJson = False) -> None:
+    if context.invoked_subcommand is not None:
+        return
     with open_hub() as hub:
         told = hub.supervision.market()
     if as_json:

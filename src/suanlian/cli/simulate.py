@@ -25,6 +25,7 @@ from suanlian.cli.simulate_options import (
     PageFile,
     PartnerOf,
     Platforms,
+    PolicyFile,
     Portable,
     Price,
     Rho,
@@ -36,9 +37,12 @@ from suanlian.cli.simulate_options import (
     WhatIfs,
 )
 from suanlian.cli.simulated import Progress, show
+from suanlian.cli.specfile import parse
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.errors import InvalidError, NotFoundError
+from suanlian.model.market_policy import MarketPolicy, Weights
+from suanlian.model.reading import read
 from suanlian.twin.document import Report
 from suanlian.twin.request import Estimates, Partner, Request, Tell, Unit
 
@@ -49,6 +53,7 @@ GROUP: Final = "suanlian.twin"
 
 STRATEGIES: Final = ("alone", "skip", "suanlian", "pooled", "fifo")
 
+_MOVE_S: Final = 600.0
 _WHOLE: Final = re.compile(r"\d{1,9}")
 _NUMBER: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 
@@ -76,7 +81,8 @@ def _simulate(  # noqa: PLR0913, PLR0917 - an option each
     estimates: Known = Estimates.OWN,
     data_gb: DataGb = 0.0,
     gbps: Gbps = 10.0,
-    move_s: MoveS = 600.0,
+    move_s: MoveS = None,
+    policy: PolicyFile = None,
     sweep: Sweeps = None,
     what_if: WhatIfs = None,
     mine: MineFile = None,
@@ -87,6 +93,7 @@ def _simulate(  # noqa: PLR0913, PLR0917 - an option each
     as_file: JsonFile = None,
     keep: KeepFile = None,
 ) -> None:
+    weights = None if policy is None else _weights(policy)
     request = Request(
         trace=trace,
         rho=rho,
@@ -102,7 +109,8 @@ def _simulate(  # noqa: PLR0913, PLR0917 - an option each
         estimates=estimates,
         data_gb=data_gb,
         gbps=gbps,
-        move_s=move_s,
+        move_s=_moving(move_s, weights),
+        policy=weights,
         sweep=tuple(sweep or ()),
         what_if=tuple(what_if or ()),
         mine=mine,
@@ -138,6 +146,18 @@ def _answer(found: Report, as_file: Path | None, page: Path | None) -> None:
         as_file.write_text(found.model_dump_json(indent=2) + "\n", "utf-8")
     for written in filter(None, (as_file, page)):
         say(_("Written: {path}").format(path=written))
+
+
+def _weights(path: Path) -> MarketPolicy:
+    """The hub's usual weights with those of the file, which may be what the hub answered."""
+    said = parse(path)
+    return read(Weights, said.get("policy", said)).over(MarketPolicy())
+
+
+def _moving(asked: float | None, weights: MarketPolicy | None) -> float:
+    if asked is not None:
+        return asked
+    return _MOVE_S if weights is None else weights.move_s
 
 
 def _strategies(asked: list[str] | None) -> tuple[str, ...]:

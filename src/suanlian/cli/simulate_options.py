@@ -63,7 +63,18 @@ DataGb = Annotated[
 ]
 Gbps = Annotated[float, typer.Option("--gbps", metavar="X", help=N_("Speed of all links, Gbit/s; 10 if left out."))]
 MoveS = Annotated[
-    float, typer.Option("--move-s", metavar="S", help=N_("What every move costs, seconds; 600 if left out."))
+    float | None,
+    typer.Option(
+        "--move-s", metavar="S", help=N_("What every move costs, seconds; the policy's, else 600 if left out.")
+    ),
+]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        help=N_("Weights of suanlian: what `suanlian market policy --json` prints, or some, YAML or JSON."),
+    ),
 ]
 Sweeps = Annotated[
     list[Axis] | None,

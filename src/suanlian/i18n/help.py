@@ -77,10 +77,17 @@ def page(command: AnyCommand, ctx: AnyContext, commands: Iterable[Row] = ()) -> 
     return "\n".join(lines)
 
 
+def stands_alone(command: object) -> bool:
+    """Whether a noun does something without a verb too."""
+    return bool(getattr(command, "invoke_without_command", False))
+
+
 def usage_line(command: AnyCommand, ctx: AnyContext) -> str:
     """How the command is written: its name, options, arguments."""
     pieces = [_bracketed(param) for param in command.get_params(ctx) if _is_argument(param)]
     further = [_(COMMAND)] if isinstance(command, Group) else []
+    if stands_alone(command):
+        further = [f"[{word}]" for word in further]
     return " ".join([ctx.command_path, _(OPTIONS), *pieces, *further])
 
 

@@ -53,7 +53,7 @@ def missed_text(explanation: Explanation) -> str:
 def market_text(view: MarketView, when: str) -> str:
     """By which prices it was decided."""
     if view.tick is None:
-        return _("Nothing was scarce.")
+        return _("Nothing was scarce; policy {policy}.").format(policy=view.policy)
     return _("Prices of scarcity of {when}, policy {policy}.").format(when=when, policy=view.policy)
 
 

@@ -61,6 +61,7 @@ class EventType(StrEnum):
     USAGE_RECORDED = "usage.recorded"
     USAGE_CORRECTED = "usage.corrected"
     CHARGE_WRITTEN = "charge.written"
+    MARKET_POLICY_CHANGED = "market.policy-changed"
     SUPPLY_COMMITTED = "supply.committed"
     SUPPLY_CHECKED = "supply.checked"
     SUPPLY_REPLIED = "supply.replied"

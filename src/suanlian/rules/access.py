@@ -200,6 +200,10 @@ ACTIONS: Final[Mapping[str, Rule]] = {
     "supervision.report": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "supervision.reports": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "market.read": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
+    # it orders everybody's jobs
+    "market.policy": Rule(reads=True, grants=_ALL),
+    "market.policies": Rule(reads=True, grants=_ALL),
+    "market.set-policy": Rule(reads=False, grants=_OPERATOR),
     "supervision.send": Rule(reads=False, grants=_OPERATOR),
     "audit.head": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),
     "audit.proof": Rule(reads=True, grants={Role.OPERATOR: Access.FULL, Role.SUPERVISOR: Access.FULL}),

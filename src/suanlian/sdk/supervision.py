@@ -5,6 +5,7 @@ from datetime import datetime
 
 from suanlian.model.event import Event, EventType
 from suanlian.model.market import MarketNow
+from suanlian.model.market_policy import PolicyChange, PolicyVersion
 from suanlian.model.report import SupervisionReport
 from suanlian.sdk.answers import SentReport
 from suanlian.sdk.paging import Plain, items, plain_items
@@ -12,7 +13,7 @@ from suanlian.sdk.people import Transport
 
 
 class Supervision:
-    """For supervisors and operators: metadata only."""
+    """For supervisors and operators: metadata only. The market's policy is open to whoever is signed in."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -33,6 +34,18 @@ class Supervision:
     def market(self) -> MarketNow:
         """What the matcher found: how far the market is from the best that is possible, and what is scarce."""
         return self._transport.read(MarketNow, "/v1/market")
+
+    def market_policy(self) -> PolicyVersion:
+        """The weights by which what waits is ordered, who set them, when and why."""
+        return self._transport.read(PolicyVersion, "/v1/market/policy")
+
+    def market_policies(self) -> Iterator[PolicyVersion]:
+        """Every version that was set, the newest first."""
+        return items(self._transport, PolicyVersion, "/v1/market/policy/versions")
+
+    def set_market_policy(self, change: PolicyChange) -> PolicyVersion:
+        """Set weights over those that hold (operator); what changes nothing makes no version."""
+        return self._transport.create(PolicyVersion, "/v1/market/policy", change)
 
     def events(self, kind: EventType | None = None) -> Iterator[Event]:
         """What happened, in the order in which it happened."""

@@ -26,7 +26,6 @@ from suanlian.model.market import (
     MOST_WAITING,
     MOVES,
     NO_MARKET,
-    USUAL_DETOUR,
     WINDOW,
     Market,
     MarketNow,
@@ -51,7 +50,7 @@ from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
 from suanlian.rules.preferring import most_dearer
 from suanlian.rules.pricing import expected_rent
-from suanlian.store import attempts, jobs, market, published
+from suanlian.store import attempts, jobs, market, policies, published
 from suanlian.store.market import Asker
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
@@ -245,7 +244,8 @@ def going(
     hours = _hours(unit, memory, places, counted)
     made = compiled([*waiting, *moving], places, hours, memory.admissions, unit.now, _energy(), rest)
     wants = [one.demand.spec.wants for one in (*waiting, *moving)]
-    dearer = tuple(float(most_dearer(wants[n], USUAL_DETOUR)) for n in made.job)
+    detour = policies.newest(unit).policy.detour
+    dearer = tuple(float(most_dearer(wants[n], detour)) for n in made.job)
     return Going(made, room_now(places), dearer, len(waiting), tuple(runs), tuple(places))
 
 
@@ -403,11 +403,12 @@ def _text(scarcity: Scarcity) -> str:
 
 def current(unit: Unit) -> Market:
     """By which prices places are compared now; those of a tick that is too old rank nothing."""
-    row = market.newest_good(unit, unit.now - LASTING)
+    row, held = market.newest_good(unit, unit.now - LASTING), policies.newest(unit)
     if row is None:
-        return NO_MARKET
-    view = MarketView(tick=row["id"], at=row["at"], prices_hash=row["prices_hash"])
-    return Market(_scarcity(row), view=view)
+        is_usual = not held.version
+        return NO_MARKET if is_usual else Market(detour=held.policy.detour, view=MarketView(policy=held.version))
+    view = MarketView(tick=row["id"], at=row["at"], prices_hash=row["prices_hash"], policy=held.version)
+    return Market(_scarcity(row), detour=held.policy.detour, view=view)
 
 
 def _scarcity(row: Row) -> dict[ShareId, dict[ResourceKind, Decimal]]:

@@ -16,6 +16,7 @@ from suanlian.data.orderly import orderly
 from suanlian.model.ids import ShareId
 from suanlian.model.job import JobSpec
 from suanlian.model.market import MOST_WAITING
+from suanlian.model.market_policy import MarketPolicy
 from suanlian.model.orderly import NO_ORDER, Order
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Queueing
@@ -25,21 +26,23 @@ from suanlian.rules.orderly import order_now
 from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
 from suanlian.rules.queueing.policy import Policy, QueueingError
 from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, pool_at, rooms_of, takes_of, worth_of
+from suanlian.rules.weights import queue_policy
 from suanlian.services.ports import Memory
-from suanlian.store import jobs, market, running
+from suanlian.store import jobs, market, policies, running
 from suanlian.store.market import Asker
 from suanlian.store.unit import Row, Unit
 
 _LOG: Final = logging.getLogger(__name__)
 
-USUAL: Final = Policy(age=1.0, priority=0.0, fair=21_600.0, headroom=0)
-"""How a hub orders what waits.
+USUAL: Final = queue_policy(MarketPolicy())
+"""How a hub orders what waits, where no operator said otherwise.
 
 Shorter work goes first, but nobody is passed by what came later than the difference in length. An account that used all
 there was of late is passed by what came six hours later by one that used nothing. Priorities act within an account, by
 turns. Guests need not leave an owner headroom: how much is for guests is what a share says.
 """
-_REMEMBERED: Final = timedelta(days=14)
+_HALF_LIVES: Final = 2
+"""What was used longer ago than so many half lives is not read again."""
 _MOST_READ: Final = 20_000
 _MOST_KINDS: Final = 20_000
 _TOLD_S: Final = 60.0
@@ -73,7 +76,8 @@ class InLine:
 class Ordering:
     """See the module. Not shared between threads.
 
-    ``often``: every pool is looked at again after so long though nothing happened there.
+    ``policy``: until an operator sets one, from then on it is the newest version. ``often``: every pool is looked at
+    again after so long though nothing happened there.
     """
 
     memory: Memory
@@ -90,6 +94,7 @@ class Ordering:
     _now: float = 0.0
     _tells_at: float = float("-inf")
     _line: Line | None = None
+    _version: int = 0
     _shape: Hashable = None
     _stamps: Hashable = None
     keys: dict[str, int] = field(default_factory=dict)
@@ -104,13 +109,14 @@ class Ordering:
 
     def look(self, unit: Unit, places: Sequence[Place]) -> None:
         """Bring the queue in step with what waits, runs and is free."""
+        self._follow(unit)
         now, order = unit.now.timestamp(), order_now(orderly(), places)
         self._read(unit, now)
         rooms = rooms_of(places)
         look = _Look(unit, self, order, Standing(places, self.memory.admissions, unit.now, self.policy.move_s))
         shape = tuple((room.key, room.size) for room in rooms)
         if self._line is None or shape != self._shape:
-            carried = _read(unit) if self._line is None else self._line.carried(now)
+            carried = _read(unit, self.policy) if self._line is None else self._line.carried(now)
             self._line, self._shape, self._full_at = Line(rooms, self.policy, carried, now), shape, float("-inf")
         stamps = (shape, tuple((stamp_of(place, unit.now), place.closing) for place in places), order)
         if stamps != self._stamps:
@@ -155,6 +161,13 @@ class Ordering:
         self._now = now
         self._numbers = dict(zip(self.waiting, count(1)))
         self._never = [name for name, one in self.waiting.items() if not one.told]
+
+    def _follow(self, unit: Unit) -> None:
+        """Go on by the operator's newest weights: with a line anew, which keeps what was promised and used."""
+        if policies.newest_number(unit) != self._version:
+            held = policies.newest(unit)
+            self._version, self.policy = held.version, queue_policy(held.policy)
+            self._shape = self._stamps = None
 
     def step(self, unit: Unit) -> tuple[Starts, ...]:
         """Who starts now, in their order."""
@@ -308,10 +321,10 @@ def _turns(waits: Sequence[Asks]) -> Iterator[tuple[str, Row, Asker, Asker, str]
             yield name, row, turn, turn, ""
 
 
-def _read(unit: Unit) -> Carried:
+def _read(unit: Unit, policy: Policy) -> Carried:
     """What accounts have used of late, where nothing is remembered."""
-    half_life, used = USUAL.half_life_s, defaultdict[str, float](float)
-    for row in running.ended_since(unit, unit.now - _REMEMBERED, limit=_MOST_READ):
+    half_life, used = policy.half_life_s, defaultdict[str, float](float)
+    for row in running.ended_since(unit, unit.now - timedelta(seconds=_HALF_LIVES * half_life), limit=_MOST_READ):
         seconds = (row["ended_at"] - row["started_at"]).total_seconds()
         age = (unit.now - row["ended_at"]).total_seconds()
         worth = worth_of(Resources.model_validate_json(row["granted"]))

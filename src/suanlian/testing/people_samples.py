@@ -306,3 +306,12 @@ def resolution(standing: str = "found", **fields: object) -> Document:
 def resolved(standing: str = "found", **fields: object) -> Document:
     """The answer of a hub that asks others."""
     return {"resolution": resolution(standing, **fields), "asked": ["https://hub.example"]}
+
+
+POLICY: Final[Document] = {
+    "version": 1,
+    "policy": {"fair_s": 43200.0, "detour": "0.05"},
+    "at": "2026-03-02T00:00:00Z",
+    "by": "op (national)",
+    "why": "fairer",
+}

@@ -6,6 +6,7 @@ Nothing here needs numpy, so that whoever has a report can read it.
 from typing import Literal
 
 from suanlian.model.base import Utc, Value
+from suanlian.model.market_policy import MarketPolicy
 
 
 class Spread(Value):
@@ -169,6 +170,8 @@ class Report(Value):
     sweeps: tuple[Sweep, ...] = ()
     what_ifs: tuple[WhatIf, ...] = ()
     own: Own | None = None
+    policy: MarketPolicy | None = None
+    """The hub's weights by which the strategy ``suanlian`` was simulated; None: the twin's own."""
     kind: Literal["suanlian-simulation-1"] = "suanlian-simulation-1"
 
     def run(self, strategy: str) -> Run | None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from suanlian.model.market_policy import MarketPolicy
+
 Tell = Callable[[int, int, str], None]
 """Called as work goes on: simulations done, all of them, what is done now."""
 
@@ -74,5 +76,7 @@ class Request:
     unit: Unit = Unit.AUTO
     partner: Partner = Partner.AUTO
     price: float = 1.8
+    policy: MarketPolicy | None = None
+    """The hub's weights for the strategy suanlian; ``move_s`` above stands for its own. None: the twin's."""
     keep: Path | None = None
     """Where the demand is written as Parquet, so that it can be run again."""

@@ -43,6 +43,7 @@ class Placer(Worker):
             EventType.SITE_CHECKED,
             EventType.PLATFORM_UNDRAINED,
             EventType.CONNECTOR_DRAINED,
+            EventType.MARKET_POLICY_CHANGED,
         }
     )
     every_s: ClassVar[float] = 5.0

@@ -1,6 +1,6 @@
-"""What the matcher found at each tick: prices of scarcity, a bound, and how far from it the market is."""
+"""What the matcher found at each tick: prices, a bound, the gap to it; and the policy by which jobs are ordered."""
 
-from sqlalchemy import Column, Double, Index, Integer, Table
+from sqlalchemy import Column, Double, Index, Integer, Table, Text
 
 from suanlian.store.columns import Document, Id, Label, Line, Moment
 from suanlian.store.tables.base import metadata
@@ -28,4 +28,17 @@ market_tick = Table(
     # what running work should do (a list of model/market.MoveProposal); none where it was not looked at
     Column("moves", Document),
     Index("ix_market_tick_at", "at"),
+)
+
+market_policy = Table(
+    "market_policy",
+    metadata,
+    # from 1 on; the newest holds, and without any the defaults do
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    # a model/market_policy.MarketPolicy
+    Column("body", Document, nullable=False),
+    Column("at", Moment, nullable=False),
+    # the principal who set it, and the reason given
+    Column("set_by", Id, nullable=False),
+    Column("why", Text, nullable=False),
 )
