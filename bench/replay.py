@@ -29,12 +29,13 @@ SHARES: Final = (1.0, 0.5, 0.25)
 OWNERS: Final = tuple(PLATFORMS.values())
 FRONTIER: Final = {
     "no headroom": Policy(headroom=0),
-    "8 units": Policy(headroom=8),
-    "16 units (default)": Policy(),
-    "24 units": Policy(headroom=24),
-    "32 units, no brief guests": Policy(headroom=32, brief_s=0.0),
-    "16 units, 1 reservation": Policy(reservations=1),
-    "16 units, 16 reservations": Policy(reservations=16),
+    "8 units": Policy(headroom=8, rise=0.0),
+    "16 units": Policy(headroom=16, rise=0.0),
+    "12 units and half the rise (default)": Policy(),
+    "24 units": Policy(headroom=24, rise=0.0),
+    "32 units, no brief guests": Policy(headroom=32, rise=0.0, brief_s=0.0),
+    "16 units, 1 reservation": Policy(headroom=16, rise=0.0, reservations=1),
+    "16 units, 16 reservations": Policy(headroom=16, rise=0.0, reservations=16),
     "first come, one reservation (EASY)": EASY,
 }
 

@@ -222,6 +222,7 @@ def test_the_policy_is_quicker_and_fairer_than_first_fit_and_loses_no_work() -> 
     for mine, theirs in zip(fairness_by_owner(ours, alone, world), fairness_by_owner(skip, alone, world), strict=True):
         assert mine.wait <= mine.alone
         assert mine.worst <= max(theirs.worst, 660)
+        assert mine.late <= theirs.late
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from suanlian.rules.queueing.nodes import enter, next_end, used_at, withdrawn
 from suanlian.rules.queueing.policy import EASY, Policy, QueueingError
 from suanlian.rules.queueing.queue import Hold, Job, Queue
+from suanlian.rules.queueing.rise import rise
 from suanlian.rules.queueing.state import NEVER
 from suanlian.twin.simulate import Strategy, simulate
 from suanlian.twin.trace import Trace
@@ -182,6 +183,55 @@ def test_a_guest_leaves_the_owner_its_headroom() -> None:
     assert pools.why(guest, 0.0) is Hold.FULL_EVERYWHERE
     own = pools.arrive(Job(home=1, units=4, estimate=500.0, submit=0.0))
     assert [(start.row, start.pool) for start in pools.step(0.0).starts] == [(own, 1)]
+
+
+@given(st.floats(60.0, 1e6), st.floats(60.0, 1e6), st.integers(1, 8), st.integers(1, 8), st.sampled_from([0, 1]))
+@settings(max_examples=50, deadline=None)
+def test_the_longer_a_guest_stays_and_the_more_came_at_once_the_more_it_must_leave(
+    shorter: float, longer: float, first: int, second: int, may_move: int
+) -> None:
+    movable = bool(may_move)
+    shorter, longer = sorted((shorter, longer))
+    calm, busy = (queue(Policy(), nodes=[4, 1]) for _turn in range(2))
+    for units in (first, second):
+        busy.arrive(Job(home=0, units=units, estimate=50.0, submit=0.0, movable=movable))
+    stuck, free = (rise_of(one, longer) for one in (busy, calm))
+    assert free == 0.0
+    assert 0.0 < rise_of(busy, shorter) <= stuck
+    alone = queue(Policy(), nodes=[4, 1])
+    alone.arrive(Job(home=0, units=first + second, estimate=50.0, submit=0.0, movable=movable))
+    assert stuck == pytest.approx(rise_of(alone, longer)), "what comes together counts together"
+    if movable:
+        fixed = queue(Policy(), nodes=[4, 1])
+        fixed.arrive(Job(home=0, units=first + second, estimate=50.0, submit=0.0, movable=False))
+        assert stuck == pytest.approx(Policy().elsewhere * rise_of(fixed, longer))
+
+
+def rise_of(pools: Queue, length: float) -> float:
+    return float(rise(pools.state, 0, length, 0.0))
+
+
+def test_work_that_would_have_waited_alone_is_no_rise_and_guests_are_none() -> None:
+    pools = queue(Policy(), nodes=[1])
+    pools.arrive(Job(home=0, units=4, estimate=50.0, submit=0.0, guest=True))
+    assert rise_of(pools, 3600.0) == 0.0
+    pools.arrive(Job(home=0, units=4, estimate=50.0, submit=0.0))
+    seen = rise_of(pools, 3600.0)
+    pools.arrive(Job(home=0, units=4, estimate=50.0, submit=0.0))
+    assert rise_of(pools, 3600.0) == seen > 0.0
+
+
+def test_a_long_guest_stays_away_from_an_owner_whose_work_comes_in_bursts() -> None:
+    policy = Policy(move_s=0.0, headroom=1, brief_s=60.0, rise=1.0, half_life_s=3600.0)
+    for length, there in ((120.0, True), (40_000.0, False)):
+        pools = queue(policy, nodes=[1, 3])
+        own = [pools.arrive(Job(home=1, units=4, estimate=10.0, submit=0.0, movable=False)) for _turn in range(3)]
+        pools.step(0.0)
+        for row in own:
+            pools.end(row, 10.0)
+        pools.occupy(Job(home=0, units=4, estimate=1e6, submit=0.0), 0, 10.0)
+        guest = pools.arrive(Job(home=0, units=4, estimate=length, submit=10.0, guest=True))
+        assert [start.row for start in pools.step(10.0).starts] == [guest] * there
 
 
 def test_costs_for_each_pool_say_where_a_job_may_go() -> None:

@@ -6,6 +6,7 @@ from suanlian.rules.matching.compiled import compiled
 from suanlian.rules.queueing.alone import correct, promise
 from suanlian.rules.queueing.nodes import allows, enter, needed, release, room
 from suanlian.rules.queueing.plan import drop, due, plan
+from suanlian.rules.queueing.rise import note, rise
 from suanlian.rules.queueing.state import (
     ABSENT,
     AGE,
@@ -23,6 +24,7 @@ from suanlian.rules.queueing.state import (
     PRIORITY,
     QUEUED,
     RESERVATIONS,
+    RISE,
     RUNNING,
     SHORT,
     WAITING,
@@ -67,6 +69,8 @@ def arrive(s: State, job: int) -> None:
     s.touched[s.home[job]] = True
     if not s.guest[job] and s.promise[job] == NEVER:
         s.promise[job] = promise(s, job)
+        if s.promise[job] <= s.submit[job]:
+            note(s, job)
 
 
 @compiled
@@ -191,10 +195,10 @@ def toll(s: State, job: int, pool: int) -> float:
 
 @compiled
 def _welcome(s: State, job: int, pool: int, now: float) -> bool:
-    """Whether a guest leaves the owner enough in one piece, is short, or is due itself."""
-    headroom = s.policy[HEADROOM]
-    if headroom == 0 or s.estimate[job] <= s.policy[BRIEF] or due(s, job) <= now:
+    """Whether a guest leaves the owner enough in one piece for as long as it stays, is short, or is due itself."""
+    if s.policy[HEADROOM] == 0 or s.estimate[job] <= s.policy[BRIEF] or due(s, job) <= now:
         return True
+    headroom = s.policy[HEADROOM] + s.policy[RISE] * rise(s, pool, s.estimate[job], now)
     size = s.size[pool]
     free = room(s, pool)
     if s.first[pool + 1] - s.first[pool] == 1:

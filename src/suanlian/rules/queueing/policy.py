@@ -32,7 +32,9 @@ class Policy:
 
     ``move_s``: what a move costs (s); a job leaves its home only where it would wait longer than that x (1 +
     ``hysteresis``). ``headroom``: so many units must stay free in one piece at a pool that takes a guest, unless the
-    guest is due or takes no longer than ``brief_s``.
+    guest is due or takes no longer than ``brief_s``; and more, the longer the guest stays: ``rise`` x the standard
+    deviation of what the owner has been seen to ask for at once in so long a time (see ``queueing.rise``), in which an
+    own job that may move counts ``elsewhere`` of its units. Without ``headroom`` (0) nothing need stay free.
 
     ``learn``: how fast an account's estimates are corrected by how long its jobs took (a share of each job's error, in
     logarithms), so that who asks for twice what it needs is not taken at its word for ever.
@@ -48,9 +50,11 @@ class Policy:
     deadline_s: float = 600.0
     move_s: float = 600.0
     hysteresis: float = 0.0
-    headroom: int = 16
+    headroom: int = 12
     brief_s: float = 3600.0
     learn: float = 0.02
+    rise: float = 0.5
+    elsewhere: float = 0.1
 
     def row(self) -> Floats:
         """The figures in the order of the fields, as the loops read them. Raises ``QueueingError`` (policy_number)."""

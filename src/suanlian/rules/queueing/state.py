@@ -32,6 +32,8 @@ HYSTERESIS: Final = 9
 HEADROOM: Final = 10
 BRIEF: Final = 11
 LEARN: Final = 12
+RISE: Final = 13
+ELSEWHERE: Final = 14
 
 MOST_ENTRIES: Final = 2048
 """Work on a node is told apart by so many times at which it ends; beyond that the two that are nearest become one."""
@@ -102,6 +104,11 @@ class State(NamedTuple):
     alone_end: Floats
     alone_job: Ints
     alone_first: Ints
+    # what owners ask for at once
+    risen: Floats  # (P,) sum of the squares of bursts, decayed
+    risen_at: Floats  # (P,) as of then
+    seen_from: Floats  # (P,) since when that has been watched
+    burst: Floats  # (P,) units that came lately, decayed
     # accounts
     usage: Floats
     stamp: Floats
@@ -171,4 +178,5 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         stamp=np.zeros(len(weight)),
         weight=weight,
         learned=np.zeros(len(weight)),
+        **{name: np.zeros(pools) for name in ("risen", "risen_at", "seen_from", "burst")},
     )
