@@ -14,7 +14,7 @@ from suanlian.model.place import Demand, Place
 from suanlian.model.placement import ASKED, Explanation, FailedFilter, Filter, Term
 from suanlian.model.platform import Chip, Latency, Site
 from suanlian.rules.feasibility import CHECKS, Question, ever_fits, failed_filters, too_large
-from suanlian.rules.placement import MOST_BENIGN_FIRST, explain
+from suanlian.rules.placement import MOST_BENIGN_FIRST, Answers, explain
 from tests.rules.worlds import NOW, demand, flavor, offer, place, resources, spec, variant
 
 SHANGHAI = "310000"
@@ -209,6 +209,16 @@ def test_the_winner_passes_all_is_the_cheapest_and_does_not_depend_on_the_order(
         assert result.won.cost == min(passed)
     random.shuffle(places)
     assert explain(demand(), places, now=NOW).won == result.won
+
+
+@given(st.lists(faulty, max_size=6), st.lists(faulty, max_size=6))
+def test_what_was_said_of_a_place_is_said_again_and_of_another_it_is_asked(
+    before: list[Place], after: list[Place]
+) -> None:
+    answers: Answers = {}
+    explain(demand(), before, now=NOW, answers=answers)
+    places = [*before, *after]
+    assert explain(demand(), places, now=NOW, answers=answers) == explain(demand(), places, now=NOW)
 
 
 @given(st.integers(1, 5000), st.integers(1, 10000))

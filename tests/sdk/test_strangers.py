@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from suanlian.model.errors import InvalidError, UnavailableError
@@ -184,6 +184,7 @@ def test_an_origin_has_its_port_written_and_no_path() -> None:
         origin_of("http://example.org:99999999/")
 
 
+@example("HTTP://[")
 @given(st.one_of(st.text(), st.text().map("http://".__add__), st.text().map("https://a.example/".__add__)))
 def test_a_text_is_an_address_or_refused(text: str) -> None:
     try:

@@ -60,7 +60,7 @@ def test_nodes_that_differ_are_pooled_too() -> None:
 
 
 def test_the_hubs_weights_order_what_the_twin_simulates() -> None:
-    asked = replace(SMALL, strategies=("alone", "skip", "suanlian"))
+    asked = replace(SMALL, strategies=("alone", "skip", "suanlian"), jobs=3000, portable=0.1, rho=0.9, seed=1)
     usual = run(replace(asked, policy=MarketPolicy()), quiet)
     first_come = run(replace(asked, policy=MarketPolicy(short=0, fair_s=0, reservations=1)), quiet)
     assert (usual.policy, run(asked, quiet).policy) == (MarketPolicy(), None)

@@ -135,7 +135,13 @@ class Resources(Value):
 
     def base(self) -> dict[ResourceKind, int]:
         """Base units by kind, every kind present."""
-        return {kind: getattr(self, kind.value) for kind in ResourceKind}
+        # written out: it is asked of every place for every job
+        return {
+            ResourceKind.CPU: self.cpu,
+            ResourceKind.MEMORY: self.memory,
+            ResourceKind.DISK: self.disk,
+            ResourceKind.ACCELERATOR: self.accelerator,
+        }
 
     def plus(self, other: "Resources") -> "Resources":
         """The sum, kind by kind."""
@@ -158,12 +164,19 @@ class Resources(Value):
 
     def fits(self, within: "Resources") -> bool:
         """Whether every kind is within the other's."""
-        return not self.short_of(within)
+        return (
+            self.cpu <= within.cpu
+            and self.memory <= within.memory
+            and self.disk <= within.disk
+            and self.accelerator <= within.accelerator
+        )
 
     def short_of(self, within: "Resources") -> tuple[ResourceKind, ...]:
         """The kinds of which ``within`` has too little."""
-        mine, theirs = self.base(), within.base()
-        return tuple(kind for kind in ResourceKind if mine[kind] > theirs[kind])
+        if self.fits(within):
+            return ()
+        theirs = within.base()
+        return tuple(kind for kind, amount in self.base().items() if amount > theirs[kind])
 
 
 def total(amounts: Iterable[Resources]) -> Resources:

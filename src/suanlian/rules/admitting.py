@@ -4,7 +4,7 @@ Every answer comes from the checks that an explanation asks too (``rules.feasibi
 much a job wants nor for how long: what they say of a place is kept, until what they read of the place is another.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ from suanlian.model.demand import Prefer
 from suanlian.model.job import JobSpec
 from suanlian.model.place import Demand, Place
 from suanlian.model.placement import ASKED, Filter
-from suanlian.model.quantity import ResourceKind
+from suanlian.model.quantity import ResourceKind, Resources
 from suanlian.rules.feasibility import CHECKS, Question
 from suanlian.rules.levels import footing, level_grade
 
@@ -75,10 +75,24 @@ class Admissions:
     asked: int = 0
     """How often checks were really asked, in places."""
 
-    def of(self, demands: Sequence[Demand], places: Sequence[Place], now: datetime) -> list[Bits]:
-        """The lasting answer for each demand, [M] of places each, for the places in their order."""
+    def of(
+        self,
+        demands: Sequence[Demand],
+        places: Sequence[Place],
+        now: datetime,
+        rest: Callable[[], None] = lambda: None,
+    ) -> list[Bits]:
+        """The lasting answer for each demand, [M] of places each, for the places in their order.
+
+        ``rest`` is called after each: others that wait for this processor may go first.
+        """
         self._see(places, now)
-        return [self._answer(demand, places, now) for demand in demands]
+        found = dict[int, Bits]()
+        for demand in demands:  # many are the very same
+            if id(demand) not in found:
+                found[id(demand)] = self._answer(demand, places, now)
+                rest()
+        return [found[id(demand)] for demand in demands]
 
     def _see(self, places: Sequence[Place], now: datetime) -> None:
         stamps = tuple(stamp_of(place, now) for place in places)
@@ -152,7 +166,11 @@ class Sizes:
 
     def have_room(self, spec: JobSpec) -> npt.NDArray[np.bool_]:
         """[M] whether a place has room for one task now."""
-        return _fits(_array(spec.total.base()), self.free)
+        return self.have_room_for(spec.total)
+
+    def have_room_for(self, amount: Resources) -> npt.NDArray[np.bool_]:
+        """[M] whether a place has room for so much now."""
+        return _fits(_array(amount.base()), self.free)
 
 
 def closes_too_soon(demand: Demand, places: Sequence[Place], now: datetime) -> list[int]:

@@ -5,7 +5,7 @@ some. Capacity is what is free within the window, in unit-hours. Money is an est
 explanation weighs besides are both in it (``weighing``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -92,20 +92,29 @@ def compiled(  # noqa: PLR0913, PLR0917 - what waits, where, and all by which bo
     admissions: Admissions,
     now: datetime,
     energy: Energy = NO_ENERGY,
+    rest: Callable[[], None] = lambda: None,
 ) -> Compiled:
     """Put it together. ``hours``: of each share the free unit-hours of the window; a share without has none.
 
     What runs has to be at one of the places, and ``hours`` counts what it uses as free.
+    ``rest`` is called after each job: others that wait for this processor may go first.
     """
     pools = _pools(places, hours)
     at = {place.share_id: n for n, place in enumerate(places)}
     jobs = _Jobs(pools, _Speeds(places, now), Weights(places, energy, now), at)
     sizes = Sizes.of(places)
-    bits = admissions.of([one.demand for one in waiting], places, now)
-    for one, mask in zip(waiting, bits, strict=True):
-        fit = np.where(_allowed(one, sizes, places, now), mask, np.uint32(0))
-        fit[barred(one.demand, places)] = 0
-        jobs.add(one, fit)
+    bits = admissions.of([one.demand for one in waiting], places, now, rest)
+    first = dict[int, int]()
+    for n, (one, mask) in enumerate(zip(waiting, bits, strict=True)):
+        # jobs that ask the very same, of which nothing more is known, are answered once
+        is_usual = one.known is None and one.running is None
+        if is_usual and (like := first.setdefault(id(one.demand), n)) != n:
+            jobs.add_like(like)
+        else:
+            fit = np.where(_allowed(one, sizes, places, now), mask, np.uint32(0))
+            fit[barred(one.demand, places)] = 0
+            jobs.add(one, fit)
+        rest()
     able = [n for n, fit in enumerate(jobs.fits) if fit.any()]
     pieces = [(n, size) for n in able for size in _pieces(waiting[n].count)]
     job = np.array([n for n, _size in pieces], dtype=np.int64)
@@ -207,6 +216,7 @@ class _Jobs:
         self.fits: list[Bits] = []
         self._kinds: list[int] = []
         self._weighed: list[Weighed] = []
+        self._amounts: list[list[float]] = []
         self._left: list[Left] = []
 
     def add(self, one: Waiting, fit: Bits) -> None:
@@ -222,14 +232,23 @@ class _Jobs:
         spec = left.spec
         rent = self._pools.price @ np.array(_units(spec.total.base())) * (spec.expected_s / _HOUR_S) / faster
         self.fits.append(fit)
+        self._amounts.append(_units(one.demand.spec.total.base()))
         self._kinds.append(kind)
         self._left.append(left)
         self._weighed.append(self._weights.of(Task(spec, faster, rent), kind) if fit.any() else Weighed(0, 0.0))
 
+    def add_like(self, row: int) -> None:
+        """One that is as another was, by its row."""
+        self.fits.append(self.fits[row])
+        self._amounts.append(self._amounts[row])
+        self._left.append(self._left[row])
+        self._kinds.append(self._kinds[row])
+        self._weighed.append(self._weighed[row])
+
     def demands(self, waiting: Sequence[Waiting], job: Ints, tasks: Ints) -> Demands:
         """The demands [N]: of each the job, by row, and how many of its tasks."""
         rows, left = [waiting[n] for n in job], [self._left[n] for n in job]
-        amounts = _table([_units(one.demand.spec.total.base()) for one in rows])
+        amounts = _table([self._amounts[n] for n in job])
         units = amounts[:, 0]
         need = amounts[:, 1:] / units[:, None]
         hours: Floats = np.array([one.spec.expected_s / _HOUR_S for one in left], dtype=np.float64) * tasks

@@ -81,23 +81,34 @@ KEPT: Final = 24
 _RANK: Final = {name: rank for rank, name in enumerate(MOST_BENIGN_FIRST)}
 
 
-def explain(
+Answers = dict[ShareId, tuple[Place, Candidate]]
+"""What was said of places, each as it was then."""
+
+
+def explain(  # noqa: PLR0913 - a demand, places, and all that is known of both
     demand: Demand,
     places: Sequence[Place],
     *,
     now: datetime,
     known: Known | None = None,
     market: Market = NO_MARKET,
+    answers: Answers | None = None,
 ) -> Explanation:
     """Compare all places: one candidate each, with the variant that does best there.
 
     The winner has the lowest cost for the work, of those whose bill lies within the market's detour of the least one;
     of equal cost one that is not simulated, then one that is known better, then the faster one, then where
     the queue had it, then the first by share and platform name. ``known``: what is known besides what is published.
-    ``market``: what is scarce.
+    ``market``: what is scarce. ``answers``: of places that were asked before, all else being equal; others come to it.
     """
     ruler = Ruler(demand, places, known or Known(), now)
-    candidates = tuple(_candidate(demand, place, now, ruler, market) for place in places)
+    given, compared = {} if answers is None else answers, list[Candidate]()
+    for place in places:
+        before = given.get(place.share_id)
+        if before is None or before[0] is not place:
+            before = given[place.share_id] = (place, _candidate(demand, place, now, ruler, market))
+        compared.append(before[1])
+    candidates = tuple(compared)
     passed = _ranked(candidates, demand, market.detour)
     missed = range(len(candidates)) if not passed else ()
     return Explanation(

@@ -113,6 +113,15 @@ class Standing:
             home=None if home is None else home * len(KINDS) + at,
         )
 
+    def barred(self, spec: JobSpec, stands: Stands | None) -> tuple[int, ...]:
+        """The pools where it may run, but now lacks something else than what it queues for."""
+        if stands is None:
+            return ()
+        kind = _kind(spec)
+        other = spec.total.model_copy(update={kind.value: 0})
+        pools = np.flatnonzero(~self._sizes.have_room_for(other)) * len(KINDS) + KINDS.index(kind)
+        return tuple(pools[np.isfinite(stands.cost[pools])].tolist())
+
 
 def alike(one: Stands | None, other: Stands | None) -> bool:
     """Whether a job stands as it did."""

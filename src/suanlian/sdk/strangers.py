@@ -81,6 +81,8 @@ def read_address(url: str) -> Address:
     port = USUAL_PORTS.get(read.scheme, 0) if read.port is None else read.port
     if read.scheme not in USUAL_PORTS or not host or read.userinfo or port not in _PORTS:
         raise _refused("it is not an http or https address without a password")
+    if "%" in host:  # what no name has was written in another way, and is read in another way the next time
+        raise _refused("its host is no name and no address")
     return Address(read, host, port)
 
 

@@ -30,7 +30,7 @@ from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
 from suanlian.rules.owner import rests
-from suanlian.rules.placement import explain
+from suanlian.rules.placement import Answers, explain
 from suanlian.rules.progress import parse_tally
 from suanlian.rules.queueing.line import Starts
 from suanlian.rules.standing import place_of
@@ -97,6 +97,8 @@ def decide(unit: Unit, ordering: Turns, *, limit: int, weighing: Weighing = USUA
         for job_id in chosen:
             if job_id in rows:
                 decisions += look.decide(rows[job_id], starts[job_id])
+    if decisions and not ordering.must_tell(unit):  # those that start first; why others do not is told at the next look
+        return Decided(tuple(decisions), more=True)
     decisions += look.tell(ordering.to_tell(limit, but=seen))
     return Decided(tuple(decisions), more=ordering.untold(but=seen))
 
@@ -115,6 +117,7 @@ class _Look:
         self._numbers = {place.share_id: n for n, place in enumerate(self.places)}
         self._order = order_now(orderly(), self.places)
         self._known: dict[object, Explanation] = {}
+        self._answers = defaultdict[object, Answers](dict)
 
     def decide(self, row: Row, starts: deque[Starts]) -> list[Decision]:
         """Give places to as many waiting tasks of one job as may start now."""
@@ -241,7 +244,12 @@ class _Look:
         if (*asked, kept, first) not in self._known:
             places = [replace(p, kept=True) if p.share_id in kept else p for p in self.places] if kept else self.places
             self._known[*asked, kept, first] = explain(
-                replace(demand, first=first), places, now=self._unit.now, known=known, market=self._market
+                replace(demand, first=first),
+                places,
+                now=self._unit.now,
+                known=known,
+                market=self._market,
+                answers=self._answers[asked],
             )
         return self._known[*asked, kept, first]
 

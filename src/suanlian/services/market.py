@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cache, partial
 from statistics import median
 from typing import Final
+from weakref import WeakValueDictionary
 
 from suanlian.data.chips import chips
 from suanlian.data.grid import grid
@@ -50,6 +51,7 @@ from suanlian.rules.orderly import order_now
 from suanlian.rules.preferring import most_dearer
 from suanlian.rules.pricing import expected_rent
 from suanlian.store import attempts, jobs, market, policies, published
+from suanlian.store.market import Asker
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
 
@@ -70,6 +72,7 @@ _STAYS: Final = 4.0
 _NOTHING: Final[Mapping[tuple[str, str], int]] = {}
 _SPECS: Final = 50_000
 _SHOWN: Final = 50
+_OLD: Final = 2
 _LINE: Final = 200
 _HOUR_S: Final = 3600
 
@@ -87,15 +90,36 @@ class Memory:
     levels: LevelRules
     admissions: Admissions = field(default_factory=Admissions)
     specs: OrderedDict[str, JobSpec] = field(default_factory=OrderedDict)
+    askers: dict[str, Asker] = field(default_factory=dict)
+    texts: WeakValueDictionary[str, JobSpec] = field(default_factory=WeakValueDictionary)
+    """Equal specs are one value, so that what is asked of it is asked once."""
+
+    def know(self, unit: Unit, job_ids: Sequence[str]) -> Mapping[str, Asker]:
+        """Who asks by each of these jobs; all that is new is read at once, specs too. Others are forgotten in time."""
+        new = [job_id for job_id in job_ids if job_id not in self.askers]
+        if new:
+            self.askers |= market.askers(unit, new)
+            for job_id, text in market.specs(unit, [name for name in new if name not in self.specs]).items():
+                self._keep(job_id, text)
+        if len(self.askers) > _OLD * len(job_ids) + _SHOWN:
+            self.askers = {job_id: self.askers[job_id] for job_id in job_ids}
+        return self.askers
 
     def spec(self, unit: Unit, job_id: str) -> JobSpec:
         """The spec of a job, which never changes."""
         known = self.specs.get(job_id)
         if known is None:
-            known = self.specs[job_id] = JobSpec.model_validate_json(jobs.spec_of(unit, job_id))
-            if len(self.specs) > _SPECS:
-                self.specs.popitem(last=False)
+            known = self._keep(job_id, jobs.spec_of(unit, job_id))
         return known
+
+    def _keep(self, job_id: str, text: str) -> JobSpec:
+        found = self.texts.get(text)
+        if found is None:
+            found = self.texts[text] = JobSpec.model_validate_json(text)
+        self.specs[job_id] = found
+        if len(self.specs) > _SPECS:
+            self.specs.popitem(last=False)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +130,21 @@ class Batch:
     jobs: int
 
 
-def gather(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Batch | None:
-    """All that waits with all places, as arrays; None where nothing waits."""
+def gather(
+    unit: Unit, memory: Memory, known_of: KnownOf = nothing_known, rest: Callable[[], None] = nothing_known
+) -> Batch | None:
+    """All that waits with all places, as arrays; None where nothing waits.
+
+    ``rest`` is called every now and then: others that wait for this processor may go first.
+    """
     rows = market.waiting(unit, limit=MOST_WAITING)
     if not rows:
         return None
     places = Places(unit).all()
-    order = order_now(orderly(), places)
-    waiting = [_waiting(unit, row, memory, order, partial(_known, known_of, places)) for row in rows]
+    asks = _Asks(unit, memory, order_now(orderly(), places), partial(_known, known_of, places))
+    waiting = asks.all(rows, rest)
     hours = _hours(unit, memory, places)
-    return Batch(compiled(waiting, places, hours, memory.admissions, unit.now, _energy()), len(rows))
+    return Batch(compiled(waiting, places, hours, memory.admissions, unit.now, _energy(), rest), len(rows))
 
 
 @cache
@@ -127,12 +156,33 @@ def _known(known_of: KnownOf, places: Sequence[Place], spec: JobSpec, account_id
     return known_of(spec, account_id, job_id, places)
 
 
-def _waiting(
-    unit: Unit, row: Row, memory: Memory, order: Order, known_of: Callable[[JobSpec, str, str], Known | None]
-) -> Waiting:
-    spec = memory.spec(unit, row["id"])
-    demand = Demand(spec, row["entity"], levels=memory.levels, lender=row["lender"], order=order)
-    return Waiting(row["id"], demand, row["queued"], known=known_of(spec, row["account_id"], row["id"]))
+@dataclass(frozen=True, slots=True)
+class _Asks:
+    """Jobs as the matcher is told of them; those that ask alike have one demand."""
+
+    unit: Unit
+    memory: Memory
+    order: Order
+    known_of: Callable[[JobSpec, str, str], Known | None]
+    demands: dict[tuple[int, str, str], Demand] = field(default_factory=dict)
+
+    def all(self, rows: Sequence[Row], rest: Callable[[], None]) -> list[Waiting]:
+        """What waits, as it was read."""
+        askers, found = self.memory.know(self.unit, [row["id"] for row in rows]), list[Waiting]()
+        for row in rows:
+            found.append(self.waiting(row["id"], askers[row["id"]], row["queued"]))
+            rest()
+        return found
+
+    def waiting(self, job_id: str, asker: Asker, count: int) -> Waiting:
+        """So many tasks of a job."""
+        spec = self.memory.spec(self.unit, job_id)
+        alike = id(spec), asker.entity, asker.lender
+        demand = self.demands.get(alike)
+        if demand is None:
+            demand = Demand(spec, asker.entity, levels=self.memory.levels, lender=asker.lender, order=self.order)
+            self.demands[alike] = demand
+        return Waiting(job_id, demand, count, known=self.known_of(spec, asker.account_id, job_id))
 
 
 def _hours(
@@ -175,8 +225,10 @@ class Going:
     places: tuple[Place, ...]
 
 
-def going(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Going | None:
-    """Running work that may be moved, with all that waits; None where there is none."""
+def going(
+    unit: Unit, memory: Memory, known_of: KnownOf = nothing_known, rest: Callable[[], None] = nothing_known
+) -> Going | None:
+    """Running work that may be moved, with all that waits; None where there is none. ``rest``: as of ``gather``."""
     places = Places(unit).all()
     at = {place.share_id: place for place in places}
     order = order_now(orderly(), places)
@@ -186,11 +238,11 @@ def going(unit: Unit, memory: Memory, known_of: KnownOf = nothing_known) -> Goin
     if not runs:
         return None
     known = partial(_known, known_of, places)
-    waiting = [_waiting(unit, row, memory, order, known) for row in market.waiting(unit, limit=MOST_WAITING)]
+    waiting = _Asks(unit, memory, order, known).all(market.waiting(unit, limit=MOST_WAITING), rest)
     counted = Counter((row["job_id"], row["share_id"]) for row in runs)
     moving = [_running(unit, row, memory, order, at[ShareId(row["share_id"])], known) for row in runs]
     hours = _hours(unit, memory, places, counted)
-    made = compiled([*waiting, *moving], places, hours, memory.admissions, unit.now, _energy())
+    made = compiled([*waiting, *moving], places, hours, memory.admissions, unit.now, _energy(), rest)
     wants = [one.demand.spec.wants for one in (*waiting, *moving)]
     detour = policies.newest(unit).policy.detour
     dearer = tuple(float(most_dearer(wants[n], detour)) for n in made.job)

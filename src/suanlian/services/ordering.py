@@ -4,6 +4,7 @@ What a job is to the queue says ``rules/standing``; the queue itself is ``rules/
 """
 
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,7 @@ from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, 
 from suanlian.rules.weights import queue_policy
 from suanlian.services.ports import Memory
 from suanlian.store import jobs, market, policies, running
+from suanlian.store.market import Asker
 from suanlian.store.unit import Row, Unit
 
 _LOG: Final = logging.getLogger(__name__)
@@ -44,16 +46,30 @@ _HALF_LIVES: Final = 2
 _MOST_READ: Final = 20_000
 _MOST_KINDS: Final = 20_000
 _TOLD_S: Final = 60.0
+_SILENT_S: Final = 5.0
+_RETOLD: Final = 64
+"""So many jobs at most are told anew at a look how they stand."""
+_KINDS_AT_ONCE: Final = 8
+"""Of so many kinds are jobs that are told something at a look: for each, every place is looked at."""
 _OFTEN: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class InLine:
-    """A job that waits, as it was read: ``since`` and ``instead_of`` are those of the turn that it takes."""
+    """A job that waits, as it was read; ``asker``: what never changes of it (``Memory.know``).
+
+    ``stood``: how many of its tasks rest, and of the turn that it takes, when that began (s) and whose it was instead.
+    """
 
     row: Row
-    since: float
-    instead_of: str = ""
+    asker: Asker
+    stood: tuple[int, float, str]
+    waits: Waits
+
+    @property
+    def told(self) -> bool:
+        """Whether it was told why it waits."""
+        return bool(self.row["told"])
 
 
 @dataclass(slots=True)
@@ -71,9 +87,12 @@ class Ordering:
     """All that waits, in the order of turns, as of the last look."""
     numbers: Iterator[int] = field(default_factory=count)
     _numbers: dict[str, int] = field(default_factory=dict)
+    _never: list[str] = field(default_factory=list)
     _tried: set[str] = field(default_factory=set)
     _told_at: dict[str, float] = field(default_factory=dict)
-    _told_last: int = 0
+    _told_last: int = -2
+    _now: float = 0.0
+    _tells_at: float = float("-inf")
     _line: Line | None = None
     _version: int = 0
     _shape: Hashable = None
@@ -81,16 +100,18 @@ class Ordering:
     keys: dict[str, int] = field(default_factory=dict)
     """Of each job the number of its kind: those of a kind are answered alike."""
     kinds: dict[Hashable, int] = field(default_factory=dict)
+    by_spec: dict[Hashable, tuple[JobSpec, int]] = field(default_factory=dict)
+    """The same by the identity of the spec, which is kept with it."""
     examples: dict[int, str] = field(default_factory=dict)
     known: dict[int, Stands | None] = field(default_factory=dict)
+    bars: dict[int, tuple[int, ...]] = field(default_factory=dict)
     _full_at: float = float("-inf")
 
     def look(self, unit: Unit, places: Sequence[Place]) -> None:
         """Bring the queue in step with what waits, runs and is free."""
         self._follow(unit)
-        now, order, resting = unit.now.timestamp(), order_now(orderly(), places), jobs.resting_of_all(unit)
-        self.waiting = _turns(market.waiting(unit, limit=MOST_WAITING), now)
-        self._numbers = {name: n for n, name in enumerate(self.waiting, start=1)}
+        now, order = unit.now.timestamp(), order_now(orderly(), places)
+        self._read(unit, now)
         rooms = rooms_of(places)
         look = _Look(unit, self, order, Standing(places, self.memory.admissions, unit.now, self.policy.move_s))
         shape = tuple((room.key, room.size) for room in rooms)
@@ -103,16 +124,16 @@ class Ordering:
             self.known.clear()
             changed = {key for key in before if not alike(before[key], look.answer(key))}
             self._line.again(name for name in self.waiting if self.keys.get(name) in changed)
-        live, at = {row["id"]: row for row in running.live(unit)}, numbers_of(places)
+        live, at = running.live_ids(unit), numbers_of(places)
+        new = running.of_attempts(unit, [attempt for attempt in live if not self._line.knows(attempt)])
         seen = Seen(
             rooms=rooms,
-            waiting=[
-                Waits(name, one.row["queued"] - resting.get(name, 0), one.since) for name, one in self.waiting.items()
-            ],
-            running=list(live),
+            waiting=[one.waits for one in self.waiting.values()],
+            running=live,
             stands=look.stands,
-            runs=lambda attempt: look.runs(live[attempt], at, places),
+            runs=lambda attempt: look.runs(new[attempt], at, places),
             ended=lambda gone: {name: at.timestamp() for name, at in running.ended_at(unit, gone).items()},
+            barred=look.barred,
         )
         try:
             self._line.see(now, seen)
@@ -121,6 +142,25 @@ class Ordering:
             _LOG.exception("the line is begun anew")
             self._line = None
             raise
+
+    def _read(self, unit: Unit, now: float) -> None:
+        """What waits, in the order of turns; of what is as it was nothing is made anew."""
+        rows = market.waiting(unit, limit=MOST_WAITING)
+        names = [row["id"] for row in rows]
+        askers = self.memory.know(unit, names)
+        taken = _turns([(name, row, askers[name]) for name, row in zip(names, rows, strict=True)])
+        resting, before = jobs.resting_of_all(unit), self.waiting
+        self.waiting = {}
+        for name, row, asker, turn, instead in taken:
+            known, rests, since = before.get(name), resting.get(name, 0), min(turn.created, now)
+            if known is None or known.row is not row or known.stood != (rests, since, instead):
+                waits = Waits(name, row["queued"] - rests, since)
+                same = known is not None and known.waits == waits
+                known = InLine(row, asker, (rests, since, instead), known.waits if known and same else waits)
+            self.waiting[name] = known
+        self._now = now
+        self._numbers = dict(zip(self.waiting, count(1)))
+        self._never = [name for name, one in self.waiting.items() if not one.told]
 
     def _follow(self, unit: Unit) -> None:
         """Go on by the operator's newest weights: with a line anew, which keeps what was promised and used."""
@@ -159,14 +199,49 @@ class Ordering:
         self._here.refuse(start, unit.now.timestamp())
 
     def to_tell(self, most: int, *, but: Collection[str] = (), untold: bool = False) -> list[str]:
-        """Jobs that are to be told why they wait: those that never were, then others by turns."""
-        never = [name for name, one in self.waiting.items() if self._is_untold(name, one, but)][:most]
-        self._tried.update(never)
-        others = [name for name, one in self.waiting.items() if one.row["told"] and name not in but]
-        more = 0 if untold else min(most - len(never), len(others))
-        start = self._told_last % len(others) if others else 0
-        self._told_last = start + more
-        return never + (others[start:] + others[:start])[:more]
+        """Jobs that are to be told why they wait: those that never were, or where there are none others.
+
+        They are of few kinds at once, for each kind is compared with every place. Of the others the kinds take turns,
+        and those of a kind that were told longest ago come first.
+        """
+        self._tells_at = self._now
+        never = [name for name in self._never if name not in self._tried and name not in but]
+        if never or untold:
+            chosen = self._of_few_kinds(never, most)
+            self._tried.update(chosen)
+            return chosen
+        return self._others(min(most, _RETOLD), but)
+
+    def _of_few_kinds(self, names: Sequence[str], most: int) -> list[str]:
+        kinds, chosen = set[int](), list[str]()
+        for name in names:
+            key = self.keys.get(name, -1)
+            if len(kinds) < _KINDS_AT_ONCE or key in kinds:
+                kinds.add(key)
+                chosen.append(name)
+            if len(chosen) == most:
+                break
+        return chosen
+
+    def _others(self, most: int, but: Collection[str]) -> list[str]:
+        of_kind = defaultdict[int, list[str]](list)
+        for name, one in self.waiting.items():
+            if one.told and name not in but:
+                of_kind[self.keys.get(name, -1)].append(name)
+        kinds = sorted(of_kind)
+        start = bisect_right(kinds, self._told_last)
+        chosen = list[str]()
+        for key in (kinds[start:] + kinds[:start])[:_KINDS_AT_ONCE]:
+            longest = sorted(of_kind[key], key=lambda name: self._told_at.get(name, float("-inf")))
+            chosen += longest[: most - len(chosen)]
+            self._told_last = key
+            if len(chosen) == most:
+                break
+        return chosen
+
+    def must_tell(self, unit: Unit) -> bool:
+        """Whether nobody was told anything for so long that it is not to wait for a look at which nobody starts."""
+        return abs(unit.now.timestamp() - self._tells_at) >= _SILENT_S
 
     def is_old(self, unit: Unit, name: str) -> bool:
         """Whether what a job was told of how it stands is old; from now on it is not."""
@@ -178,11 +253,11 @@ class Ordering:
 
     def was_told(self, name: str) -> bool:
         """Whether a job that waits was told why."""
-        return bool(self.waiting[name].row["told"])
+        return self.waiting[name].told
 
     def instead_of(self, name: str) -> str:
         """The job of the same account whose turn it takes by its priority; empty where it takes its own."""
-        return self.waiting[name].instead_of
+        return self.waiting[name].stood[2]
 
     def spec(self, unit: Unit, name: str) -> JobSpec:
         """The spec of a job."""
@@ -190,10 +265,7 @@ class Ordering:
 
     def untold(self, *, but: Collection[str] = ()) -> bool:
         """Whether any job was not yet to be told why it waits."""
-        return any(self._is_untold(name, one, but) for name, one in self.waiting.items())
-
-    def _is_untold(self, name: str, one: InLine, but: Collection[str]) -> bool:
-        return not one.row["told"] and name not in self._tried and name not in but
+        return any(name not in self._tried and name not in but for name in self._never)
 
     def queueing(self, unit: Unit, job_id: str, places: Sequence[Place]) -> Queueing | None:
         """How a job stands among those that wait."""
@@ -206,8 +278,8 @@ class Ordering:
         return Queueing(
             place=self._numbers[job_id],
             of=len(self.waiting),
-            waited_s=max(0, int(now - found.row["created_at"].timestamp())),
-            fair=self._here.of_fair_share(found.row["account_id"], now),
+            waited_s=max(0, int(now - found.asker.created)),
+            fair=self._here.of_fair_share(found.asker.account_id, now),
             reserved=None if place is None else f"{place.platform}/{place.share.name}",
             reserved_at=None if held is None else unit.now + timedelta(seconds=max(0.0, held[1] - now)),
         )
@@ -216,8 +288,10 @@ class Ordering:
         """Of which nobody waits."""
         there = set(self.keys.values())
         self.kinds = {asked: key for asked, key in self.kinds.items() if key in there}
+        self.by_spec = {same: known for same, known in self.by_spec.items() if known[1] in there}
         self.examples = {key: name for name, key in self.keys.items()}
         self.known = {key: found for key, found in self.known.items() if key in there}
+        self.bars = {key: found for key, found in self.bars.items() if key in there}
 
     @property
     def _here(self) -> Line:
@@ -226,20 +300,25 @@ class Ordering:
         return self._line
 
 
-def _turns(rows: Sequence[Row], now: float) -> dict[str, InLine]:
-    """Jobs in the order of their turns: within an account the first turns are taken by what it wants first."""
-    preferring = {row["account_id"] for row in rows if row["priority"]}
-    ours = defaultdict[str, list[Row]](list)
-    for row in rows:
-        if row["account_id"] in preferring:
-            ours[row["account_id"]].append(row)
-    takers = {account: iter(sorted(of, key=lambda row: -row["priority"])) for account, of in ours.items()}
-    found = {}
-    for row in rows:
-        taker = next(takers[row["account_id"]]) if row["account_id"] in takers else row
-        instead = "" if taker["id"] == row["id"] else row["id"]
-        found[taker["id"]] = InLine(taker, min(row["created_at"].timestamp(), now), instead)
-    return found
+Asks = tuple[str, Row, Asker]
+
+
+def _turns(waits: Sequence[Asks]) -> Iterator[tuple[str, Row, Asker, Asker, str]]:
+    """Jobs in the order of their turns, with whose turn each takes.
+
+    Within an account the first turns are taken by what it wants first: then it goes instead of the job that is named.
+    """
+    preferring = {asker.account_id for _, _, asker in waits if asker.priority}
+    ours = defaultdict[str, list[Asks]](list)
+    for one in waits if preferring else ():
+        ours[one[2].account_id].append(one)
+    takers = {account: iter(sorted(ours[account], key=lambda one: -one[2].priority)) for account in preferring}
+    for name, row, turn in waits:
+        if turn.account_id in takers:
+            taker, its, asker = next(takers[turn.account_id])
+            yield taker, its, asker, turn, "" if taker == name else name
+        else:
+            yield name, row, turn, turn, ""
 
 
 def _read(unit: Unit, policy: Policy) -> Carried:
@@ -261,21 +340,34 @@ class _Look:
     ordering: Ordering
     order: Order
     standing: Standing
+    bars: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def stands(self, job_id: str) -> Stands | None:
         """What it takes, where it may run and what that costs it; answered once for all that ask alike."""
         here = self.ordering
         if job_id not in here.keys:
             demand, spec = self._demand(job_id), here.memory.spec(self.unit, job_id)
-            account = here.waiting[job_id].row["account_id"]
-            sizes = (spec.resources, spec.nodes, spec.wall_time_s, spec.expected_s)
-            asked = (kind_of(replace(demand, order=NO_ORDER)), sizes, account)
-            here.keys[job_id] = key = here.kinds.setdefault(asked, next(here.numbers))
+            account = here.waiting[job_id].asker.account_id
+            same = (id(spec), account, demand.entity, demand.lender)
+            if same not in here.by_spec:
+                sizes = (spec.resources, spec.nodes, spec.wall_time_s, spec.expected_s)
+                asked = (kind_of(replace(demand, order=NO_ORDER)), sizes, account)
+                here.by_spec[same] = spec, here.kinds.setdefault(asked, next(here.numbers))
+            here.keys[job_id] = key = here.by_spec[same][1]
             here.examples.setdefault(key, job_id)
         key = here.keys[job_id]
         if key not in here.known:
             here.known[key] = self._of(job_id)
         return here.known[key]
+
+    def barred(self, job_id: str) -> tuple[int, ...]:
+        """Where it lacks something else than what it queues for, now; answered once for all that ask alike."""
+        here, key = self.ordering, self.ordering.keys[job_id]
+        if key not in self.bars:
+            now = self.standing.barred(here.memory.spec(self.unit, job_id), here.known.get(key))
+            before = here.bars.get(key, ())
+            here.bars[key] = self.bars[key] = before if before == now else now
+        return self.bars[key]
 
     def answer(self, key: int) -> Stands | None:
         """As ``stands`` for the kind of this number, where one of it still waits."""
@@ -285,12 +377,12 @@ class _Look:
         return self.stands(example)
 
     def _of(self, job_id: str) -> Stands | None:
-        return self.standing.of(self._demand(job_id), self.ordering.waiting[job_id].row["account_id"])
+        return self.standing.of(self._demand(job_id), self.ordering.waiting[job_id].asker.account_id)
 
     def _demand(self, job_id: str) -> Demand:
-        memory, row = self.ordering.memory, self.ordering.waiting[job_id].row
+        memory, asker = self.ordering.memory, self.ordering.waiting[job_id].asker
         spec = memory.spec(self.unit, job_id)
-        return Demand(spec, row["entity"], levels=memory.levels, lender=row["lender"], order=self.order)
+        return Demand(spec, asker.entity, levels=memory.levels, lender=asker.lender, order=self.order)
 
     def runs(self, row: Row, numbers: Mapping[ShareId, int], places: Sequence[Place]) -> Runs:
         """An attempt that holds something of a place."""

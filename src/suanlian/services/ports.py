@@ -19,6 +19,7 @@ from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.model.tes import Bytes
 from suanlian.rules.admitting import Admissions
 from suanlian.rules.queueing.line import Starts
+from suanlian.store.market import Asker
 from suanlian.store.unit import Unit
 
 Clock = Callable[[], datetime]
@@ -208,6 +209,10 @@ class Memory(Protocol):
         """The spec of a job, which never changes."""
         ...
 
+    def know(self, unit: Unit, job_ids: Sequence[str]) -> Mapping[str, Asker]:
+        """Who asks by each of these jobs; all that is new is read at once, specs too."""
+        ...
+
 
 class Turns(Protocol):
     """Who starts next: the queue of all that waits, as ``services/ordering`` keeps it."""
@@ -233,7 +238,11 @@ class Turns(Protocol):
         ...
 
     def to_tell(self, most: int, *, but: Collection[str] = (), untold: bool = False) -> list[str]:
-        """Jobs that are to be told why they wait: those that never were, then others by turns."""
+        """Jobs that are to be told why they wait: those that never were, else others by turns."""
+        ...
+
+    def must_tell(self, unit: Unit) -> bool:
+        """Whether nobody was told anything for so long that it is not to wait for a look at which nobody starts."""
         ...
 
     def untold(self, *, but: Collection[str] = ()) -> bool:

@@ -1,13 +1,21 @@
 """Ticks of the matcher."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import case, delete, func, insert, select
 
 from suanlian.model.market import TickState
 from suanlian.store import tables as t
+from suanlian.store.dialect import lines_of
 from suanlian.store.unit import Row, Unit
+
+_AT_ONCE: Final = 500
+_MOST_KEPT: Final = 50_000
 
 
 def add(unit: Unit, tick: Row) -> None:
@@ -48,19 +56,51 @@ def forget(unit: Unit, before: datetime) -> int:
 
 
 def waiting(unit: Unit, *, limit: int) -> Sequence[Row]:
-    """Jobs with waiting tasks by their turns: what the matcher needs of them but the spec."""
+    """Jobs with waiting tasks by their turns: what changes of them, how many wait and whether they were told why."""
     in_time = t.job.c.start_by.is_(None) | (t.job.c.start_by >= unit.now)
     waits = (t.job.c.queued > 0) & t.job.c.blocked.is_(False) & in_time & (t.job.c.purpose == "")
-    columns = (t.job.c.id, t.job.c.account_id, t.job.c.queued, t.job.c.priority, t.job.c.lender, t.job.c.created_at)
-    told = t.job.c.waiting.is_not(None).label("told")
-    query = (
-        select(*columns, told, t.entity.c.name.label("entity"))
-        .join(t.entity, t.entity.c.id == t.job.c.entity_id)
-        .where(waits)
-        .order_by(t.job.c.turn)
-        .limit(limit)
-    )
-    return unit.connection.execute(query).mappings().all()
+    told = case((t.job.c.waiting.is_not(None), 1), else_=0).label("told")
+    query = select(t.job.c.id, t.job.c.queued, told).where(waits).order_by(t.job.c.turn).limit(limit)
+    return [_waits(line) for line in lines_of(unit.connection, query)]
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _waits(line: str) -> Row:
+    """One of them: the very same value as long as nothing changed of it."""
+    job_id, queued, told = line.split(" ")
+    return MappingProxyType({"id": job_id, "queued": int(queued), "told": told == "1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """What never changes of a job but its spec: whose it is, since when (s), and how it was lent."""
+
+    account_id: str
+    entity: str
+    lender: str
+    priority: int
+    created: float
+
+
+def askers(unit: Unit, job_ids: Sequence[str]) -> dict[str, Asker]:
+    """Who asks by each of these jobs."""
+    columns = (t.job.c.account_id, t.entity.c.name, t.job.c.lender, t.job.c.priority, t.job.c.created_at)
+    query = select(t.job.c.id, *columns).join(t.entity, t.entity.c.id == t.job.c.entity_id)
+    found = dict[str, Asker]()
+    for start in range(0, len(job_ids), _AT_ONCE):
+        some = query.where(t.job.c.id.in_(job_ids[start : start + _AT_ONCE]))
+        for job_id, account, entity, lender, priority, created in unit.connection.execute(some):
+            found[job_id] = Asker(account, entity, lender, priority, created.timestamp())
+    return found
+
+
+def specs(unit: Unit, job_ids: Sequence[str]) -> dict[str, str]:
+    """The specs of these jobs, as they were stored."""
+    found = dict[str, str]()
+    for start in range(0, len(job_ids), _AT_ONCE):
+        query = select(t.job.c.id, t.job.c.spec).where(t.job.c.id.in_(job_ids[start : start + _AT_ONCE]))
+        found |= {job_id: spec for job_id, spec in unit.connection.execute(query)}  # noqa: C416 - rows are no pairs
+    return found
 
 
 def running(unit: Unit) -> Sequence[Row]:

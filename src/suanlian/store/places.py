@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from suanlian.model.closing import Closing, closing
@@ -19,6 +20,7 @@ from suanlian.store import capacity, levels, loads, lost, parties, platforms, pu
 from suanlian.store.gates import standing_of
 from suanlian.store.unit import Row, Unit
 
+_MOST_PARSED: Final = 20_000
 SILENT: Final = timedelta(seconds=90)
 """A connector that was not heard of for this long gets nothing new."""
 BODY: Final[Mapping[Subject, type[Site] | type[Flavor] | type[Share] | type[NewOffer]]] = {
@@ -52,7 +54,7 @@ class Places:
     def body(self, row: Row) -> Any:  # noqa: ANN401 - the body of any subject
         """The value of a row, parsed once."""
         if row["id"] not in self._bodies:
-            self._bodies[row["id"]] = BODY[Subject(row["subject"])].model_validate_json(row["body"])
+            self._bodies[row["id"]] = _parsed(row["subject"], row["body"])
         return self._bodies[row["id"]]
 
     def all(self) -> tuple[Place, ...]:
@@ -142,6 +144,12 @@ class Places:
         """The flavor of the share."""
         row = self.rows[share_id]
         return FlavorId(self._named[row["platform_id"], Subject.FLAVOR, self.body(row).flavor]["id"])
+
+
+@lru_cache(maxsize=_MOST_PARSED)
+def _parsed(subject: str, text: str) -> Any:  # noqa: ANN401 - the body of any subject
+    """The value of a body: it is frozen, so equal texts are one value from look to look."""
+    return BODY[Subject(subject)].model_validate_json(text)
 
 
 def closing_of(platform: Row, connector: Row | None, now: datetime) -> Closing:

@@ -7,6 +7,7 @@ from typing import Final
 from sqlalchemy import select
 
 from suanlian.store import tables as t
+from suanlian.store.dialect import lines_of
 from suanlian.store.unit import Row, Unit
 
 _AT_ONCE: Final = 500
@@ -20,13 +21,23 @@ def on_shares(unit: Unit, shares: Collection[str], *, limit: int) -> Sequence[Ro
     return unit.connection.execute(query.order_by(t.attempt.c.id).limit(limit)).mappings().all()
 
 
-def live(unit: Unit) -> Sequence[Row]:
-    """Attempts that hold something of a share: whose they are and since when, the oldest first."""
+def live_ids(unit: Unit) -> Sequence[str]:
+    """Attempts that hold something of a share, the oldest first."""
+    query = select(t.attempt.c.id).where(t.attempt.c.ended_at.is_(None)).order_by(t.attempt.c.id)
+    return lines_of(unit.connection, query)
+
+
+def of_attempts(unit: Unit, attempts: Sequence[str]) -> dict[str, Row]:
+    """Of these attempts, by id, whose they are, what they hold and since when."""
     columns = (t.attempt.c.id, t.attempt.c.job_id, t.attempt.c.account_id, t.attempt.c.share_id)
     more = (t.attempt.c.granted, t.attempt.c.started_at, t.attempt.c.created_at, t.entity.c.name.label("entity"))
     query = select(*columns, *more).join(t.job, t.job.c.id == t.attempt.c.job_id)
-    query = query.join(t.entity, t.entity.c.id == t.job.c.entity_id).where(t.attempt.c.ended_at.is_(None))
-    return unit.connection.execute(query.order_by(t.attempt.c.id)).mappings().all()
+    query = query.join(t.entity, t.entity.c.id == t.job.c.entity_id)
+    found = dict[str, Row]()
+    for start in range(0, len(attempts), _AT_ONCE):
+        some = query.where(t.attempt.c.id.in_(attempts[start : start + _AT_ONCE]))
+        found |= {row["id"]: row for row in unit.connection.execute(some).mappings()}
+    return found
 
 
 def ended_at(unit: Unit, attempts: Sequence[str]) -> Mapping[str, datetime]:

@@ -25,12 +25,31 @@ from suanlian.workers.matching_wire import Problem, Solution
 
 _FIRST_S: Final = 120.0
 """The first batch may take so long: the process begins, and may compile."""
+_AT_ONCE_S: Final = 0.002
 _LEAST_S: Final = 10.0
 _SLOWER: Final = 20
 """A batch may take so many times as long as the one before it."""
 _LONGEST_REST_S: Final = 60
 MOST_TOLD: Final = 3
 """So much running work is moved at one look at most: what each does to the others is seen at the next."""
+
+
+class Gently:
+    """Computes for a moment, then rests as long: another thread of this process, that waits for it, goes on.
+
+    A thread that computes without a break is made to let others go every five milliseconds alone, and whoever reads
+    from the store stops at every row.
+    """
+
+    def __init__(self) -> None:
+        """It begins now."""
+        self._since = time.monotonic()
+
+    def rest(self) -> None:
+        """Rest, if it is time to."""
+        if time.monotonic() - self._since > _AT_ONCE_S:
+            time.sleep(_AT_ONCE_S)
+            self._since = time.monotonic()
 
 
 class Matching(Protocol):
@@ -89,7 +108,7 @@ class Matcher(Worker):
         if time.monotonic() < self._rest_until:
             return False
         with self.tools.reading() as unit:
-            batch = market.gather(unit, self._memory, Knowledge(unit).of)
+            batch = market.gather(unit, self._memory, Knowledge(unit).of, Gently().rest)
             warm = market.warm(unit)
         self.renew()
         found = Found(TickState.OK) if batch is None else self._found(batch, warm)
@@ -135,7 +154,7 @@ class Matcher(Worker):
         """With what running work should do; that it could not be asked fails nothing else."""
         self._moves_at = time.monotonic()
         with self.tools.reading() as unit:
-            going = market.going(unit, self._memory, Knowledge(unit).of)
+            going = market.going(unit, self._memory, Knowledge(unit).of, Gently().rest)
         if going is None:
             return replace(found, moves=())
         self.renew()

@@ -206,6 +206,27 @@ def test_turns_decide_who_is_first_and_usage_counts_once() -> None:
     assert later.of_fair_share("a", 50.0) < 1
 
 
+def test_where_something_else_is_lacking_a_job_does_not_start_until_it_is_there() -> None:
+    rooms = [Room(0, 2, 2), Room(1, 2, 2)]
+    line = Line(rooms, POLICY, Carried(), 0.0)
+    barred: tuple[int, ...] = (0,)
+    waits = [Waits("a", 2, 0.0)]
+    seen = Seen(
+        rooms,
+        waits,
+        [],
+        lambda _job: Stands("a", 2, 10.0, np.zeros(2)),
+        lambda _attempt: Runs("a", "a", (), 0.0, 1.0),
+        lambda _gone: {},
+        lambda _job: barred,
+    )
+    line.see(0.0, seen)
+    assert [start.pool for start in line.step(0.0, all_pools=True)] == [1]
+    barred = ()
+    line.see(1.0, seen)
+    assert sorted(start.pool for start in line.step(1.0, all_pools=True)) == [0, 1]
+
+
 def test_a_line_that_goes_on_for_long_needs_no_more_rows() -> None:
     """Owners' jobs that end before they were promised to start leave shadows: their rows are used again."""
     line, now = Line([Room(0, 2, 2)], POLICY, Carried(), 0.0), 0.0

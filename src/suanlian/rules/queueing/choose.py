@@ -211,22 +211,60 @@ def _welcome(s: State, job: int, pool: int, now: float) -> bool:
     return bool(free - size >= headroom)
 
 
+_KEPT = 4
+"""So many refusals of each pool are kept in mind during a round."""
+
+
 @compiled
-def _abroad(s: State, job: int, now: float) -> int:
-    """The best pool that would take a job now as a guest: lowest cost, then most room in one piece, then the first."""
+def _is_hopeless(refused: Floats, pool: int, units: float, estimate: float) -> bool:
+    """Whether one that wants no more, for no longer, was refused there before: what came since made it no easier."""
+    for n in range(_KEPT):
+        if units >= refused[pool, n, 0] and estimate >= refused[pool, n, 1]:
+            return True
+    return False
+
+
+@compiled
+def _keep(refused: Floats, pool: int, units: float, estimate: float) -> None:
+    """In the place of one that says less, else of the first that was kept."""
+    for n in range(_KEPT):
+        if units <= refused[pool, n, 0] and estimate <= refused[pool, n, 1]:
+            refused[pool, n, 0], refused[pool, n, 1] = units, estimate
+            return
+    refused[pool, : _KEPT - 1] = refused[pool, 1:].copy()
+    refused[pool, _KEPT - 1, 0], refused[pool, _KEPT - 1, 1] = units, estimate
+
+
+@compiled
+def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
+    """The best pool that would take a job now as a guest: lowest cost, then most room in one piece, then the first.
+
+    ``refused`` (P, kept, 2): by pool, units and lengths that found no place there since its reservations were renewed.
+    """
     best, least, most = NOBODY, NEVER, 0
-    gain = s.reserved[job] - now
+    home, units, gain = s.home[job], s.units[job], s.reserved[job] - now
+    everywhere, priced = s.touched[home], s.cost.shape[0] > 0
     for pool in range(len(s.size)):
-        cost = toll(s, job, pool)
-        if pool == s.home[job] or cost >= NEVER or gain <= cost * (1.0 + s.policy[HYSTERESIS]):
+        # nearly always nothing happened there, all is taken, or it may not: calls with the whole state cost far more
+        if pool == home or not (everywhere or s.touched[pool]):
             continue
-        if not (s.touched[pool] or s.touched[s.home[job]]):
+        low = s.first[pool]
+        if s.first[pool + 1] - low == 1 and s.free[low] < units:
+            continue
+        if (priced and s.cost[job, pool] >= NEVER) or _is_hopeless(refused, pool, units, s.estimate[job]):
+            continue
+        cost = toll(s, job, pool)
+        if cost >= NEVER or gain <= cost * (1.0 + s.policy[HYSTERESIS]):
             continue
         free = room(s, pool)
         if cost > least or (cost == least and free <= most and best != NOBODY):
             continue
-        if _welcome(s, job, pool, now) and fit(s, job, pool, now) != NOBODY:
+        if not _welcome(s, job, pool, now):
+            continue
+        if fit(s, job, pool, now) != NOBODY:
             best, least, most = pool, cost, free
+        else:
+            _keep(refused, pool, units, s.estimate[job])
     return best
 
 
@@ -277,16 +315,18 @@ def _round(s: State, now: float, out: Ints, count: int) -> int:
     order = chosen[np.argsort(keys(s, chosen, now), kind="mergesort")]
     before = count
     changed = np.zeros(len(s.size), dtype=np.bool_)
+    refused = np.full((len(s.size), _KEPT, 2), np.inf)
     for abroad in range(2):
         for job in order:
             home = s.home[job]
             if s.status[job] != WAITING or (abroad == 0 and not s.touched[home]):
                 continue
-            pool = home if abroad == 0 else _abroad(s, job, now)
+            pool = home if abroad == 0 else _abroad(s, job, now, refused)
             node = fit(s, job, pool, now) if pool != NOBODY and toll(s, job, pool) < NEVER else NOBODY
             if node != NOBODY:
                 planned = s.reserved[job] < NEVER
                 start(s, job, pool, node, now)
+                refused[home] = np.inf  # what was reserved for it there is free again
                 if planned and s.crowded[home]:
                     plan(s, home, now)  # the next in line is not passed by those behind it
                 out[count] = job

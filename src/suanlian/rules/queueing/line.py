@@ -73,7 +73,8 @@ class Seen:
     """One look. ``waiting``: in the order of turns. ``running``: names of attempts.
 
     Asked of what is new or gone alone: ``stands`` of a job, None where it could run nowhere; ``runs`` of an attempt;
-    ``ended`` of attempts that run no more, when they ended (s).
+    ``ended`` of attempts that run no more, when they ended (s). ``barred``: pools where a job cannot start now for want
+    of something that the line does not count; the very same value as long as nothing changed.
     """
 
     rooms: Sequence[Room]
@@ -82,6 +83,7 @@ class Seen:
     stands: Callable[[str], Stands | None]
     runs: Callable[[str], Runs]
     ended: Callable[[Sequence[str]], Mapping[str, float]]
+    barred: Callable[[str], tuple[int, ...]] = lambda _job: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,9 @@ class _Job:
     decided: list[int] = field(default_factory=list)
     shunned: dict[int, float] = field(default_factory=dict)
     """Pools that are left out, and until when (s)."""
+    seen: Waits | None = None
+    """As it was told last."""
+    barred: tuple[int, ...] = ()
 
 
 class Line:
@@ -135,6 +140,9 @@ class Line:
         )
         self._accounts: dict[str, int] = {}
         self._jobs: dict[str, _Job] = {}
+        self._whose: dict[int, str] = {}
+        self._owing: dict[str, None] = {}
+        self._asked_anew: dict[str, None] = {}
         self._running: dict[str, list[int]] = {}
         self._nowhere: set[str] = set()
         self._promised = {name: list(at) for name, at in carried.promised.items()}
@@ -159,6 +167,7 @@ class Line:
         """Bring the line in step with a look."""
         self._see_running(now, seen)
         self._undo_what_did_not_start(now)
+        self._begin_anew(seen.stands)
         self._see_waiting(now, seen)
         for pool, room in enumerate(seen.rooms):
             if room.size > 0:
@@ -166,23 +175,21 @@ class Line:
 
     def again(self, jobs: Iterable[str]) -> None:
         """Ask anew where these jobs may run and what it costs them, at the next look; promises stay."""
-        for name in jobs:
-            self._nowhere.discard(name)
-            job = self._jobs.pop(name, None)
-            if job is not None:
-                promised = self._queue.state.promise
-                self._kept[name] = [float(promised[row]) for row in job.waiting]
-                self._fit(job, 0)
+        self._asked_anew.update(dict.fromkeys(jobs))
+
+    def knows(self, attempt: str) -> bool:
+        """Whether an attempt that runs was seen before."""
+        return attempt in self._running
 
     def step(self, now: float, *, all_pools: bool = False) -> tuple[Starts, ...]:
         """Who starts now, in their order."""
-        by_row = {row: name for name, job in self._jobs.items() for row in job.waiting}
         found = []
         for start in self._queue.step(now, all_pools=all_pools).starts:
-            name = by_row[start.row]
+            name = self._whose[start.row]
             job = self._jobs[name]
             job.waiting.remove(start.row)
             job.decided.append(start.row)
+            self._owing[name] = None
             self._owe(job, -1)
             found.append(Starts(name, start.pool, start.row))
         return tuple(found)
@@ -203,8 +210,7 @@ class Line:
         job.waiting.append(start.row)
         self._owe(job, 1)
         job.shunned[start.pool] = now + SHUNNED_S
-        for row in job.waiting:
-            self._queue.cost(row, _without(job))
+        self._cost(job)
 
     def reserved(self, job: str) -> tuple[int, float] | None:
         """The pool and time (s) that the first of a job's waiting tasks has for sure, if the estimates hold."""
@@ -271,12 +277,31 @@ class Line:
         return self._queue.occupy(runs, pool, one.began, known=True)
 
     def _undo_what_did_not_start(self, now: float) -> None:
-        for job in self._jobs.values():
+        for job in (self._jobs[name] for name in self._owing if name in self._jobs):
             for row in job.decided:
                 self._queue.undo(row, now)
                 job.waiting.append(row)
                 self._owe(job, 1)
             job.decided.clear()
+        self._owing.clear()
+
+    def _begin_anew(self, stands: Callable[[str], Stands | None]) -> None:
+        """Jobs of which it is to be asked anew where they may run."""
+        for name in self._asked_anew:
+            self._nowhere.discard(name)
+            job = self._jobs.get(name)
+            if job is None:
+                continue
+            now = stands(name)
+            if now is not None and now.home == job.stands.home and np.isfinite(now.cost[job.home]):
+                job.stands = now  # it queues where it did
+                self._cost(job)
+                continue
+            del self._jobs[name]
+            promised = self._queue.state.promise
+            self._kept[name] = [float(promised[row]) for row in job.waiting]
+            self._fit(job, 0)
+        self._asked_anew.clear()
 
     def _see_waiting(self, now: float, seen: Seen) -> None:
         there = {one.job for one in seen.waiting}
@@ -287,11 +312,18 @@ class Line:
         rows = list[int]()
         for one in seen.waiting:
             job = self._jobs.get(one.job) or self._begun(one, seen.stands)
-            if job is not None:
+            if job is None:
+                continue
+            barred = seen.barred(one.job)
+            if barred is not job.barred:
+                job.barred = barred
+                self._cost(job)
+            if job.seen is not one or job.shunned or len(job.waiting) != min(one.count, most):
+                job.seen = one
                 self._look_again(job, now)
                 self._since(job, one.since)
                 self._fit(job, min(one.count, most))
-                rows += job.waiting
+            rows += job.waiting
         self._kept.clear()
         self._queue.sort(rows, now)
 
@@ -314,8 +346,12 @@ class Line:
         for pool in over:
             del job.shunned[pool]
         if over:
-            for row in job.waiting:
-                self._queue.cost(row, _without(job))
+            self._cost(job)
+
+    def _cost(self, job: _Job) -> None:
+        cost = _without(job)
+        for row in job.waiting:
+            self._queue.cost(row, cost)
 
     def _since(self, job: _Job, since: float) -> None:
         if since != job.since:
@@ -345,6 +381,7 @@ class Line:
             cost=_without(job),
         )
         row, promised = self._queue.arrive(one), self._promised.get(job.name)
+        self._whose[row] = job.name
         if promised:
             self._queue.promise(row, promised.pop(0))
         return row
@@ -352,8 +389,8 @@ class Line:
 
 def _without(job: _Job) -> Floats:
     """What pools cost a job, without those that are left out."""
-    if not job.shunned:
+    if not job.shunned and not job.barred:
         return job.stands.cost
     cost = job.stands.cost.copy()
-    cost[list(job.shunned)] = np.inf
+    cost[[*job.shunned, *job.barred]] = np.inf
     return cost

@@ -266,9 +266,10 @@ class Queue:
         out = np.empty(max(int(s.counters[QUEUED]), 1), dtype=np.int64)
         count = int(choose.step(s, now, out))
         starts = tuple(self._start(int(row)) for row in out[:count])
-        waiting = sorted(int(row) for row in s.queue[: s.counters[QUEUED]])
+        waiting = np.sort(s.queue[: s.counters[QUEUED]])
         held = tuple(
-            Reservation(row, int(s.home[row]), float(s.reserved[row])) for row in waiting if s.reserved[row] < NEVER
+            Reservation(row, int(s.home[row]), float(s.reserved[row]))
+            for row in waiting[s.reserved[waiting] < NEVER].tolist()
         )
         return Step(starts, held)
 
