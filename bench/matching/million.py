@@ -14,7 +14,7 @@ def main(options: Options) -> None:
     print("|---|---|---|---|---|---|---|---|---|")
     for family in FAMILIES[: max(1, min(options.seeds, 2))]:
         of = case("1M", family, 0)
-        prices = match(of.demands, of.pools, effort="fast", certify=False).prices
+        prices = match(of.demands, of.pools, effort="balanced", certify=False).prices
         g, g_s = timed(lambda of=of: first_come_match(*of.later), 1)
         for effort in ("fast", "balanced"):
             made, warm = timed(lambda of=of, e=effort, at=prices: match(*of.later, prices=at, effort=e), 1)

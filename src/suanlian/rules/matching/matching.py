@@ -72,6 +72,10 @@ FEW: Final = 8
 WIDTH: Final = 0.1
 """... and more where they cost little more than the best, in shares of the mean price: where many pools are nearly
 alike, a price moves on what those say who have it far down their lists."""
+SPREAD: Final = 1000
+"""Samples are for so many pools: of more pools, as much larger ones are drawn."""
+MANY: Final = 250_000
+"""Beyond so many demands, Newton sees so many of them, drawn by their work; what is proved is proved over all."""
 SMALL: Final = 20_000
 """Up to so many demands lists are longer."""
 MEMORY_GIB: Final = 4.0
@@ -121,7 +125,7 @@ def match(
     else:
         found = checked_prices(problem, order, prices, quota_prices)
         scale = _scale(ready, found, plan.cold[0].sample, seed)
-    found = _full(ready, found, plan, kept, scale)
+    found = _full(ready, found, plan, kept, scale, seed)
     lines, least, _ = best(problem, classes, found, rows, kept, min(FEW, kept), WIDTH * scale)
     held = decide(problem, found, lines, plan.lots, scale)
     polish(problem, found, lines, held, plan.rounds, plan.looks * len(rows))
@@ -174,7 +178,7 @@ def _cold(ready: Ready, plan: Plan, seed: int) -> tuple[Prices, float]:
     prices = Prices(np.zeros(p.capacity.shape), np.zeros(len(p.quota_limit)))
     scale = _scale(ready, prices, plan.cold[0].sample, seed)
     for cooling in plan.cold:
-        sample = drawn(p, cooling.sample, seed)
+        sample = drawn(p, cooling.sample * max(1, len(p.pool) // SPREAD), seed)
         for tau in cooling.taus:
             kept = min(cooling.kept, len(p.pool))
             lines, _, _ = best(p, ready.classes, prices, sample.rows, kept)
@@ -184,11 +188,11 @@ def _cold(ready: Ready, plan: Plan, seed: int) -> tuple[Prices, float]:
     return prices, scale
 
 
-def _full(ready: Ready, prices: Prices, plan: Plan, kept: int, scale: float) -> Prices:
-    p, rows = ready.problem, np.arange(len(ready.problem.demand))
-    sample = Sample(rows, rows, np.ones(len(rows)))
+def _full(ready: Ready, prices: Prices, plan: Plan, kept: int, scale: float, seed: int) -> Prices:
+    p = ready.problem
+    sample, wide = drawn(p, MANY, seed), min(kept * max(1, len(p.pool) // SPREAD), len(p.pool))
     for turn in plan.full:
-        lines, _, _ = best(p, ready.classes, prices, rows, kept, min(FEW, kept), WIDTH * scale)
+        lines, _, _ = best(p, ready.classes, prices, sample.rows, wide, min(FEW, wide), WIDTH * scale)
         for tau, steps in turn:
             prices, *_ = ascend(p, prices, lines, sample, _all(p), tau * scale, steps)
     return prices
