@@ -56,6 +56,8 @@ def test_weights_are_set_with_a_reason(suanlian: Suanlian, logged_in: PeopleHub)
         (["--set", "fair_s=many", "--why", "x"], "fair_s"),
         (["--set", "fair_s", "--why", "x"], "fair_s"),
         (["--set", "fair_s=1"], "why"),
+        (["--why", "x"], "set"),
+        (["--versions", "--set", "fair_s=1", "--why", "x"], "versions"),
     ],
 )
 def test_what_cannot_be_set_is_not_sent(

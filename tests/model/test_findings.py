@@ -36,6 +36,8 @@ def faults(document: dict[str, object]) -> dict[str, str]:
         ({"purpose": "x" * 201}, {"purpose": "write at most 200 characters"}),
         ({"deadline": "2026-11-27 10:00"}, {"deadline": MOMENT_RULE}),
         ({"deadline": "tomorrow"}, {"deadline": MOMENT_RULE}),
+        ({"wants": {"detour": "0.5"}}, {"wants.detour": "write at most 0.05"}),
+        ({"estimate_s": "long"}, {"estimate_s": "write a whole number"}),
     ],
 )
 def test_a_fault_says_what_to_write(changes: dict[str, object], told: dict[str, str]) -> None:

@@ -155,6 +155,8 @@ FAULTS: Final = (
     N_("is no field here"),
     N_("is missing"),
     N_("write a list"),
+    N_("write a whole number"),
+    N_("write a number"),
     N_("write fields with their values"),
     N_("write a moment with its zone, such as 2026-12-01T18:00:00+08:00"),
     N_("write an image by its digest, such as registry.example.org/python@sha256:..."),

@@ -26,19 +26,33 @@ Versions = Annotated[bool, typer.Option("--versions", help=N_("List every versio
 
 def policy(settings: Sets = None, why: Reason = "", versions: Versions = False, as_json: AsJson = False) -> None:
     """The command."""
+    _check(settings, why, versions=versions)
     with open_hub() as hub:
         if versions:
             _list(hub.supervision.market_policies(), as_json=as_json)
-        elif settings or why:
+        elif settings:
             change = read(PolicyChange, {**dict(map(_split, settings or ())), "why": why})
             _tell(hub.supervision.set_market_policy(change), as_json=as_json)
         else:
             _tell(hub.supervision.market_policy(), as_json=as_json)
 
 
+def _check(settings: Sequence[str] | None, why: str, *, versions: bool) -> None:
+    """What is said must go together: nothing of it is passed over in silence."""
+    if versions and (settings or why):
+        wrong = _("--versions only lists: it goes without --set and --why.")
+        raise InvalidError("field_invalid", wrong, field="versions")
+    if settings and not why.strip():
+        wrong = _("Weights are set with a reason.")
+        raise InvalidError("field_invalid", wrong, todo=_("Add --why TEXT."), field="why")
+    if why and not settings:
+        wrong = _("There is a reason, but no weight to set.")
+        raise InvalidError("field_invalid", wrong, todo=_("Add --set WEIGHT=VALUE."), field="set")
+
+
 def _split(setting: str) -> tuple[str, str]:
-    name, _equals, value = setting.partition("=")
-    if name not in MarketPolicy.model_fields:
+    name, equals, value = setting.partition("=")
+    if not equals or name not in MarketPolicy.model_fields:
         raise InvalidError(
             "field_invalid",
             _("--set {setting!r} names no weight.").format(setting=setting[:80]),

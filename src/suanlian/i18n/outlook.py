@@ -53,8 +53,8 @@ def missed_text(explanation: Explanation) -> str:
 def market_text(view: MarketView, when: str) -> str:
     """By which prices it was decided."""
     if view.tick is None:
-        return _("Nothing was scarce; policy {policy}.").format(policy=view.policy)
-    return _("Prices of scarcity of {when}, policy {policy}.").format(when=when, policy=view.policy)
+        return _("Nothing was scarce; version {policy} of the weights.").format(policy=view.policy)
+    return _("Prices of scarcity of {when}, version {policy} of the weights.").format(when=when, policy=view.policy)
 
 
 def queue_lines(queueing: Queueing, starts: str) -> Iterator[str]:

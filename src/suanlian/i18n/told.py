@@ -23,6 +23,10 @@ def T_(text: str) -> str:  # noqa: N802 - as gettext's names are
 
 SAID: Final = (
     T_("Did you mean {0}?"),
+    T_("Fields that cannot be taken: {0}."),
+    T_("estimate_s is at most wall_time_s"),
+    T_("Use the key of the right role, or ask the hub's operator."),
+    T_("The role {0} may not do this ({1})."),
     T_("is set to no region"),
     T_("lies in {0}"),
     T_("nothing"),

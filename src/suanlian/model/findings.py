@@ -21,17 +21,21 @@ _BY_TYPE: Final[Mapping[str, str]] = {
     "list_type": "write a list",
     "dict_type": "write fields with their values",
     "model_type": "write fields with their values",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "write a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type", "decimal_parsing", "decimal_type"), "write a number"),
     **dict.fromkeys(("timezone_aware", "datetime_parsing", "datetime_from_date_parsing", "datetime_type"), MOMENT_RULE),
 }
 """Pydantic's type of a finding -> our words; other findings keep pydantic's."""
 NAME_RULE: Final = "write 1-63 of a-z, 0-9, dot, dash, underscore, beginning and ending with a letter or digit"
 IMAGE_RULE: Final = "write an image by its digest, such as registry.example.org/python@sha256:..."
 _IMAGE_PATTERN: Final = "@sha256:"
+_BOUND: Final = r"(?:Decimal\(')?([^\s']+)(?:'\))?"
+"""A number as pydantic writes it, of which the number alone is told."""
 _BOUNDS: Final[Mapping[re.Pattern[str], str]] = {
-    re.compile(r"^Input should be greater than or equal to (\S+)$"): "write at least {bound}",
-    re.compile(r"^Input should be less than or equal to (\S+)$"): "write at most {bound}",
-    re.compile(r"^Input should be greater than (\S+)$"): "write more than {bound}",
-    re.compile(r"^Input should be less than (\S+)$"): "write less than {bound}",
+    re.compile(rf"^Input should be greater than or equal to {_BOUND}$"): "write at least {bound}",
+    re.compile(rf"^Input should be less than or equal to {_BOUND}$"): "write at most {bound}",
+    re.compile(rf"^Input should be greater than {_BOUND}$"): "write more than {bound}",
+    re.compile(rf"^Input should be less than {_BOUND}$"): "write less than {bound}",
     re.compile(r"^\w+ should have at least (\d+) items?\b.*$"): "write at least {bound}",
     re.compile(r"^\w+ should have at least (\d+) characters?\b.*$"): "write at least {bound} characters",
     re.compile(r"^\w+ should have at most (\d+) items?\b.*$"): "write at most {bound}",

@@ -105,9 +105,7 @@ def changes(asked: Asked, found: Explanation) -> tuple[Change, ...]:
     told = [change for proposal in _proposals(asked, found) if (change := _asked(asked, found, proposal)) is not None]
     told.sort(key=_best_first)
     # two ways to one thing: the one that was proposed first
-    told = list(
-        {(c.effect.gain, c.effect.share_id, c.effect.starts, c.effect.part): c for c in reversed(told)}.values()
-    )
+    told = list({_way(change): change for change in reversed(told)}.values())
     told.sort(key=_best_first)
     # what saves more money must not hide what is greener or sooner done: the best of each sort is told
     best = {change.effect.gain: change for change in reversed(told)}
@@ -118,6 +116,12 @@ def changes(asked: Asked, found: Explanation) -> tuple[Change, ...]:
             fields[change.field] += 1
             kept.append(change)
     return tuple(sorted(kept, key=_best_first))
+
+
+def _way(change: Change) -> tuple[object, ...]:
+    """What it comes to. Of waiting for one place only the soonest start counts."""
+    effect = change.effect
+    return effect.gain, effect.share_id, START if change.field == START else effect.starts, effect.part
 
 
 def soonest(asked: Asked, found: Explanation) -> datetime | None:

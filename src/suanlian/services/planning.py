@@ -21,7 +21,7 @@ from suanlian.model.place import Demand, Place
 from suanlian.model.placement import Explanation, Filter
 from suanlian.model.quantity import Resources
 from suanlian.rules import budget
-from suanlian.rules.counterfactuals import Asked, Release, changes, soonest
+from suanlian.rules.counterfactuals import START, Asked, Release, changes, soonest
 from suanlian.rules.energy import energy_of
 from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
@@ -86,7 +86,8 @@ def outlook(unit: Unit, caller: Caller, ref: str, index: int, found: Explanation
     told = now.outlook
     promised = None if found.queueing is None else found.queueing.reserved_at
     if told is not None and promised is not None:  # by the queue: with all that stands before it
-        told = told.model_copy(update={"starts": max(promised, unit.now)})
+        kept = tuple(c for c in told.changes if c.field != START or c.effect.starts >= promised)
+        told = told.model_copy(update={"starts": max(promised, unit.now), "changes": kept})
     same = {"shut": found.shut, "in_doubt": found.in_doubt, "queueing": found.queueing, "outlook": told}
     return now.model_copy(update=same)
 
