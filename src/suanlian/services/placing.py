@@ -181,7 +181,9 @@ def _give_place(unit: Unit, row: Row, decision: Placed, ready: Ready) -> bool:
     progress = Progress(parse_tally(row["tally"]), row["queued"]).wait(-count)
     for state, moved in Counter(ready.tasks[index]["state"] for index in ids).items():
         progress = progress.move(JobState(state), JobState.QUEUED, moved)
-    jobs.change(unit, row["id"], {**progress.columns(unit.now), "waiting": None, **paid})
+    # what is said of tasks that wait on stays said until it is looked at again
+    told = {} if progress.queued else {"waiting": None}
+    jobs.change(unit, row["id"], {**progress.columns(unit.now), **told, **paid})
     place = {"job": row["id"], "platform": decision.place.platform, "share": decision.place.share.name}
     happened = [(attempt_id, {**place, "index": index}) for index, attempt_id in ids.items()]
     unit.record_many(EventType.ATTEMPT_PLACED, happened, account_id=row["account_id"])

@@ -33,8 +33,6 @@ from suanlian.rules.queueing.state import (
     State,
 )
 
-GUEST_LATER = 1e12
-"""Guests that queue at a pool come after its owner's jobs (s)."""
 MOST_LEARNED = 2.0
 """No job teaches more than a factor of e squared."""
 EXACT = 1e-6
@@ -239,6 +237,8 @@ def _keep(refused: Floats, pool: int, units: float, estimate: float) -> None:
 def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
     """The best pool that would take a job now as a guest: lowest cost, then most room in one piece, then the first.
 
+    Who is a guest where it queues may start there too: that is its home in name alone.
+
     ``refused`` (P, kept, 2): by pool, units and lengths that found no place there since its reservations were renewed.
     """
     best, least, most = NOBODY, NEVER, 0
@@ -246,7 +246,7 @@ def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
     everywhere, priced = s.touched[home], s.cost.shape[0] > 0
     for pool in range(len(s.size)):
         # nearly always nothing happened there, all is taken, or it may not: calls with the whole state cost far more
-        if pool == home or not (everywhere or s.touched[pool]):
+        if (pool == home and not s.guest[job]) or not (everywhere or s.touched[pool]):
             continue
         low = s.first[pool]
         if s.first[pool + 1] - low == 1 and s.free[low] < units:
@@ -254,12 +254,12 @@ def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
         if (priced and s.cost[job, pool] >= NEVER) or _is_hopeless(refused, pool, units, s.estimate[job]):
             continue
         cost = toll(s, job, pool)
-        if cost >= NEVER or gain <= cost * (1.0 + s.policy[HYSTERESIS]):
+        if cost >= NEVER or (pool != home and gain <= cost * (1.0 + s.policy[HYSTERESIS])):
             continue
         free = room(s, pool)
         if cost > least or (cost == least and free <= most and best != NOBODY):
             continue
-        if not _welcome(s, job, pool, now):
+        if pool != home and not _welcome(s, job, pool, now):
             continue
         if fit(s, job, pool, now) != NOBODY:
             best, least, most = pool, cost, free
@@ -281,8 +281,6 @@ def keys(s: State, chosen: Ints, now: float) -> Floats:
             key += s.policy[FAIR] * above[s.account[job]]
         if due(s, job) <= now:
             key -= DUE_FIRST
-        if s.guest[job]:
-            key += GUEST_LATER
         found[n] = key
     return found
 
@@ -307,7 +305,7 @@ def _chosen(s: State) -> Ints:
 
 @compiled
 def _round(s: State, now: float, out: Ints, count: int) -> int:
-    """One pass over those who wait: first all at home, then those who had better go elsewhere."""
+    """One pass over those who wait: first owners' jobs at home, then guests and those who had better go elsewhere."""
     for pool in range(len(s.size)):
         if s.touched[pool] and s.policy[RESERVATIONS] > 0:
             plan(s, pool, now)
@@ -319,7 +317,7 @@ def _round(s: State, now: float, out: Ints, count: int) -> int:
     for abroad in range(2):
         for job in order:
             home = s.home[job]
-            if s.status[job] != WAITING or (abroad == 0 and not s.touched[home]):
+            if s.status[job] != WAITING or (abroad == 0 and (s.guest[job] or not s.touched[home])):
                 continue
             pool = home if abroad == 0 else _abroad(s, job, now, refused)
             node = fit(s, job, pool, now) if pool != NOBODY and toll(s, job, pool) < NEVER else NOBODY

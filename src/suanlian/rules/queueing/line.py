@@ -152,6 +152,7 @@ class Line:
             self._queue.charge(self._number(account), now, amount)
         self._backlog = np.zeros(len(rooms))
         self._sizes = np.maximum(sizes, 1)
+        self._exists = sizes > 0
         self._worth = np.array([room.worth for room in rooms], dtype=np.float64)
 
     def carried(self, now: float) -> "Carried":
@@ -249,20 +250,21 @@ class Line:
 
     def _rows_of(self, now: float, attempt: str, one: Runs) -> list[int]:
         """Its rows: the one that was to start, if it was this line that decided it, and what it takes elsewhere."""
-        if not one.takes:  # its share is published no more
+        takes = [taken for taken in one.takes if self._exists[taken[0]]]
+        if not takes:  # its share is published no more, or has nothing of the kind any more
             return []
         job = self._jobs.get(one.job)
         at = self._queue.state.pool
-        pool = one.takes[0][0]
+        pool = takes[0][0]
         decided = None if job is None else next((row for row in job.decided if at[row] == pool), None)
         if job is None or decided is None:
-            rows = [self._occupied(one, *taken) for taken in one.takes]
+            rows = [self._occupied(one, *taken) for taken in takes]
             if attempt not in self._charged:
-                amount = self._worth[pool] * one.takes[0][1] * one.estimate
+                amount = self._worth[pool] * takes[0][1] * one.estimate
                 self._queue.charge(self._number(one.account), now, float(amount))
             return rows
         job.decided.remove(decided)
-        return [decided, *(self._occupied(one, *taken) for taken in one.takes[1:])]
+        return [decided, *(self._occupied(one, *taken) for taken in takes[1:])]
 
     def _occupied(self, one: Runs, pool: int, units: int) -> int:
         runs = Job(
