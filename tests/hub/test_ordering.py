@@ -34,6 +34,7 @@ from tests.hub.world import Stores, Template, World, inventory, job, offer, runn
 pytestmark = pytest.mark.timeout(600)  # compiles, where nothing has been compiled yet
 
 AT_WUHU = {"platform": WUHU}
+SUZHOU = "suzhou-cloud"
 OWNERS = {"wuhu-cluster": "wuhu", "suzhou-cloud": "suzhou"}
 CORES = (8, 6)
 MOVE_S = 20.0
@@ -224,3 +225,50 @@ def test_what_waits_is_told_how_it_stands_and_when_it_starts(world: World) -> No
 def test_the_usual_policy_can_be_meant() -> None:
     USUAL.row()
     assert (USUAL.headroom, USUAL.priority) == (0, 0.0)  # owners say themselves what guests get; priorities are turns
+
+
+def test_a_share_that_shrinks_to_nothing_while_work_runs_there(world: World) -> None:
+    world.connector(SUZHOU).publish(inventory("4"), offer())
+    made = world.submit(wants={"platform": SUZHOU}, array_size=4)
+    world.hub.settle()
+    world.clock.advance(1)
+    world.connector(SUZHOU).publish(inventory("0"), offer())
+    world.hub.settle()
+    assert world.job(made["id"])["tally"] == {"QUEUED": 4}
+    other = world.submit(wants=AT_WUHU)
+    assert len(told(world, other["id"])) == 1
+    all_laws(world.hub)
+
+
+def test_jobs_that_can_start_nowhere_do_not_keep_those_behind_them(world: World) -> None:
+    """Their account pays too little, which is seen only when they are to start."""
+    poor = [job(name=f"poor{n}", wants={**AT_WUHU, "max_cost": "0.000001"}, wall_time_s=60) for n in range(700)]
+    for first in range(0, len(poor), 100):
+        world.ok("buyer", "POST", "/v1/jobs:batch", {"jobs": poor[first : first + 100]})
+    good = world.submit("buyer", wants=AT_WUHU, wall_time_s=7200)
+    for _ in range(4):
+        world.hub.settle()
+        world.clock.advance(5)
+        world.connector().poll()
+    assert len(told(world, good["id"])) == 1
+
+
+def test_a_job_is_asked_anew_though_the_one_that_asked_before_it_is_gone(world: World) -> None:
+    world.clock.advance(200)  # nothing was heard of for long
+    one, two = (world.submit(wants=AT_WUHU) for _ in range(2))
+    world.hub.settle()
+    world.ok("buyer", "POST", f"/v1/jobs/{one['id']}/cancel")
+    world.connector().poll()
+    world.hub.settle()
+    assert len(told(world, two["id"])) == 1
+
+
+def test_what_waits_on_of_an_array_stays_told(world: World) -> None:
+    world.connector().publish(inventory("2"), offer())
+    made = world.submit(wants=AT_WUHU, array_size=5)
+    world.hub.settle()
+    assert world.job(made["id"])["waiting"]
+    (first, *_) = told(world, made["id"])
+    world.connector().run(first)
+    world.hub.settle()
+    assert world.job(made["id"])["waiting"]

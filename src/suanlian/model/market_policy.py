@@ -17,7 +17,7 @@ _DAY_S = 86_400
 Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=30 * _DAY_S, allow_inf_nan=False)]
 HalfLife = Annotated[float, Field(ge=3600, le=365 * _DAY_S, allow_inf_nan=False)]
-Reservations = Annotated[int, Field(ge=1, le=256)]
+Reservations = Annotated[int, Field(ge=1, le=64)]
 Margin = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 Units = Annotated[int, Field(ge=0, le=10_000)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

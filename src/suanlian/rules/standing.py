@@ -22,6 +22,7 @@ CARD_WORTH: Final = 32.0
 """In fair share a card-hour counts as so many core-hours."""
 KINDS: Final = (ResourceKind.CPU, ResourceKind.ACCELERATOR)
 """The pools of each place, in this order."""
+_LEAST_PART: Final = 20
 _TIES: Final = 0.5
 """What the dearest pool costs a job more than the cheapest (s): it tells pools apart, and makes nobody wait."""
 
@@ -54,10 +55,15 @@ def pool_at(start: Starts, place: int) -> int:
 
 
 def worth_of(taken: Resources) -> float:
-    """What is counted of it in fair share: its cards where it has some, else its cores."""
+    """What is counted of it in fair share: its cores, and its cards as so many more."""
     base = taken.base()
-    cards = base.get(ResourceKind.ACCELERATOR, 0)
-    return cards * CARD_WORTH if cards else base.get(ResourceKind.CPU, 0) / BASE_PER_UNIT[ResourceKind.CPU]
+    cores = base.get(ResourceKind.CPU, 0) / BASE_PER_UNIT[ResourceKind.CPU]
+    return base.get(ResourceKind.ACCELERATOR, 0) * CARD_WORTH + cores
+
+
+def estimate_of(spec: JobSpec) -> float:
+    """How long the queue takes a task to run (s): by the job's own word, but no less than a part of its limit."""
+    return max(float(spec.expected_s), spec.wall_time_s / _LEAST_PART)
 
 
 def takes_of(spec: JobSpec, granted: Resources, place: int) -> tuple[tuple[int, int], ...]:
@@ -108,7 +114,7 @@ class Standing:
         return Stands(
             account=account,
             units=max(1, spec.total.base().get(kind, 0)),
-            estimate=float(spec.expected_s),
+            estimate=estimate_of(spec),
             cost=cost,
             home=None if home is None else home * len(KINDS) + at,
         )

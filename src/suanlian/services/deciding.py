@@ -23,7 +23,7 @@ from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
 from suanlian.model.levels import USUAL_LEVELS, LevelRules
 from suanlian.model.market import NO_MARKET, Market
 from suanlian.model.place import Demand, Place
-from suanlian.model.placement import Explanation
+from suanlian.model.placement import Explanation, Filter
 from suanlian.rules import budget
 from suanlian.rules.energy import energy_of
 from suanlian.rules.feasibility import asked_of_places
@@ -41,10 +41,17 @@ from suanlian.store.unit import Row, Unit
 
 _TOLD_AT_ONCE: Final = 10
 """So many jobs are told at once that nothing is live: telling a flood of them must not hold up taking them in."""
-_ROUNDS: Final = 32
+_TRIED: Final = 8
+"""So many times as many jobs as may start are looked at, where the first of them can start nowhere."""
+_ROUNDS: Final = 64
 """So often the queue is asked again in one look, where what it let start could not."""
 _FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
 """Causes for which another place is tried first."""
+
+_TIME_MENDS: Final = frozenset(
+    {Filter.ROOM, Filter.CLOSING, Filter.ACCEPTING, Filter.ELSEWHERE, Filter.OWNER_REFUSED, Filter.WANTED_PLATFORM}
+)
+"""What may be otherwise in a while, or for another task of the job (one that was moved has a platform of its own)."""
 
 KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
 """What is known of a job of this account and id at these places, besides what is published (``throughput``)."""
@@ -84,19 +91,23 @@ def decide(unit: Unit, ordering: Turns, *, limit: int, weighing: Weighing = USUA
     if not platforms.any_live(unit):
         # with nothing live no job gets a place: some that were never told why they wait are told, the rest later
         return Decided(tuple(look.tell(ordering.to_tell(min(limit, _TOLD_AT_ONCE), untold=True))))
-    decisions, seen = list[Decision](), set[str]()
+    decisions, seen, placed = list[Decision](), set[str](), set[str]()
     for _ in range(_ROUNDS):
         starts = defaultdict[str, deque[Starts]](deque)
         for start in ordering.step(unit):
             starts[start.job].append(start)
         if not starts:
             break
-        chosen = list(starts)[: max(0, limit - len(seen))]
+        # those that turn out to be able to start nowhere must not keep the others from being looked at
+        most = min(limit - len(placed), _TRIED * limit - len(seen))
+        chosen = list(starts)[: max(0, most)]
         seen.update(starts)
         rows = jobs.waiting_of(unit, chosen)
         for job_id in chosen:
             if job_id in rows:
-                decisions += look.decide(rows[job_id], starts[job_id])
+                found = look.decide(rows[job_id], starts[job_id])
+                decisions += found
+                placed.update(one.job_id for one in found if isinstance(one, Placed))
     if decisions and not ordering.must_tell(unit):  # those that start first; why others do not is told at the next look
         return Decided(tuple(decisions), more=True)
     decisions += look.tell(ordering.to_tell(limit, but=seen))
@@ -132,8 +143,9 @@ class _Look:
             demand = self._demand(spec, row, left[0], rest, past)
             explanation, moved = self._where(demand, known, starts[0])
             if explanation.won is None:
-                while starts:
-                    self._ordering.refuse(self._unit, starts.popleft())
+                mends = any({miss.filter for miss in c.failed} <= _TIME_MENDS for c in explanation.candidates)
+                self._ordering.refuse(self._unit, list(starts), anywhere=not mends)
+                starts.clear()
                 return decisions + self._waits(row, spec, explanation, rest if not decisions else None)
             alike = _alike(left, past, budget.affords(explanation.won, rest))
             placed = self._give(row, alike, spec, explanation, self._taken(starts, moved, len(alike)))
@@ -261,8 +273,8 @@ class _Look:
         at = self._numbers[won.share_id]
         place = self.places[at]
         count = spec.total.count_in(place.free, min(len(alike), len(taken)))
-        for start in taken[count:]:
-            self._ordering.refuse(self._unit, start)
+        if taken[count:]:
+            self._ordering.refuse(self._unit, taken[count:])
         self.places[at] = replace(place, free=place.free.minus(spec.total.times(count)))
         self._known.clear()
         return Placed(

@@ -25,7 +25,17 @@ from suanlian.rules.admitting import kind_of, stamp_of
 from suanlian.rules.orderly import order_now
 from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
 from suanlian.rules.queueing.policy import Policy, QueueingError
-from suanlian.rules.standing import Standing, alike, numbers_of, place_of_pool, pool_at, rooms_of, takes_of, worth_of
+from suanlian.rules.standing import (
+    Standing,
+    alike,
+    estimate_of,
+    numbers_of,
+    place_of_pool,
+    pool_at,
+    rooms_of,
+    takes_of,
+    worth_of,
+)
 from suanlian.rules.weights import queue_policy
 from suanlian.services.ports import Memory
 from suanlian.store import jobs, market, policies, running
@@ -122,7 +132,9 @@ class Ordering:
         if stamps != self._stamps:
             self._stamps, before = stamps, dict(self.known)
             self.known.clear()
-            changed = {key for key in before if not alike(before[key], look.answer(key))}
+            # of what nobody waits for any more that was asked, it is asked anew
+            gone = {key for key in set(self.keys.values()) if self.examples.get(key) not in self.waiting}
+            changed = gone | {key for key in before if not alike(before[key], look.answer(key))}
             self._line.again(name for name in self.waiting if self.keys.get(name) in changed)
         live, at = running.live_ids(unit), numbers_of(places)
         new = running.of_attempts(unit, [attempt for attempt in live if not self._line.knows(attempt)])
@@ -169,6 +181,10 @@ class Ordering:
             self._version, self.policy = held.version, queue_policy(held.policy)
             self._shape = self._stamps = None
 
+    def forget(self) -> None:
+        """Begin anew at the next look: what is remembered may not fit what is there."""
+        self._line = None
+
     def step(self, unit: Unit) -> tuple[Starts, ...]:
         """Who starts now, in their order."""
         now = unit.now.timestamp()
@@ -194,9 +210,9 @@ class Ordering:
         at = self._here.next_wake(now.timestamp())
         return None if at is None else now + timedelta(seconds=at - now.timestamp())
 
-    def refuse(self, unit: Unit, start: Starts) -> None:
+    def refuse(self, unit: Unit, starts: Sequence[Starts], *, anywhere: bool = False) -> None:
         """One that was to start cannot, there."""
-        self._here.refuse(start, unit.now.timestamp())
+        self._here.refuse(starts, unit.now.timestamp(), anywhere=anywhere)
 
     def to_tell(self, most: int, *, but: Collection[str] = (), untold: bool = False) -> list[str]:
         """Jobs that are to be told why they wait: those that never were, or where there are none others.
@@ -393,6 +409,6 @@ class _Look:
             account=row["account_id"],
             takes=takes_of(spec, Resources.model_validate_json(row["granted"]), at),
             began=began.timestamp(),
-            estimate=float(spec.expected_s),
+            estimate=estimate_of(spec),
             own=at >= 0 and places[at].entity == row["entity"],
         )

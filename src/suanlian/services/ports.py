@@ -233,8 +233,8 @@ class Turns(Protocol):
         """One that is to start starts there instead."""
         ...
 
-    def refuse(self, unit: Unit, start: Starts) -> None:
-        """One that was to start cannot, there."""
+    def refuse(self, unit: Unit, starts: Sequence[Starts], *, anywhere: bool = False) -> None:
+        """Tasks of one job that were to start cannot, where they were; ``anywhere``: nor elsewhere, as things are."""
         ...
 
     def to_tell(self, most: int, *, but: Collection[str] = (), untold: bool = False) -> list[str]:

@@ -28,7 +28,7 @@ def small_line() -> Line:
     for start in others:
         if line.takes(start, 1 - start.pool, 0.0):
             line.relocate(start, 1 - start.pool, 0.0)
-    line.refuse(first, 0.0)
+    line.refuse([first], 0.0)
     line.step(0.0)
     running["x"] = Runs("own", "a", ((0, 4),), 0.0, 10.0, own=True)
     line.see(1.0, seen(["guest", "other"]))

@@ -59,7 +59,11 @@ class Placer(Worker):
         """One look at all that waits; again at once while tasks are being placed, or some have yet to be told."""
         with self.tools.reading() as unit:
             weighing = Weighing(self._levels, Knowledge(unit).of, market.current(unit))
-            found = deciding.decide(unit, self._ordering, limit=_JOBS, weighing=weighing)
+            try:
+                found = deciding.decide(unit, self._ordering, limit=_JOBS, weighing=weighing)
+            except BaseException:
+                self._ordering.forget()  # one look that went wrong must not spoil all that follow
+                raise
         placed = told = False
         for start in range(0, len(found.decisions), _AT_ONCE):
             done = self._apply(found.decisions[start : start + _AT_ONCE])

@@ -173,7 +173,7 @@ def test_where_it_cannot_start_it_is_left_out_for_a_while(jobs: list[tuple[int, 
             if start.pool == 0:
                 assert start.job not in refused
                 refused.add(start.job)
-                site.line.refuse(start, 60.0)
+                site.line.refuse([start], 60.0)
             else:
                 site.start(start.job, start.pool, 60.0)
         if not starts:
@@ -305,3 +305,21 @@ def test_what_runs_where_nothing_of_its_kind_is_left_counts_nowhere() -> None:
     line.see(0.0, seen)
     line.see(1.0, replace(seen, running=[]))
     assert line.step(1.0) == ()
+
+
+def test_usage_is_never_below_nothing_and_estimates_are_not_forgotten() -> None:
+    """A card job that ends early gives back what it was charged, of cards and cores; what it teaches has a bound."""
+    rooms = [Room(0, 64, 64, 1.0), Room(1, 8, 8, 32.0)]
+    line = Line(rooms, POLICY, Carried(), 0.0)
+    running = {str(n): Runs("j", "a", ((1, 1), (0, 8)), 0.0, 86_400.0) for n in range(8)}
+    seen = Seen(rooms, [], list(running), _nowhere_at_all, running.__getitem__, _nowhere)
+    line.see(0.0, seen)
+    for _ in range(200):
+        line.see(600.0, replace(seen, running=[], ended=lambda gone: dict.fromkeys(gone, 600.0)))
+        line.see(600.0, seen)
+    line.see(1200.0, replace(seen, running=[]))
+    state = line._queue.state  # noqa: SLF001 - what it keeps
+    assert state.usage.min() >= 0.0
+    assert abs(state.learned).max() <= 2.0
+    assert state.away[0] == 0
+    assert state.free.tolist() == [64, 8]

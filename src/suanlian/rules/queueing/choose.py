@@ -34,7 +34,7 @@ from suanlian.rules.queueing.state import (
 )
 
 MOST_LEARNED = 2.0
-"""No job teaches more than a factor of e squared."""
+"""No job teaches more than a factor of e squared, nor all together."""
 EXACT = 1e-6
 """Rounding of times is no error of an estimate."""
 DUE_FIRST = 1e15
@@ -43,8 +43,9 @@ DUE_FIRST = 1e15
 
 @compiled
 def charge(s: State, account: int, now: float, amount: float) -> None:
-    """Add to what an account has used (unit-seconds), decayed."""
-    s.usage[account] = s.usage[account] * 0.5 ** ((now - s.stamp[account]) / s.policy[HALF_LIFE]) + amount
+    """Add to what an account has used (unit-seconds), decayed; never below nothing."""
+    left = s.usage[account] * 0.5 ** ((now - s.stamp[account]) / s.policy[HALF_LIFE])
+    s.usage[account] = max(left + amount, 0.0)
     s.stamp[account] = now
 
 
@@ -78,7 +79,8 @@ def end(s: State, job: int, now: float) -> None:
     charge(s, s.account[job], now, s.worth[s.pool[job]] * s.units[job] * (now - s.started[job] - s.estimate[job]))
     error = np.log((now - s.started[job]) / s.estimate[job]) if now > s.started[job] else 0.0
     if abs(error) > EXACT:
-        s.learned[s.account[job]] += s.policy[LEARN] * min(max(error, -MOST_LEARNED), MOST_LEARNED)
+        learned = s.learned[s.account[job]] + s.policy[LEARN] * min(max(error, -MOST_LEARNED), MOST_LEARNED)
+        s.learned[s.account[job]] = min(max(learned, -MOST_LEARNED), MOST_LEARNED)
     s.status[job] = ENDED
     s.ends[job] = now
     s.touched[s.pool[job]] = True

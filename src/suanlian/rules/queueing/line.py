@@ -18,9 +18,11 @@ from suanlian.rules.queueing.state import NEVER, Floats
 MOST_ROWS: Final = 20_000
 """So many tasks stand in line at most, shared out among the jobs; the others follow as these start."""
 MOST_OF_A_JOB: Final = 256
+_NEVER_ROOM: Final = 1e30
 _STEP: Final = Decimal("0.001")
 SHUNNED_S: Final = 10.0
-"""A pool where a job was to start and could not is left out for so long."""
+"""A pool where a job was to start and could not is left out for so long, twice as long each time."""
+MOST_SHUNNED_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class _Job:
     since: float
     waiting: list[int] = field(default_factory=list)
     decided: list[int] = field(default_factory=list)
+    refusals: int = 0
     shunned: dict[int, float] = field(default_factory=dict)
     """Pools that are left out, and until when (s)."""
     seen: Waits | None = None
@@ -156,12 +159,13 @@ class Line:
         self._worth = np.array([room.worth for room in rooms], dtype=np.float64)
 
     def carried(self, now: float) -> "Carried":
-        """What a line over other rooms goes on with."""
+        """What a line over other rooms goes on with; what was decided and has not come true waits again."""
+        self._undo_what_did_not_start(now)
         s = self._queue.state
         return Carried(
             used={account: self._queue.used(number, now) for account, number in self._accounts.items()},
             promised={name: [float(s.promise[row]) for row in job.waiting] for name, job in self._jobs.items()},
-            charged=frozenset(self._running),
+            charged=frozenset(attempt for attempt, rows in self._running.items() if rows),
         )
 
     def see(self, now: float, seen: Seen) -> None:
@@ -203,14 +207,24 @@ class Line:
         """One that is to start starts at this pool instead."""
         self._queue.relocate(start.row, pool, now)
 
-    def refuse(self, start: Starts, now: float) -> None:
-        """One that was to start cannot, there: it waits again, and its job looks elsewhere for a while."""
-        job = self._jobs[start.job]
-        job.decided.remove(start.row)
-        self._queue.undo(start.row, now)
-        job.waiting.append(start.row)
-        self._owe(job, 1)
-        job.shunned[start.pool] = now + SHUNNED_S
+    def refuse(self, starts: Sequence[Starts], now: float, *, anywhere: bool = False) -> None:
+        """Tasks of one job that were to start cannot, where they were: they wait again, and look elsewhere for a while.
+
+        Each time for longer, so that work that can run nowhere does not keep those behind it from being looked at.
+        ``anywhere``: no other place would take them as things are.
+        """
+        job = self._jobs[starts[0].job]
+        found = {int(self._queue.state.pool[start.row]) for start in starts}
+        pools = range(len(self._sizes)) if anywhere else found
+        job.refusals += 16 if anywhere else 0
+        for start in starts:
+            job.decided.remove(start.row)
+            self._queue.undo(start.row, now)
+            job.waiting.append(start.row)
+            self._owe(job, 1)
+        for pool in pools:
+            job.shunned[pool] = now + min(SHUNNED_S * 2.0 ** min(job.refusals, 16), MOST_SHUNNED_S)
+        job.refusals += 1
         self._cost(job)
 
     def reserved(self, job: str) -> tuple[int, float] | None:
@@ -258,25 +272,28 @@ class Line:
         pool = takes[0][0]
         decided = None if job is None else next((row for row in job.decided if at[row] == pool), None)
         if job is None or decided is None:
-            rows = [self._occupied(one, *taken) for taken in takes]
-            if attempt not in self._charged:
-                amount = self._worth[pool] * takes[0][1] * one.estimate
-                self._queue.charge(self._number(one.account), now, float(amount))
-            return rows
+            return self._occupied(now, attempt, one, takes)
         job.decided.remove(decided)
-        return [decided, *(self._occupied(one, *taken) for taken in takes[1:])]
+        return [decided, *self._occupied(now, attempt, one, takes[1:])]
 
-    def _occupied(self, one: Runs, pool: int, units: int) -> int:
-        runs = Job(
-            home=pool,
-            units=max(1, min(units, int(self._sizes[pool]))),
-            estimate=one.estimate,
-            submit=one.began,
-            account=self._number(one.account),
-            guest=not one.own,
-            cost=np.zeros(len(self._sizes)),
-        )
-        return self._queue.occupy(runs, pool, one.began, known=True)
+    def _occupied(self, now: float, attempt: str, one: Runs, takes: Sequence[tuple[int, int]]) -> list[int]:
+        """Rows of what it takes, charged for its whole estimate as all that starts is, if it was not before."""
+        rows, account = list[int](), self._number(one.account)
+        for pool, wanted in takes:
+            units = max(1, min(wanted, int(self._sizes[pool])))
+            runs = Job(
+                home=pool,
+                units=units,
+                estimate=one.estimate,
+                submit=one.began,
+                account=account,
+                guest=not one.own,
+                cost=np.zeros(len(self._sizes)),
+            )
+            rows.append(self._queue.occupy(runs, pool, one.began, known=True))
+            if attempt not in self._charged:
+                self._queue.charge(account, now, float(self._worth[pool] * units * one.estimate))
+        return rows
 
     def _undo_what_did_not_start(self, now: float) -> None:
         for job in (self._jobs[name] for name in self._owing if name in self._jobs):
@@ -340,11 +357,17 @@ class Line:
 
     def _nearest(self, found: Stands) -> int:
         """Where least waits for its size, then where it costs least, then the first."""
-        waits = np.where(np.isfinite(found.cost), self._backlog / self._sizes, np.inf)
+        # what others take for good is no room for it
+        s = self._queue.state
+        nodes = np.minimum(s.first[:-1], max(len(s.away) - 1, 0))
+        left = self._sizes - (s.away[nodes] if len(s.away) else 0)
+        fits = np.where(left >= found.units, self._backlog / self._sizes, _NEVER_ROOM)
+        waits = np.where(np.isfinite(found.cost), fits, np.inf)
         return int(np.lexsort((found.cost, waits))[0])
 
     def _look_again(self, job: _Job, now: float) -> None:
-        over = [pool for pool, until in job.shunned.items() if until <= now]
+        # a clock that went back must not leave it out for days
+        over = [pool for pool, until in job.shunned.items() if not now < until <= now + MOST_SHUNNED_S]
         for pool in over:
             del job.shunned[pool]
         if over:

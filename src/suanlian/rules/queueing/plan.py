@@ -154,6 +154,9 @@ def plan(s: State, pool: int, now: float) -> None:
         for n in range(s.counters[QUEUED]):
             job = s.queue[n]
             if s.home[job] == pool and s.status[job] == WAITING and s.guest[job] == (guests == 1):
+                if s.cost.shape[0] > 0 and s.cost[job, pool] >= NEVER:
+                    drop(s, job)  # it may not run there now: nothing is held for it
+                    continue
                 if left > 0:
                     _reserve(s, job, now)
                 left -= 1

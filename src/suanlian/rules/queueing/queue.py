@@ -145,6 +145,8 @@ class Queue:
 
         ``known``: that it runs there, a pool of one node, is a fact, whether it fits or not; nobody is charged for it.
         """
+        if known and self._state.first[pool] == self._state.first[pool + 1]:
+            raise QueueingError("pool_size", f"pool {pool} has no node")
         row = self._fill(job)
         s = self._state
         node = int(s.first[pool]) if known else choose.fit(s, row, pool, started)
@@ -163,6 +165,7 @@ class Queue:
     def undo(self, row: int, now: float) -> None:
         """A job that was to start did not: it waits again, behind those that wait, with its promise."""
         self._expect(row, RUNNING)
+        self._state.started[row] = now  # it has used nothing
         choose.fail(self._state, row, now)
 
     def takes(self, row: int, pool: int, now: float) -> bool:
