@@ -77,6 +77,7 @@ def test_a_plan_says_by_its_code_whether_it_starts_waits_or_never_runs(  # noqa:
     first = ("starts now; with a wall time of 1800 s instead of 3600 s; at wuhu/open for 0.01 CNY", "立即开始")
     assert first[lang == "zh"] in out
     assert "[--set wall_time_s=1800]" in out
+    assert ("All 3 of them at this price: about" if lang == "en" else "全部 3 个按此价格约需") in out
     assert "a, b" in out
     assert ("Billed, CNY" if lang == "en" else "计费") in out
     assert suanlian("plan", file, "--json")[0] == code

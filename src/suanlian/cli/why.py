@@ -1,6 +1,7 @@
 """Why a job went where it is, or why it waits: every candidate, in words."""
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Final
 
 from suanlian.cli.arguments import Index, JobName
@@ -11,7 +12,16 @@ from suanlian.cli.shown import when
 from suanlian.cli.waiting import resting, shut_lines
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
-from suanlian.i18n.outlook import change_text, effect_text, gain_text, market_text, missed_text, queue_lines, tasks_text
+from suanlian.i18n.outlook import (
+    all_tasks_text,
+    change_text,
+    effect_text,
+    gain_text,
+    market_text,
+    missed_text,
+    queue_lines,
+    tasks_text,
+)
 from suanlian.i18n.reasons import CandidateLine, candidate_lines, reason_line
 from suanlian.model.errors import NotFoundError
 from suanlian.model.outlook import Change, Outlook, Verdict
@@ -81,12 +91,15 @@ def _below(explanation: Explanation, hidden: int) -> Iterator[str]:
     if explanation.queueing is not None:
         yield from queue_lines(explanation.queueing, when(explanation.queueing.reserved_at))
     if explanation.outlook is not None:
-        yield from _expected(explanation.outlook)
+        yield from _expected(explanation.outlook, None if explanation.won is None else explanation.won.billed)
 
 
-def _expected(outlook: Outlook) -> Iterator[str]:
+def _expected(outlook: Outlook, each: Decimal | None) -> Iterator[str]:
+    """``each``: what one task is billed by estimate, where it goes now."""
     if outlook.tasks > 1:
         yield tasks_text(outlook.tasks, outlook.room)
+    if outlook.tasks > 1 and each:
+        yield all_tasks_text(outlook.tasks, each)
     if outlook.verdict is Verdict.NEVER:
         yield _("As things are no place could ever run it, however long it waited.")
     elif outlook.verdict is Verdict.WAITS and outlook.starts is not None:

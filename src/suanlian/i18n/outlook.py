@@ -75,6 +75,11 @@ def tasks_text(tasks: int, room: int) -> str:
     )
 
 
+def all_tasks_text(tasks: int, each: Decimal) -> str:
+    """What all tasks of an array are billed at the price of one."""
+    return _("All {n} of them at this price: about {cost}.").format(n=tasks, cost=money_text(each * tasks))
+
+
 def _shown(value: object) -> str:
     if value is None:
         return _("any")
