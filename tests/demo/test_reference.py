@@ -5,7 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from suanlian.demo.work import reference
@@ -62,6 +62,7 @@ def test_the_closed_form_is_the_integral_over_the_density(style: str, right: str
     assert reference.closed_form(contract) == pytest.approx((price, spread), rel=1e-6)
 
 
+@example(strike=339.0, volatility=0.099609375, years=0.1, rate=0.09375)
 @given(
     strike=st.floats(20.0, 400.0),
     volatility=st.floats(0.05, 0.9),

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from importlib.metadata import version
 from typing import Any
 
@@ -71,6 +72,11 @@ def main(url: str, key: str) -> dict[str, Any]:
     long = client.create_task(Task(name="long", executors=[executor("sleep", "600")]))
     client.cancel_task(long)
     canceled = client.wait(long, timeout=120)
+    for _ in range(240):  # py-tes waits no longer once it is being cancelled, which it is where it had begun
+        if canceled.state != "CANCELING":
+            break
+        time.sleep(0.5)
+        canceled = client.get_task(long)
     page = client.list_tasks(view="BASIC", page_size=2)
     rest = client.list_tasks(view="MINIMAL", page_size=2, page_token=page.next_page_token)
     return {

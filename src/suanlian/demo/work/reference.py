@@ -39,7 +39,7 @@ def closed_form(contract: OptionContract) -> tuple[float, float]:
     discount = math.exp(-contract.rate * contract.years)
     price = discount * sign * (first - contract.strike * zeroth)
     square = discount**2 * (second - 2.0 * contract.strike * first + contract.strike**2 * zeroth)
-    return price, math.sqrt(square - price**2)
+    return price, math.sqrt(max(square - price**2, 0.0))  # rounding may leave less than nothing
 
 
 def escape_time(view: View, column: int, row: int) -> int:
