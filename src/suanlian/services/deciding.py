@@ -144,7 +144,7 @@ class _Look:
             explanation, moved = self._where(demand, known, starts[0])
             if explanation.won is None:
                 mends = any({miss.filter for miss in c.failed} <= _TIME_MENDS for c in explanation.candidates)
-                self._ordering.refuse(self._unit, list(starts), anywhere=not mends)
+                self._ordering.refuse(self._unit, list(starts), anywhere=not mends and rest is None)
                 starts.clear()
                 return decisions + self._waits(row, spec, explanation, rest if not decisions else None)
             alike = _alike(left, past, budget.affords(explanation.won, rest))

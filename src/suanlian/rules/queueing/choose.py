@@ -253,7 +253,10 @@ def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
         low = s.first[pool]
         if s.first[pool + 1] - low == 1 and s.free[low] < units:
             continue
-        if (priced and s.cost[job, pool] >= NEVER) or _is_hopeless(refused, pool, units, s.estimate[job]):
+        if priced and s.cost[job, pool] >= NEVER:
+            continue
+        # what others may not take at its home may be what is held for it
+        if pool != home and _is_hopeless(refused, pool, units, s.estimate[job]):
             continue
         cost = toll(s, job, pool)
         if cost >= NEVER or (pool != home and gain <= cost * (1.0 + s.policy[HYSTERESIS])):
@@ -265,7 +268,7 @@ def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
             continue
         if fit(s, job, pool, now) != NOBODY:
             best, least, most = pool, cost, free
-        else:
+        elif pool != home:
             _keep(refused, pool, units, s.estimate[job])
     return best
 

@@ -21,8 +21,9 @@ MOST_OF_A_JOB: Final = 256
 _NEVER_ROOM: Final = 1e30
 _STEP: Final = Decimal("0.001")
 SHUNNED_S: Final = 10.0
-"""A pool where a job was to start and could not is left out for so long, twice as long each time."""
+"""A pool where a job was to start and could not is left out for so long."""
 MOST_SHUNNED_S: Final = 600.0
+"""So long is everything left out for a job that could start nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,6 @@ class _Job:
     since: float
     waiting: list[int] = field(default_factory=list)
     decided: list[int] = field(default_factory=list)
-    refusals: int = 0
     shunned: dict[int, float] = field(default_factory=dict)
     """Pools that are left out, and until when (s)."""
     seen: Waits | None = None
@@ -210,21 +210,19 @@ class Line:
     def refuse(self, starts: Sequence[Starts], now: float, *, anywhere: bool = False) -> None:
         """Tasks of one job that were to start cannot, where they were: they wait again, and look elsewhere for a while.
 
-        Each time for longer, so that work that can run nowhere does not keep those behind it from being looked at.
-        ``anywhere``: no other place would take them as things are.
+        ``anywhere``: no other place would take them as things are, so they look for long at nothing: they must not keep
+        those behind them from being looked at.
         """
         job = self._jobs[starts[0].job]
         found = {int(self._queue.state.pool[start.row]) for start in starts}
         pools = range(len(self._sizes)) if anywhere else found
-        job.refusals += 16 if anywhere else 0
         for start in starts:
             job.decided.remove(start.row)
             self._queue.undo(start.row, now)
             job.waiting.append(start.row)
             self._owe(job, 1)
         for pool in pools:
-            job.shunned[pool] = now + min(SHUNNED_S * 2.0 ** min(job.refusals, 16), MOST_SHUNNED_S)
-        job.refusals += 1
+            job.shunned[pool] = now + (MOST_SHUNNED_S if anywhere else SHUNNED_S)
         self._cost(job)
 
     def reserved(self, job: str) -> tuple[int, float] | None:
