@@ -266,37 +266,6 @@ def test_a_large_share_needs_little() -> None:
     assert sum(array.nbytes for array in line._queue.state) < 20_000_000  # noqa: SLF001 - what it keeps
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 3)), min_size=1, max_size=25),
-    st.lists(st.integers(1, 6), min_size=1, max_size=3),
-)
-def test_guests_who_want_the_same_start_as_they_came(jobs: list[tuple[int, int]], sizes: list[int]) -> None:
-    """Where a guest happens to queue gets it nowhere sooner: an array is not passed by what came later."""
-    rooms = [Room(n, size, size) for n, size in enumerate(sizes)]
-    line = Line(rooms, POLICY, Carried(), 0.0)
-    stands = Stands("a", 1, 10.0, np.zeros(len(sizes)))
-    waiting = {str(n): Waits(str(n), count, float(at)) for n, (at, count) in enumerate(sorted(jobs))}
-    running, ends, order, now = dict[str, Runs](), dict[str, float](), list[str](), 0.0
-    while waiting or running:
-        for name in [name for name, run in running.items() if run.began + 10.0 <= now]:
-            ends[name] = now
-            del running[name]
-        free = [size - sum(run.takes[0][0] == n for run in running.values()) for n, size in enumerate(sizes)]
-        here = [one for one in waiting.values() if one.since <= now]
-        seen = [Room(n, size, left) for n, (size, left) in enumerate(zip(sizes, free, strict=True))]
-        line.see(now, Seen(seen, here, list(running), lambda _name: stands, running.__getitem__, lambda _gone: ends))
-        for start in line.step(now):
-            order.append(start.job)
-            running[f"{len(order)}"] = Runs(start.job, "a", ((start.pool, 1),), now, 10.0)
-            left = waiting.pop(start.job)
-            if left.count > 1:
-                waiting[start.job] = replace(left, count=left.count - 1)
-        waiting = dict(sorted(waiting.items(), key=lambda item: int(item[0])))
-        now += 1.0
-    assert order == sorted(order, key=int)
-
-
 def test_what_runs_where_nothing_of_its_kind_is_left_counts_nowhere() -> None:
     rooms = [Room(0, 4, 4), Room(1, 0, 0)]
     line = Line(rooms, POLICY, Carried(), 0.0)
