@@ -106,7 +106,7 @@ def test_the_same_cluster_by_parsable_and_cores() -> None:
     assert (own.unit, own.jobs) == (Unit.CPU, 12)
 
 
-def test_where_simulation_and_recording_are_far_apart_it_is_said(queue: Path) -> None:
+def test_where_simulation_and_recording_are_far_apart_or_federation_is_worse_it_is_said(queue: Path) -> None:
     own = own_queue(Request(mine=queue, partner=Partner.GENERATED, jobs=200), quiet, plain).own
     assert own is not None
     assert not any("recorded were" in text for text in own_sentences(own))
@@ -114,3 +114,6 @@ def test_where_simulation_and_recording_are_far_apart_it_is_said(queue: Path) ->
     assert any("recorded were" in text for text in own_sentences(far))
     idle = own.model_copy(update={"alone": own.alone.model_copy(update={"mean": 5.0})})
     assert any("hardly wait" in text for text in own_sentences(idle))
+    assert not any("moving costs more" in text for text in own_sentences(own))
+    worse = own.model_copy(update={"federated": own.alone.model_copy(update={"mean": own.alone.mean + 90.0})})
+    assert any("moving costs more" in text for text in own_sentences(worse))

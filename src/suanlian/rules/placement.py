@@ -75,6 +75,14 @@ MOST_BENIGN_FIRST: Final = (
 )
 """Which failed filter is soonest mended: time mends the first, money or the buyer the next, new machines the last."""
 
+TIME_MENDS: Final = frozenset(
+    {
+        *(Filter.ROOM, Filter.CLOSING, Filter.ACCEPTING, Filter.ADMITTED, Filter.PLATFORM_LIVE),
+        *(Filter.ELSEWHERE, Filter.OWNER_REFUSED),
+    }
+)
+"""What may be otherwise in a while, with the job as it is."""
+
 KEPT: Final = 24
 """So many candidates of an explanation are kept."""
 

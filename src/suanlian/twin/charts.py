@@ -30,6 +30,7 @@ _LEAST_S: Final = 1.0
 """What a wait of nothing is drawn as where the axis is logarithmic."""
 MOST_PLATFORMS: Final = 12
 """Of more platforms, those with the most jobs are drawn."""
+_PARTS: Final = FuncFormatter(lambda value, _place: f"{100 * value:g} %")
 _STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -81,7 +82,7 @@ def later(report: Report) -> str:
             at = [place + _shift(number, len(runs)) for place in range(len(owners))]
             axes.bar(at, [shares[owner.owner] for owner in owners], 0.74 / len(runs), color=_colour(run.strategy))
         axes.set_xticks(range(len(owners)), [owner.owner for owner in owners])
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes.yaxis.set_major_formatter(_PARTS)
         axes.set_ylabel(_("jobs later than alone"))
         axes.grid(visible=False, axis="x")
 
@@ -165,7 +166,7 @@ def swept_later(sweep: Sweep) -> str:
                 axes.plot([point.value for point in points], shares, marker="o", markersize=4, color=_colour(strategy))
         _apart(axes, sweep)
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes.yaxis.set_major_formatter(_PARTS)
         axes.set_xlabel(axis_title(sweep.axis))
         axes.set_ylabel(_("jobs later than alone"))
 
@@ -218,7 +219,7 @@ def _times(axes: Axes) -> None:
         for mark in (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
         if low / 3 <= mark <= high * 3
     ]
-    axes.set_yticks(marks, [length(mark) for mark in marks])
+    axes.set_yticks(marks, [f"≤ {length(mark)}" if mark == _LEAST_S else length(mark) for mark in marks])
     axes.minorticks_off()
 
 

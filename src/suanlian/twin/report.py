@@ -45,6 +45,7 @@ def page(report: Report) -> str:
         length=_twice(length),
         strategy=_twice(strategy_title),
         axis=_twice(axis_title),
+        over=_twice(_over),
         note=_twice(_note),
         partner=_twice(_partner),
         source=_twice(source_title),
@@ -68,6 +69,10 @@ def _names(report: Report) -> list[str]:
     jobs = {part.name: part.jobs for part in report.runs[0].platforms}
     kept = set(sorted(jobs, key=lambda name: -jobs[name])[:_MOST_ROWS])
     return [name for name in jobs if name in kept]
+
+
+def _over(axis: str) -> str:
+    return translated("Over {axis}").format(axis=axis_title(axis))
 
 
 def _note(key: str) -> str:
