@@ -117,8 +117,9 @@ def test_a_job_that_no_place_could_run_is_taken_with_a_warning(
 def test_in_a_narrow_terminal_the_figures_of_a_place_stand_below_one_another(
     suanlian: Suanlian, logged_in: PeopleHub, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = explanation()["candidates"][0]
-    many = [{**one, "share_id": f"s{n}", "share": f"share{n}"} for n in range(7)]
+    one = explanation()["candidates"]
+    assert isinstance(one, list)
+    many = [{**one[0], "share_id": f"s{n}", "share": f"share{n}"} for n in range(7)]
     logged_in.says("POST /v1/jobs:plan", {**explanation(), "candidates": many, "outlook": {"verdict": "starts"}})
     logged_in.says("GET /v1/me", ME)
     monkeypatch.setattr(why, "is_narrow", lambda: True)
