@@ -110,26 +110,28 @@ def apply(unit: Unit, decided: Planned | NoWay) -> bool:
         return False
     copies = replicas.lock_of(unit, version["id"])
     row = transfers.lock(unit, decided.transfer_id)
+    target = None if row is None else copies.get(row["replica_id"])
     if row is None or row["state"] != TransferState.WAITING:
         return False
-    target = copies.get(row["replica_id"])
     if target is None or version["state"] == VersionState.DELETED:
         transfers.end(unit, version, row, TransferState.CANCELED, ("canceled", "the version is deleted"))
         return True
     if isinstance(decided, NoWay):
         return _wait(unit, version, row, decided)
     source = copies.get(decided.source_replica_id)
-    if source is None or ReplicaState(source["state"]) not in READABLE:
+    return source is not None and _begin(unit, decided, version, row, (source, target))
+
+
+def _begin(unit: Unit, decided: Planned, version: Row, row: Row, copies: tuple[Row, Row]) -> bool:
+    """Give a transfer its way now, or write down when it will be."""
+    source, target = copies
+    if ReplicaState(source["state"]) not in READABLE:
         return False
     storages = Storages(unit).by_id
     if decided.via:
         return _relay(unit, version, row, storages[decided.via])
     start, end = storages[source["storage_id"]], storages[row["storage_id"]]
-    return _begin(unit, _Leg(version, row, source, target, start, end, decided))
-
-
-def _begin(unit: Unit, leg: _Leg) -> bool:
-    """Give a transfer its way now, or write down when it will be."""
+    leg = _Leg(version, row, source, target, start, end, decided)
     if leg.planned.begins_at is not None and leg.planned.begins_at > unit.now + LEAD:
         values = {**_plan(leg.planned), "source_id": leg.source["id"], "code": "planned"}
         transfers.change(unit, leg.row["id"], values)

@@ -1,4 +1,4 @@
-"""The simplest way of each transfer, for itself and now: direct from where it costs least, else by one S3 storage. Pure.
+"""The simplest way of each transfer, for itself and now: direct from the cheapest copy, else by one S3 storage. Pure.
 
 It knows no links, hours or other transfers; a planner that does takes its place (``TransferPlanner``).
 """
