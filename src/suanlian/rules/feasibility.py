@@ -41,7 +41,7 @@ _HOUR_S: Final = 3600
 INDIFFERENT: Final = frozenset(
     {
         *("name", "purpose", "inputs", "outputs", "env", "secrets", "array_size", "network", "attempts", "mounts"),
-        *("priority", "budget", "after", "retries", "webhook", "tags"),
+        *("priority", "budget", "after", "retries", "webhook", "tags", "save"),
     }
 )
 """Fields of a spec that no filter and no cost asks of. What a feature, a secret or a limit makes of them is kept apart;
