@@ -64,7 +64,7 @@ def test_what_is_there_costs_nothing_and_what_is_not_costs_egress_and_link() -> 
     assert moved(wanted(whole("wuhu")), "wuhu", there) is None
     found = moving_of([wanted(whole("wuhu"))], place("suzhou"), "c-suzhou", there)
     assert found is not None
-    assert (found.gb, found.cny_per_gb, found.sources) == (1, Decimal("0.6"), "wuhu/lake")
+    assert (found.gb, found.cny_per_gb, found.sources) == (Decimal(1), Decimal("0.6"), "wuhu/lake")
     assert found.hours == pytest.approx(Decimal(8) / 3600, abs=Decimal("1e-6"))
 
 
