@@ -312,6 +312,7 @@ GUESTS = st.lists(st.tuples(st.integers(0, 25), st.integers(1, 3)), min_size=1, 
 @settings(max_examples=100, deadline=None)
 @given(GUESTS, st.lists(st.integers(1, 6), min_size=1, max_size=3))
 @example([(5, 2), (8, 1), (8, 2), (8, 2)], [2, 2, 6])
+@example([(0, 1), (1, 3), (5, 3), (8, 2), (8, 3)], [1, 2, 1])
 def test_guests_who_want_the_same_start_as_they_came(jobs: list[tuple[int, int]], sizes: list[int]) -> None:
     """Where a guest happens to queue gets it nowhere sooner: an array is not passed by what came later."""
     waiting = {str(n): Waits(str(n), count, float(at)) for n, (at, count) in enumerate(sorted(jobs))}

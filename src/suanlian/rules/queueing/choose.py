@@ -323,13 +323,17 @@ def _round(s: State, now: float, out: Ints, count: int) -> int:
     chosen = _chosen(s)
     order = chosen[np.argsort(keys(s, chosen, now), kind="mergesort")]
     before = count
-    changed = np.zeros(len(s.size), dtype=np.bool_)
+    changed, stale = np.zeros((2, len(s.size)), dtype=np.bool_)
     refused = np.full((2, len(s.size), _KEPT, 2), np.inf)
     for abroad in range(2):
         for job in order:
             home = s.home[job]
             if s.status[job] != WAITING or (abroad == 0 and (s.guest[job] or not s.touched[home])):
                 continue
+            if abroad == 1 and stale[home] and s.guest[job] and s.reserved[job] <= now:
+                plan(s, home, now)  # who stood before it may have taken what was held for it
+                refused[:, home] = np.inf
+                stale[home] = False
             pool = home if abroad == 0 else _abroad(s, job, now, refused)
             node = fit(s, job, pool, now) if pool != NOBODY and toll(s, job, pool) < NEVER else NOBODY
             if node != NOBODY:
@@ -341,7 +345,7 @@ def _round(s: State, now: float, out: Ints, count: int) -> int:
                 out[count] = job
                 count += 1
                 changed[home] = True
-                changed[pool] = True
+                changed[pool] = stale[pool] = True
     s.touched[:] = changed
     if count > before:
         _compact(s)
