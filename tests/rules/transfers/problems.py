@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -102,7 +103,7 @@ def breaches(problem: Problem, made: Plan) -> list[str]:
     for asked, one in zip(problem.transfers, made.transfers, strict=True):
         found += _whole(asked, one)
     edges = sorted({at for one in made.transfers for window in one.windows for at in (window.start, window.end)})
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         found += _at(problem, made, start, end)
     return found
 
@@ -162,11 +163,7 @@ def _couriers(problem: Problem, made: Plan) -> list[str]:
         if link.courier is None:
             continue
         mine = sorted(start for name, start in tours if name == link.name)
-        found += [
-            f"{link.name} leaves twice"
-            for a, b in zip(mine, mine[1:], strict=False)
-            if b - a < timedelta(hours=link.courier.hours)
-        ]
+        found += [f"{link.name} leaves twice" for a, b in pairwise(mine) if b - a < timedelta(hours=link.courier.hours)]
         found += [f"{link.name} is too full" for start in mine if tours[link.name, start] > link.courier.bytes]
     return found
 

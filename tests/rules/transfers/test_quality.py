@@ -39,7 +39,7 @@ def _fluid(ready: Ready, link: int, members: list[int]) -> list[int]:
         while free > 1e-6 and (
             runs := [n for n in members if left[n] > 0 and ready.jobs[n].ready <= ready.grid.starts[slot]]
         ):
-            step = min(free / len(runs), min(left[n] for n in runs))
+            step = min(free / len(runs), *(left[n] for n in runs))
             free -= step * len(runs)
             for n in runs:
                 left[n] = 0.0 if left[n] - step < 1e-3 else left[n] - step

@@ -143,7 +143,7 @@ def _hold(problem: Problem, grid: Grid, free: Ints, lanes: dict[tuple[int, str],
         inside = (grid.starts >= grid.at(one.start)) & (grid.ends <= grid.at(one.end)) & (free[n] > 0)
         part = np.minimum(problem.links[n].mbps / np.maximum(taken[n, inside], 1e-9), 1.0)
         free[lanes[n, one.account], inside] += _bytes(one.mbps * part, length[inside])
-    for n in np.flatnonzero(taken.any(axis=1)):
+    for n in map(int, np.flatnonzero(taken.any(axis=1))):
         free[n] = np.minimum(free[n], _bytes(np.maximum(problem.links[n].mbps - taken[n], 0.0), length))
 
 
