@@ -5,6 +5,7 @@ import pytest
 
 from suanlian.twin.mine import repeated
 from suanlian.twin.own import own_queue
+from suanlian.twin.report import page
 from suanlian.twin.request import Partner, Request, Unit
 from suanlian.twin.setting import recorded
 from suanlian.twin.words import own_sentences
@@ -94,6 +95,9 @@ def test_a_real_output_of_sacct() -> None:
         "8 jobs have no time limit",
     ):
         assert words in told
+    drawn = page(report)
+    assert "16 job steps passed over: their jobs count." in drawn
+    assert "略过 16 个作业步：以其作业计。" in drawn
     assert report.sites[0].units == 8
     # the first run of 11 waited longest
     assert report.own.recorded.most == 101

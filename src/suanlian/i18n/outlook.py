@@ -149,6 +149,7 @@ _SHORT: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.DATA_LEVEL: lambda: _("data level"),
     Filter.PROTECTION: lambda: _("protection"),
     Filter.RESIDENCY: lambda: _("residency"),
+    Filter.DATA: lambda: _("data"),
     Filter.OWNERS: lambda: _("owner"),
     Filter.WEST: lambda: _("east or west"),
     Filter.TIER: lambda: _("terms of the offer"),

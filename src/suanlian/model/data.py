@@ -3,7 +3,9 @@
 Bytes go from storage to storage, never through the hub: it knows names, sizes, digests and places.
 """
 
+import hashlib
 import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Self
@@ -165,6 +167,14 @@ class DataFile(Value):
     path: FilePath
     size: Bytes
     sha256: Sha256
+
+
+def manifest_digest(files: Iterable[DataFile]) -> str:
+    """SHA-256 of a manifest: a line a file, by path, as ``sha256sum`` writes and checks it."""
+    seen = hashlib.sha256()
+    for file in sorted(files, key=lambda file: file.path):
+        seen.update(f"{file.sha256}  {file.path}\n".encode())
+    return seen.hexdigest()
 
 
 class NewDataset(Value):

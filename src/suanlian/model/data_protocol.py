@@ -18,8 +18,8 @@ from suanlian.model.protocol import MAX_POLL_S, Call, Envelope, Int64
 
 MAX_TASKS: Final = 256
 """An answer names so many tasks at most; ``more`` tells that others wait."""
-MAX_GRANT_ITEMS: Final = 1_000
-"""A sealed page of a grant names so many objects at most."""
+MAX_GRANT_ITEMS: Final = 200
+"""A sealed page of a grant names so many objects at most: their addresses, with the longest names, have room in it."""
 MAX_SEALED_GRANT_CHARS: Final = 2 * 1024 * 1024
 GRANT_S: Final = 3600
 """So long, in seconds, a grant is good for at most."""

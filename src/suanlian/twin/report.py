@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from suanlian.i18n import _ as translated
 from suanlian.i18n import use_language
 from suanlian.i18n.catalog import language
+from suanlian.i18n.told import told
 from suanlian.twin import charts
 from suanlian.twin.document import Report
 from suanlian.twin.words import (
@@ -47,6 +48,7 @@ def page(report: Report) -> str:
         axis=_twice(axis_title),
         over=_twice(_over),
         note=_twice(_note),
+        told=_twice(told),
         partner=_twice(_partner),
         source=_twice(source_title),
         amount=amount,

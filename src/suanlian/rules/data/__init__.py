@@ -1,1 +1,1 @@
-"""Datasets: what may follow on what, who can move bytes between two storages, which copies are missing, manifests."""
+"""Rules of data: states, ways, copies, and what bringing it costs. Pure."""
