@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from suanlian.api.deps import May
 from suanlian.api.signed import Signed
+from suanlian.crypto.sealing import SealingPair
 from suanlian.model.job import JobState
 from suanlian.model.party import Role
 from suanlian.model.protocol import LogCall, OutputCall
@@ -103,6 +104,34 @@ TABLE = {
     "GET /v1/flavors": ALL,
     "GET /v1/shares": ALL,
     "GET /v1/offers": ALL,
+    "GET /v1/storages": ALL,
+    "POST /v1/datasets": BUYERS,
+    "GET /v1/datasets": "200 200 403 403 200 200 401",
+    # the dataset is the buyer's; its one version is open and empty
+    "GET /v1/datasets/{ref}": "200 200 403 403 200 404 401",
+    "GET /v1/datasets/{ref}/versions": "200 200 403 403 200 404 401",
+    "POST /v1/datasets/{ref}/versions": OWNER,
+    "POST /v1/datasets/{ref}/files": OWNER,
+    "GET /v1/datasets/{ref}/files": OWNER,
+    "GET /v1/datasets/{ref}/replicas": "200 200 403 403 200 404 401",
+    "POST /v1/datasets/{ref}/replicas": "403 403 403 403 404 404 401",
+    "POST /v1/datasets/{ref}/seal": "403 403 403 403 409 404 401",
+    "POST /v1/datasets/{ref}/verify": "403 403 403 403 404 404 401",
+    "POST /v1/datasets/{ref}/uploads": "403 403 403 403 404 404 401",
+    "POST /v1/datasets/{ref}/downloads": "403 403 403 403 404 404 401",
+    "POST /v1/datasets/{ref}/replicas/{replica}/pin": "403 403 403 403 404 404 401",
+    "DELETE /v1/datasets/{ref}/replicas/{replica}": "403 403 403 403 404 404 401",
+    "GET /v1/grants/{grant}": "403 403 403 403 404 404 401",
+    "GET /v1/grants/{grant}/pages/{page}": "403 403 403 403 404 404 401",
+    "DELETE /v1/grants/{grant}": "403 403 403 403 404 404 401",
+    "GET /v1/transfers": "200 200 403 403 200 200 401",
+    "GET /v1/transfers/{ref}": "404 404 403 403 404 404 401",
+    "POST /v1/transfers/{ref}/cancel": "403 403 403 403 404 404 401",
+    "POST /v1/transfers/{ref}/retry": "403 403 403 403 404 404 401",
+    "POST /v1/copy-rules": OWNER,
+    "GET /v1/copy-rules": "200 200 403 403 200 200 401",
+    "DELETE /v1/copy-rules/{ref}": "403 403 403 403 404 404 401",
+    "DELETE /v1/datasets/{ref}": "403 403 403 403 204 404 401",
     "GET /v1/states": ALL,
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
@@ -181,6 +210,10 @@ TABLE = {
             "lent-log",
             "lent-output",
             "lent-cancel",
+            "data/poll",
+            "data/report",
+            "data/files",
+            "data/grants",
         )
     },
 }
@@ -189,6 +222,8 @@ TABLE = {
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
+FILE = {"path": "a", "size": 1, "sha256": "0" * 64}
+KEY = SealingPair.generate().public.text
 MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x"}
 
 
@@ -229,7 +264,9 @@ def done(world: World) -> dict[str, Any]:
     connector.report(told, JobState.COMPLETE, started_at=started)
     world.hub.settle()
     platform = world.ok("buyer", "GET", "/v1/platforms/wuhu-cluster")["public_id"]
-    return {**made, "attempt": told.attempt_id, "platform": platform}
+    dataset = world.ok("buyer", "POST", "/v1/datasets", {"name": "private"})["id"]
+    world.ok("buyer", "POST", f"/v1/datasets/{dataset}/versions", {})
+    return {**made, "attempt": told.attempt_id, "platform": platform, "dataset": dataset}
 
 
 DECIDED = (
@@ -243,12 +280,14 @@ DECIDED = (
 
 
 def ref_of(path: str, done: dict[str, Any]) -> str:
+    if path.startswith("/v1/datasets/"):
+        return str(done["dataset"])
     return "wuhu-cluster" if "/platforms/" in path else "wuhu" if "/entities/" in path else str(done["id"])
 
 
 def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     method, path = route.split(" ")
-    names = {"identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", "name": "db", **MORE}
+    names = {"replica": "x", "grant": "x", "page": 0, "identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", "name": "db", **MORE}
     filled = path.replace("{path:path}", "o").format(ref=ref_of(path, done), **names)
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
@@ -280,6 +319,15 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/identifiers/{identifier}/thaw": {"why": "test"},
         "/v1/identifiers/{identifier}/revoke": {"why": "test"},
         "/v1/identifiers/{identifier}/move": {"why": "test", "to": done["public_id"]},
+        "/v1/datasets": {"name": f"new-{who}"},
+        "/v1/datasets/{ref}/versions": {},
+        "/v1/datasets/{ref}/files": {"start": 0, "files": [FILE]},
+        "/v1/datasets/{ref}/replicas": {"to": "a/b"},
+        "/v1/datasets/{ref}/replicas/{replica}/pin": {},
+        "/v1/datasets/{ref}/verify": {},
+        "/v1/datasets/{ref}/uploads": {"storage": "a/b", "sealing_key": KEY},
+        "/v1/datasets/{ref}/downloads": {"sealing_key": KEY},
+        "/v1/copy-rules": {"dataset": "private", "rule": {}},
         "/v1/jobs": job(),
         "/ga4gh/tes/v1/tasks": {"executors": [{"image": "alpine", "command": ["true"]}]},
         "/v1/jobs:batch": {"jobs": [job()]},
@@ -314,6 +362,7 @@ def test_every_route_names_an_action_and_every_action_is_a_routes(world: World) 
                 "/v1/jobs:estimate",
                 "/v1/jobs:plan",
                 "/connector/v1/poll",
+                "/connector/v1/data/poll",
                 "/connector/v1/objects",
                 "/connector/v1/lent",
                 "/connector/v1/lent-log",
@@ -471,7 +520,7 @@ def test_only_its_owner_ever_reads_what_a_job_is(world: World, done: dict[str, A
     paths = [route.removeprefix("GET ") for route in TABLE if route.startswith("GET ")]
     for who in ("operator", "supervisor", "provider", "buyer2", "nobody"):
         for path in paths:
-            named = {"ref": ref_of(path, done), "identifier": done["public_id"], "index": 0, **MORE}
+            named = {"ref": ref_of(path, done), "grant": "x", "page": 0, "identifier": done["public_id"], "index": 0, **MORE}
             filled = path.replace("{path:path}", "o").format(**named)
             shown = world.person(who).get(filled).text
             assert SECRET not in shown, (who, filled)
