@@ -10,11 +10,11 @@ from fastapi.routing import APIRoute
 
 from suanlian.api.deps import May
 from suanlian.api.signed import Signed
-from suanlian.crypto.sealing import SealingPair
 from suanlian.model.job import JobState
 from suanlian.model.party import Role
 from suanlian.model.protocol import LogCall, OutputCall
 from suanlian.rules.access import ACTIONS, Access, Door
+from tests.hub.access_data import DATA, data_bodies
 from tests.hub.world import World, job, offer, segment
 
 SECRET = "swordfish"
@@ -105,33 +105,7 @@ TABLE = {
     "GET /v1/shares": ALL,
     "GET /v1/offers": ALL,
     "GET /v1/storages": ALL,
-    "POST /v1/datasets": BUYERS,
-    "GET /v1/datasets": "200 200 403 403 200 200 401",
-    # the dataset is the buyer's; its one version is open and empty
-    "GET /v1/datasets/{ref}": "200 200 403 403 200 404 401",
-    "GET /v1/datasets/{ref}/versions": "200 200 403 403 200 404 401",
-    "POST /v1/datasets/{ref}/versions": OWNER,
-    "POST /v1/datasets/{ref}/files": OWNER,
-    "GET /v1/datasets/{ref}/files": OWNER,
-    "GET /v1/datasets/{ref}/replicas": "200 200 403 403 200 404 401",
-    "POST /v1/datasets/{ref}/replicas": "403 403 403 403 404 404 401",
-    "POST /v1/datasets/{ref}/seal": "403 403 403 403 409 404 401",
-    "POST /v1/datasets/{ref}/verify": "403 403 403 403 404 404 401",
-    "POST /v1/datasets/{ref}/uploads": "403 403 403 403 404 404 401",
-    "POST /v1/datasets/{ref}/downloads": "403 403 403 403 404 404 401",
-    "POST /v1/datasets/{ref}/replicas/{replica}/pin": "403 403 403 403 404 404 401",
-    "DELETE /v1/datasets/{ref}/replicas/{replica}": "403 403 403 403 404 404 401",
-    "GET /v1/grants/{grant}": "403 403 403 403 404 404 401",
-    "GET /v1/grants/{grant}/pages/{page}": "403 403 403 403 404 404 401",
-    "DELETE /v1/grants/{grant}": "403 403 403 403 404 404 401",
-    "GET /v1/transfers": "200 200 403 403 200 200 401",
-    "GET /v1/transfers/{ref}": "404 404 403 403 404 404 401",
-    "POST /v1/transfers/{ref}/cancel": "403 403 403 403 404 404 401",
-    "POST /v1/transfers/{ref}/retry": "403 403 403 403 404 404 401",
-    "POST /v1/copy-rules": OWNER,
-    "GET /v1/copy-rules": "200 200 403 403 200 200 401",
-    "DELETE /v1/copy-rules/{ref}": "403 403 403 403 404 404 401",
-    "DELETE /v1/datasets/{ref}": "403 403 403 403 204 404 401",
+    **DATA,
     "GET /v1/states": ALL,
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
@@ -222,9 +196,16 @@ TABLE = {
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
-FILE = {"path": "a", "size": 1, "sha256": "0" * 64}
-KEY = SealingPair.generate().public.text
-MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x"}
+MORE = {
+    "replica": "x",
+    "grant": "x",
+    "page": 0,
+    "version": 1,
+    "transfer": "x",
+    "connector": "c1",
+    "number": 1,
+    "check_id": "x",
+}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -287,7 +268,7 @@ def ref_of(path: str, done: dict[str, Any]) -> str:
 
 def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
     method, path = route.split(" ")
-    names = {"replica": "x", "grant": "x", "page": 0, "identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", "name": "db", **MORE}
+    names = {"identifier": done["platform"], "prefix": "aaaaaaaa", "index": 0, "site": "main", "name": "db", **MORE}
     filled = path.replace("{path:path}", "o").format(ref=ref_of(path, done), **names)
     body: Any = {
         "/v1/operators/claim": {"link": "ot_x", "name": "x"},
@@ -319,15 +300,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/identifiers/{identifier}/thaw": {"why": "test"},
         "/v1/identifiers/{identifier}/revoke": {"why": "test"},
         "/v1/identifiers/{identifier}/move": {"why": "test", "to": done["public_id"]},
-        "/v1/datasets": {"name": f"new-{who}"},
-        "/v1/datasets/{ref}/versions": {},
-        "/v1/datasets/{ref}/files": {"start": 0, "files": [FILE]},
-        "/v1/datasets/{ref}/replicas": {"to": "a/b"},
-        "/v1/datasets/{ref}/replicas/{replica}/pin": {},
-        "/v1/datasets/{ref}/verify": {},
-        "/v1/datasets/{ref}/uploads": {"storage": "a/b", "sealing_key": KEY},
-        "/v1/datasets/{ref}/downloads": {"sealing_key": KEY},
-        "/v1/copy-rules": {"dataset": "private", "rule": {}},
+        **data_bodies(who),
         "/v1/jobs": job(),
         "/ga4gh/tes/v1/tasks": {"executors": [{"image": "alpine", "command": ["true"]}]},
         "/v1/jobs:batch": {"jobs": [job()]},
@@ -520,7 +493,7 @@ def test_only_its_owner_ever_reads_what_a_job_is(world: World, done: dict[str, A
     paths = [route.removeprefix("GET ") for route in TABLE if route.startswith("GET ")]
     for who in ("operator", "supervisor", "provider", "buyer2", "nobody"):
         for path in paths:
-            named = {"ref": ref_of(path, done), "grant": "x", "page": 0, "identifier": done["public_id"], "index": 0, **MORE}
+            named = {"ref": ref_of(path, done), "identifier": done["public_id"], "index": 0, **MORE}
             filled = path.replace("{path:path}", "o").format(**named)
             shown = world.person(who).get(filled).text
             assert SECRET not in shown, (who, filled)
