@@ -1,6 +1,7 @@
 """Which kinds of storage can be opened here? Found by entry points: who has no S3 needs none of its libraries."""
 
-from importlib.metadata import entry_points
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 from suanlian.model.data import StorageKind
@@ -17,10 +18,15 @@ def kind_of(at: At) -> StorageKind:
     return StorageKind.HTTP if isinstance(at, HttpAt) else StorageKind.S3
 
 
-def open_storage(at: At) -> Storage:
-    """Open it; ``Writable`` where it is no web address. Raises StorageError, also where its libraries are missing."""
+def open_storage(at: At, entries: Iterable[EntryPoint] | None = None) -> Storage:
+    """Open it; ``Writable`` where it is no web address. Raises StorageError, also where its libraries are missing.
+
+    ``entries``: instead of what is installed.
+    """
     kind = kind_of(at)
-    for entry in entry_points(group=GROUP, name=kind.value):
+    for entry in entry_points(group=GROUP) if entries is None else entries:
+        if entry.name != kind:
+            continue
         try:
             opens = entry.load()
         except ImportError as error:
