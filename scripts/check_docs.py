@@ -16,10 +16,12 @@ from scripts import surface
 
 ROOT = Path(__file__).resolve().parent.parent
 DECISION_LINES = 60
+GROUP_WORDS = 3
 
 FENCE = re.compile(r"^```.*?^```[ \t]*$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} ", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
+SEPARATOR = re.compile(r"(?<!\\)\|")
 CODE_SPAN = re.compile(r"`[^`\n]*`")
 
 # The brackets keep these from matching this very file.
@@ -99,6 +101,24 @@ def links(root: Path, page: str) -> Iterator[str]:
             yield f"{page}: the link to {target} leads nowhere"
 
 
+def doubled_rows(root: Path, page: str) -> Iterator[str]:
+    """Yield the rows of a page's tables that begin as an earlier one: a merge left both.
+
+    A short word in front is a group, whose rows the second cell tells apart; a name in code or a sentence is one row's.
+    """
+    seen: set[tuple[str, ...]] = set()
+    for number, line in enumerate((root / page).read_text("utf-8").splitlines(), start=1):
+        if not line.startswith("|"):
+            seen = set()
+            continue
+        cells = [cell.strip() for cell in SEPARATOR.split(line)[1:]]
+        is_group = not cells[0].startswith("`") and len(cells[0].split()) <= GROUP_WORDS
+        row = tuple(cells[: 2 if is_group else 1])
+        if row in seen:
+            yield f"{page}:{number}: the table has a row {' | '.join(row)!r} already"
+        seen.add(row)
+
+
 def private_words(root: Path, path: str, host: str) -> Iterator[str]:
     """Yield the lines of a file that name a path or host of one machine, or a registry."""
     try:
@@ -123,7 +143,8 @@ def pages(root: Path, files: list[str]) -> Findings:
     """Check what stands in the files themselves, whatever the sources offer."""
     host = socket.gethostname()
     wrong = [*decisions(root)]
-    wrong += [line for path in files if path.endswith(".md") and (root / path).exists() for line in links(root, path)]
+    texts = [path for path in files if path.endswith(".md") and (root / path).exists()]
+    wrong += [line for check in (links, doubled_rows) for path in texts for line in check(root, path)]
     wrong += [line for path in files for line in private_words(root, path, host)]
     readmes = [root / "README.md", root / "README.zh-CN.md"]
     absent = tuple(f"{readme.name} is not there" for readme in readmes if not readme.exists())

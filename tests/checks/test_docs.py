@@ -8,7 +8,7 @@ import typer
 from fastapi import APIRouter
 
 from scripts import surface
-from scripts.check_docs import completeness, decisions, links, private_words, twins
+from scripts.check_docs import completeness, decisions, doubled_rows, links, private_words, twins
 
 
 def absent() -> surface.Patterns:
@@ -55,6 +55,22 @@ def test_a_route_is_described_with_or_without_its_prefix(text: str) -> None:
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("[a](a.md#x) [web](https://example.org/x) [gone](b.md) `[code](c.md)`\n")
     assert list(links(tmp_path, "a.md")) == ["a.md: the link to b.md leads nowhere"]
+
+
+def test_a_row_that_stands_twice_in_a_table_is_found_and_a_group_of_rows_is_none(tmp_path: Path) -> None:
+    rows = [
+        "| what | where |",
+        "|---|---|",
+        "| `a.b` | x |",
+        "| work | x |",
+        "| work | y |",
+        "| change what it costs | x |",
+    ]
+    page = tmp_path / "a.md"
+    page.write_text("\n".join([*rows, "", *rows]))
+    assert not list(doubled_rows(tmp_path, "a.md"))
+    page.write_text("\n".join([*rows, "| `a.b` | y |", "| work | x |", "| change what it costs | y |"]))
+    assert [line.partition(": ")[0] for line in doubled_rows(tmp_path, "a.md")] == ["a.md:7", "a.md:8", "a.md:9"]
 
 
 def test_a_decision_of_more_than_a_page_is_found(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from suanlian.cli import why
 from suanlian.testing.people_hub import PeopleHub
-from suanlian.testing.people_samples import LATER, ME, MOMENT, explanation
+from suanlian.testing.people_samples import LATER, ME, MOMENT, UUID, explanation, job
 
 from .conftest import Suanlian
 
@@ -81,3 +82,51 @@ def test_a_plan_says_by_its_code_whether_it_starts_waits_or_never_runs(  # noqa:
     assert "a, b" in out
     assert ("Billed, CNY" if lang == "en" else "计费") in out
     assert suanlian("plan", file, "--json")[0] == code
+
+
+@pytest.mark.parametrize(("waiting", "english"), [(1, "1 job waits already"), (2, "2 jobs wait already"), (0, "")])
+def test_a_plan_says_how_many_wait_before_it(
+    suanlian: Suanlian, logged_in: PeopleHub, file: Path, waiting: int, english: str
+) -> None:
+    outlook = {"verdict": "starts", "waiting": waiting}
+    logged_in.says("POST /v1/jobs:plan", {**explanation(), "outlook": outlook})
+    logged_in.says("GET /v1/me", ME)
+    _code, out, _err = suanlian("plan", file)
+    assert english in out
+    assert ("already" in out) is bool(waiting)
+    # whose place in the queue is told needs no such count
+    stands = {"place": 1, "of": 2, "waited_s": 0, "fair": "0"}
+    logged_in.says("GET /v1/jobs", {"items": [job()], "next": None})
+    logged_in.says(f"GET /v1/jobs/{UUID}/explanation", {**explanation(), "outlook": outlook, "queueing": stands})
+    logged_in.says(f"GET /v1/jobs/{UUID}/tasks", {"items": [], "next": None})
+    code, out, _err = suanlian("why", UUID)
+    assert (code, "already" in out) == (0, False)
+
+
+@pytest.mark.parametrize(("verdict", "warnings"), [("never", 1), ("waits", 0)])
+def test_a_job_that_no_place_could_run_is_taken_with_a_warning(
+    suanlian: Suanlian, logged_in: PeopleHub, file: Path, verdict: str, warnings: int
+) -> None:
+    logged_in.says("POST /v1/jobs", job(state="QUEUED", ended_at=None))
+    logged_in.says("POST /v1/jobs:plan", {**explanation(), "outlook": {"verdict": verdict}})
+    code, _out, err = suanlian("submit", file)
+    assert code == 0
+    assert err.count("no place can run") == warnings
+
+
+def test_in_a_narrow_terminal_the_figures_of_a_place_stand_below_one_another(
+    suanlian: Suanlian, logged_in: PeopleHub, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = explanation()["candidates"]
+    assert isinstance(one, list)
+    many = [{**one[0], "share_id": f"s{n}", "share": f"share{n}"} for n in range(7)]
+    logged_in.says("POST /v1/jobs:plan", {**explanation(), "candidates": many, "outlook": {"verdict": "starts"}})
+    logged_in.says("GET /v1/me", ME)
+    monkeypatch.setattr(why, "is_narrow", lambda: True)
+    _code, out, _err = suanlian("plan", file)
+    head = next(line for line in out.splitlines() if line.startswith("Place"))
+    assert head.split() == ["Place", "Outcome"]
+    assert "Architecture: x86_64; Billed, CNY: 0.0125" in out
+    assert "wuhu/share4" in out
+    assert "wuhu/share5" not in out
+    assert "2 more places" in out

@@ -163,6 +163,18 @@ def placed_in_order(world: World) -> list[str]:
         return list(unit.connection.execute(query).scalars())
 
 
+def run_on(world: World, times: int) -> None:
+    """So many times all that has a place runs to its end, and what waits is looked at."""
+    for _ in range(times):
+        with world.hub.running.hub.reading() as unit:
+            live = select(t.attempt.c.job_id).where(t.attempt.c.ended_at.is_(None))
+            jobs = list(unit.connection.execute(live).scalars())
+        for one in jobs:
+            for said in told(world, one):
+                world.connector().run(said)
+        world.hub.settle()
+
+
 def test_an_account_that_used_much_comes_after_one_that_used_nothing(world: World) -> None:
     world.connector().publish(inventory("1"), offer())
     first = world.submit("buyer", wants=AT_WUHU, wall_time_s=3600)
@@ -173,15 +185,7 @@ def test_an_account_that_used_much_comes_after_one_that_used_nothing(world: Worl
     for n in range(2):
         world.submit("buyer2", name=f"little-{n}", wants=AT_WUHU)
     world.clock.advance(3000)
-    for _ in range(5):
-        with world.hub.running.hub.reading() as unit:
-            live = list(
-                unit.connection.execute(select(t.attempt.c.job_id).where(t.attempt.c.ended_at.is_(None))).scalars()
-            )
-        for one in live:
-            for now in told(world, one):
-                world.connector().run(now)
-        world.hub.settle()
+    run_on(world, 5)
     assert placed_in_order(world) == ["hello", "little-0", "little-1", "much-0", "much-1"]
     all_laws(world.hub)
 
@@ -194,15 +198,7 @@ def test_shorter_work_goes_first_and_nobody_waits_for_ever(world: World) -> None
     world.submit(name="short", wants=AT_WUHU, wall_time_s=60)
     world.clock.advance(545)
     world.submit(name="too-late", wants=AT_WUHU, wall_time_s=60)
-    for _ in range(4):
-        with world.hub.running.hub.reading() as unit:
-            live = list(
-                unit.connection.execute(select(t.attempt.c.job_id).where(t.attempt.c.ended_at.is_(None))).scalars()
-            )
-        for one in live:
-            for now in told(world, one):
-                world.connector().run(now)
-        world.hub.settle()
+    run_on(world, 4)
     assert placed_in_order(world) == ["hello", "short", "long", "too-late"]
 
 
@@ -251,6 +247,18 @@ def test_jobs_that_can_start_nowhere_do_not_keep_those_behind_them(world: World)
         world.clock.advance(5)
         world.connector().poll()
     assert len(told(world, good["id"])) == 1
+
+
+def test_a_price_that_drops_is_looked_at_again_at_once(world: World) -> None:
+    world.connector().publish(inventory(), offer("0.10"))
+    world.clock.advance(1)
+    made = world.submit(wants={**AT_WUHU, "max_cost": "0.05"}, wall_time_s=3600)
+    world.hub.settle()
+    assert not told(world, made["id"])
+    world.connector().publish(inventory(), offer("0.01"))
+    world.clock.advance(1)
+    world.hub.settle()
+    assert len(told(world, made["id"])) == 1
 
 
 def test_a_job_is_asked_anew_though_the_one_that_asked_before_it_is_gone(world: World) -> None:

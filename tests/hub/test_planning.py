@@ -59,6 +59,18 @@ def test_a_plan_is_the_estimate_with_what_is_to_be_expected_and_reserves_nothing
     assert plan(priced, array_size=10, wall_time_s=3600, budget="0.35")["outlook"]["room"] == 3
 
 
+def test_a_plan_and_a_job_that_waits_are_told_how_many_others_wait(priced: World) -> None:
+    assert plan(priced)["outlook"]["waiting"] == 0
+    full(priced, 3600)
+    wants = {"resources": {"cpu": "4", "memory": "256MiB"}, "wants": {"platform": WUHU}}
+    first, _ = (priced.submit("buyer", name=f"job{n}", **wants) for n in range(2))
+    priced.submit("buyer", name="later", after=[{"job": first["id"]}], **wants)
+    priced.hub.settle()
+    assert plan(priced)["outlook"]["waiting"] == 2
+    seen = priced.ok("buyer", "GET", f"/v1/jobs/{first['id']}/explanation?outlook=true")
+    assert seen["outlook"]["waiting"] == 1
+
+
 _OF_CALLS = {"nonce", "connector", "event", "audit_leaf", "audit_head", "lease"}
 """Tables that polls of connectors write."""
 

@@ -16,7 +16,7 @@ from suanlian.model.job import Wants
 from suanlian.model.market import PRICE_STEP, Market
 from suanlian.model.owner import JoinLevel
 from suanlian.model.performance import Architecture, Grade
-from suanlian.model.place import Demand, Place
+from suanlian.model.place import Demand, Moving, Place
 from suanlian.model.placement import Filter
 from suanlian.model.platform import Chip, Latency, Site
 from suanlian.model.quantity import ResourceKind
@@ -146,6 +146,20 @@ def test_arrays_let_through_what_explanations_let_through(asked: list[Demand], w
 @given(st.lists(weighed(), min_size=1, max_size=4), st.lists(powered(), min_size=1, max_size=5))
 def test_arrays_weigh_what_explanations_weigh(asked: list[Demand], where: list[Place]) -> None:
     check(asked, where)
+
+
+@settings(max_examples=100)
+@given(weighed(), st.lists(powered(), min_size=1, max_size=5), st.data())
+def test_arrays_weigh_what_bringing_data_costs(one: Demand, where: list[Place], drawn: st.DataObject) -> None:
+    ways = st.builds(
+        Moving,
+        gb=st.integers(0, 100).map(Decimal),
+        cny_per_gb=st.integers(0, 100).map(lambda n: Decimal(n) / 100),
+        hours=st.integers(0, 20).map(lambda n: Decimal(n) / 10),
+        wrong=st.sampled_from(["", "", "no whole copy is reachable now"]),
+    )
+    moving = drawn.draw(st.dictionaries(st.sampled_from([p.share_id for p in where]), ways))
+    check([replace(one, moving=moving)], where)
 
 
 @settings(max_examples=100)

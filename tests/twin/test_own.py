@@ -5,6 +5,7 @@ import pytest
 
 from suanlian.twin.mine import repeated
 from suanlian.twin.own import own_queue
+from suanlian.twin.report import page
 from suanlian.twin.request import Partner, Request, Unit
 from suanlian.twin.setting import recorded
 from suanlian.twin.words import own_sentences
@@ -94,6 +95,9 @@ def test_a_real_output_of_sacct() -> None:
         "8 jobs have no time limit",
     ):
         assert words in told
+    drawn = page(report)
+    assert "16 job steps passed over: their jobs count." in drawn
+    assert "略过 16 个作业步：以其作业计。" in drawn
     assert report.sites[0].units == 8
     # the first run of 11 waited longest
     assert report.own.recorded.most == 101
@@ -106,7 +110,7 @@ def test_the_same_cluster_by_parsable_and_cores() -> None:
     assert (own.unit, own.jobs) == (Unit.CPU, 12)
 
 
-def test_where_simulation_and_recording_are_far_apart_it_is_said(queue: Path) -> None:
+def test_where_simulation_and_recording_are_far_apart_or_federation_is_worse_it_is_said(queue: Path) -> None:
     own = own_queue(Request(mine=queue, partner=Partner.GENERATED, jobs=200), quiet, plain).own
     assert own is not None
     assert not any("recorded were" in text for text in own_sentences(own))
@@ -114,3 +118,6 @@ def test_where_simulation_and_recording_are_far_apart_it_is_said(queue: Path) ->
     assert any("recorded were" in text for text in own_sentences(far))
     idle = own.model_copy(update={"alone": own.alone.model_copy(update={"mean": 5.0})})
     assert any("hardly wait" in text for text in own_sentences(idle))
+    assert not any("moving costs more" in text for text in own_sentences(own))
+    worse = own.model_copy(update={"federated": own.alone.model_copy(update={"mean": own.alone.mean + 90.0})})
+    assert any("moving costs more" in text for text in own_sentences(worse))

@@ -103,4 +103,6 @@ def test_lengths_of_time_in_the_unit_that_fits(time_s: float, english: str, chin
 
 
 def test_a_page_of_one_platform_and_one_job_is_drawn() -> None:
-    assert page(study(Request(jobs=1, platforms=1), quiet, plain)).startswith("<!DOCTYPE html>")
+    drawn = page(study(Request(jobs=1, platforms=1), quiet, plain))
+    assert drawn.startswith("<!DOCTYPE html>")
+    assert "\u2212" not in drawn  # no axis of shares goes below nothing where all are nothing

@@ -155,6 +155,8 @@ def test_gap_closed_is_a_share_of_the_way_to_pooled() -> None:
     waits = [replace(base, start=base.start + wait) for wait in (100.0, 20.0, 40.0)]
     assert gap_closed(waits[2], waits[0], waits[1]) == pytest.approx(0.75)
     assert gap_closed(base, base, base) is None
+    # of a few seconds one move makes minus a thousand per cent
+    assert gap_closed(waits[0], replace(base, start=base.start + 10.0), base) is None
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from threading import Lock
 from time import monotonic
 from typing import Final
 
+from suanlian.agent.data.roots import filesystems
 from suanlian.agent.describe import Describer
 from suanlian.agent.desk import STALE, Desk, coded, log, note_inventory
 from suanlian.agent.host import host_of
@@ -70,7 +71,8 @@ class Agent:
         status, policy = desk.driver.probe(), desk.word.policy
         described = desk.driver.describe() if status.ready else ()
         try:
-            inventory = published(desk.config, described, Told(policy, status), desk.home.config)
+            told = Told(policy, status, filesystems(desk.config, desk.identity.hub_id))
+            inventory = published(desk.config, described, told, desk.home.config)
         except InvalidError as error:
             note_inventory(desk.ledger, found_here=str(error))
             raise

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from suanlian.agent.data.terms import StorageHere, wrong_with
 from suanlian.agent.lending.terms import Lending
 from suanlian.model.base import Name, Text, Value
+from suanlian.model.data import StorageShare
 from suanlian.model.errors import FieldFault, InvalidError
 from suanlian.model.findings import field_faults
 from suanlian.model.offer import NewOffer
@@ -54,6 +56,7 @@ class Listed(Value):
     sites: tuple[Site, ...] = Field(min_length=1, max_length=400)
     shares: tuple[Share, ...] = Field(min_length=1, max_length=2000)
     flavors: tuple[Flavor, ...] = Field(default=(), max_length=400)
+    storage: tuple[StorageShare, ...] = Field(default=(), max_length=400)
 
     @model_validator(mode="after")
     def _sites_are_here(self) -> Self:
@@ -61,6 +64,16 @@ class Listed(Value):
         for share in self.shares:
             if share.site not in sites:
                 msg = f"share {share.name!r} names site {share.site!r}, which is not among {sites[:20]}"
+                raise ValueError(msg)
+        for store in self.storage:
+            if store.site not in sites:
+                msg = f"storage {store.name!r} names site {store.site!r}, which is not among {sites[:20]}"
+                raise ValueError(msg)
+            if strange := sorted(set(store.shares) - {share.name for share in self.shares}):
+                msg = f"storage {store.name!r} names share {strange[0]!r}, which is not published"
+                raise ValueError(msg)
+            if store.filesystem:
+                msg = f"storage {store.name!r}: filesystem is found by the agent: leave it out"
                 raise ValueError(msg)
         return self
 
@@ -85,6 +98,7 @@ class AgentConfig(Value):
     offers: tuple[NewOffer, ...] = Field(default=(), max_length=4000)
     level: JoinLevel = Field(default=JoinLevel.OBSERVE, description="`suanlian-agent level` overrides it")
     policy: OwnerPolicy = Field(default=OwnerPolicy(), description="unless the state directory has a policy.toml")
+    storage: Mapping[Name, StorageHere] = Field(default_factory=dict, description="how published storage is reached")
     lending: Lending | None = Field(default=None, description="jobs of the platform's own users run elsewhere, too")
     sent: SentBounds = SentBounds()
     endpoints: tuple[Annotated[str, AfterValidator(_hub)], ...] = Field(
@@ -103,6 +117,12 @@ class AgentConfig(Value):
             if offer.share not in shares:
                 msg = f"offer {offer.name!r} names share {offer.share!r}, which is not among {shares[:20]}"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _storage_is_reached(self) -> Self:
+        if wrong := wrong_with(self.inventory.storage, self.storage):
+            raise ValueError(wrong)
         return self
 
 
@@ -166,6 +186,16 @@ class Home:
     def shelf(self) -> Path:
         """Ends of lent jobs on their way home."""
         return self.root / "lent"
+
+    @property
+    def data(self) -> Path:
+        """What is known of the files in this connector's storage, and how far its moves are."""
+        return self.root / "data"
+
+    @property
+    def kept(self) -> Path:
+        """What jobs left to be kept as datasets, until it is."""
+        return self.root / "kept"
 
     @property
     def driver(self) -> Path:

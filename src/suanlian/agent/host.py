@@ -16,6 +16,12 @@ def host_of(hub_id: str) -> str:
     return hashlib.sha256(f"suanlian-host\n{hub_id}\n{_machine()}".encode()).hexdigest()
 
 
+def filesystem_of(hub_id: str, folder: Path) -> str:
+    """In which file system of which machine a folder lies, salted likewise. Raises OSError where it is not there."""
+    device = folder.stat().st_dev
+    return hashlib.sha256(f"suanlian-filesystem\n{hub_id}\n{_machine()}\n{device}".encode()).hexdigest()
+
+
 def _machine() -> str:
     for path in _FILES:
         try:

@@ -1,7 +1,7 @@
 """What does this platform publish? What its owner wrote, the flavors that the driver described, and how it isolates."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +21,12 @@ _MAX_NAMES: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What is told besides the file: the owner's policy, and the driver of its engine."""
+    """What is told besides the file: the owner's policy, the driver of its engine, where folders lie."""
 
     policy: OwnerPolicy
     status: DriverStatus
+    filesystems: Mapping[str, str] = field(default_factory=dict)
+    """By the name of a storage share."""
 
 
 def published(config: AgentConfig, described: Sequence[Flavor], told: Told, file: Path) -> Inventory:
@@ -41,8 +43,12 @@ def published(config: AgentConfig, described: Sequence[Flavor], told: Told, file
     features = tuple(sorted({*told.status.features, Feature.FILES}))
     flavors = tuple(flavor.model_copy(update={"features": features}) for name, flavor in known.items() if name in used)
     shares = tuple(_told(share, told) for share in config.inventory.shares)
+    storage = tuple(
+        store.model_copy(update={"filesystem": told.filesystems.get(store.name, "")})
+        for store in config.inventory.storage
+    )
     try:
-        return Inventory(sites=config.inventory.sites, flavors=flavors, shares=shares)
+        return Inventory(sites=config.inventory.sites, flavors=flavors, shares=shares, storage=storage)
     except ValidationError as error:
         wrong = "; ".join(
             fault["msg"].removeprefix("Value error, ") for fault in error.errors(include_url=False)[:_MAX_NAMES]

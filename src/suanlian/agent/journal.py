@@ -1,7 +1,7 @@
 """What has left this platform? Every request, journalled before it goes, to be read without asking any hub.
 
-A body is kept whole; of log and output bytes, digest and length. The journal is bounded by age and size, and what
-was dropped from it is itself told.
+A body is kept whole; of log and output bytes, of manifests and of grants, digest and length. The journal is bounded by
+age and size, and what was dropped from it is itself told.
 """
 
 import hashlib
@@ -19,7 +19,6 @@ from suanlian.agent.config import SentBounds
 from suanlian.sdk.connector import Departure
 from suanlian.sdk.transport import Clock
 
-_BULKY: Final = frozenset({"/connector/v1/logs", "/connector/v1/outputs", "/connector/v1/checkpoint"})
 _EVERY: Final = 200
 _BUSY_S: Final = 20.0
 _MIB: Final = 1024 * 1024
@@ -82,7 +81,7 @@ class SentJournal:
     def record(self, departure: Departure) -> None:
         """Note what is about to leave."""
         body = departure.body
-        kept = _without_data(body) if departure.path in _BULKY else body.decode("utf-8", "replace")
+        kept = _SHORTENED.get(departure.path, _whole)(body)
         entry = (self._clock().isoformat(), departure.path, hashlib.sha256(body).hexdigest(), len(body), kept)
         with self._lock:
             number = self._db.execute(
@@ -128,7 +127,34 @@ class SentJournal:
         self._db.execute("COMMIT")
 
 
+def _whole(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
+
+
 def _without_data(body: bytes) -> str:
     said = json.loads(body)
     data = b64decode(said.pop("data"))
     return json.dumps(said | {"data_sha256": hashlib.sha256(data).hexdigest(), "data_bytes": len(data)})
+
+
+def _without_files(body: bytes) -> str:
+    """Of a page of a manifest the first and the last file, and how many there are: the digest is of all."""
+    said = json.loads(body)
+    files = said.pop("files", None) or []
+    return json.dumps(said | {"files_told": len(files), "first": files[:1], "last": files[-1:]}, ensure_ascii=False)
+
+
+def _without_seal(body: bytes) -> str:
+    said = json.loads(body)
+    sealed = said.pop("sealed", None) or ""
+    return json.dumps(said | {"sealed_sha256": hashlib.sha256(sealed.encode()).hexdigest(), "chars": len(sealed)})
+
+
+_SHORTENED: Final = {
+    "/connector/v1/logs": _without_data,
+    "/connector/v1/outputs": _without_data,
+    "/connector/v1/checkpoint": _without_data,
+    "/connector/v1/data/files": _without_files,
+    "/connector/v1/data/grants": _without_seal,
+}
+"""How what is too long to be kept is told."""

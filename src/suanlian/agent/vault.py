@@ -17,7 +17,7 @@ from suanlian.agent.redaction import Redactor
 from suanlian.agent.row import Row
 from suanlian.crypto.errors import SealError
 from suanlian.crypto.keyfiles import write_private
-from suanlian.crypto.sealing import SealingKey, SealingRing, key_id_of
+from suanlian.crypto.sealing import Bound, SealingKey, SealingRing, key_id_of
 from suanlian.model.errors import ConflictError, UnavailableError
 from suanlian.model.ids import AttemptId
 from suanlian.model.secret import SecretContents
@@ -107,6 +107,11 @@ class Vault:
             idle = [pair.public.key_id for pair in ring.pairs[1:] if pair.public.key_id not in needed]
             if idle and told == ring.current.text:
                 ring.without(idle).save(self._ring_file)
+
+    def open(self, text: str, typ: str, bound: Bound) -> bytes:
+        """What was sealed to this connector as this ``typ``, bound so. Raises SealError."""
+        with self._lock:
+            return self._keys().open(text, typ, bound)
 
     def _path(self, attempt_id: str) -> Path:
         return self._folder / attempt_id

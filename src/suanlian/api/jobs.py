@@ -117,25 +117,26 @@ def submit_many(
 @router.post("/jobs:estimate", openapi_extra=_SPEC_BODY)
 def estimate(hub: TheHub, caller: Annotated[Caller, Depends(may("job.estimate"))], body: RawBody) -> Explanation:
     """Where a task of the job would go now and what it would cost; places nothing."""
-    spec = parsed(body, JobSpec)
-    allowance.check(caller, [spec])
-    checking.check_all([spec], hub.known.checks())
-    checking.check_deadlines([spec], hub.now())
-    with hub.reading(caller) as unit:
-        jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
-        return planning.estimate(unit, caller, spec, _by(hub, unit))
+    return _foreseen(hub, caller, body, planning.estimate)
 
 
 @router.post("/jobs:plan", openapi_extra=_SPEC_BODY)
 def plan(hub: TheHub, caller: Annotated[Caller, Depends(may("job.plan"))], body: RawBody) -> Explanation:
     """The same as an estimate, and when it would start, and what could be changed; reserves nothing."""
+    return _foreseen(hub, caller, body, planning.plan)
+
+
+def _foreseen(
+    hub: Hub, caller: Caller, body: bytes, ask: Callable[[Unit, Caller, JobSpec, planning.By], Explanation]
+) -> Explanation:
+    """What is asked of a job before it is submitted: it is refused for what a submission would be."""
     spec = parsed(body, JobSpec)
     allowance.check(caller, [spec])
     checking.check_all([spec], hub.known.checks())
     checking.check_deadlines([spec], hub.now())
     with hub.reading(caller) as unit:
         jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
-        return planning.plan(unit, caller, spec, _by(hub, unit))
+        return ask(unit, caller, spec, _by(hub, unit))
 
 
 def _by(hub: Hub, unit: Unit) -> planning.By:

@@ -22,6 +22,7 @@ Columns = Sequence[tuple[str, Callable[[R], object]]]
 """Title and cell of each column."""
 
 _PIPE_WIDTH: Final = 240
+_WIDE: Final = 120
 
 AsJson = Annotated[bool, typer.Option("--json", help=N_("Print JSON instead of a table."))]
 
@@ -79,6 +80,11 @@ def say(text: str) -> None:
 def remark(text: str) -> None:
     """Print a line beside the answer, on standard error."""
     typer.echo(visible(text), err=True)
+
+
+def is_narrow() -> bool:
+    """Whether a table of many columns would be cut into slivers where this is read."""
+    return sys.stdout.isatty() and Console(file=sys.stdout).width < _WIDE
 
 
 def _text(shown: object) -> Text:

@@ -16,6 +16,7 @@ from suanlian.cli.following import Follower, Stream
 from suanlian.cli.output import AsJson, plain, print_json, remark
 from suanlian.cli.session import open_hub
 from suanlian.cli.specfile import carried
+from suanlian.cli.waiting import warn_of_never
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.model.errors import ConflictError, SuanlianError
@@ -124,7 +125,9 @@ def _submit(
         files = [*_files(named), *([(_STDIN, sys.stdin.buffer.read())] if stdin else [])]
         fields["inputs"] = [{"path": path, **carried(data, hub.objects.upload)} for path, data in files]
         spec = quick_spec(hub.catalogue, _with_stdin(command) if stdin else command, software, **fields)
-        return hub.jobs.submit(spec), spec
+        job = hub.jobs.submit(spec)
+        warn_of_never(hub, job, spec)
+        return job, spec
 
 
 def _with_stdin(command: Sequence[str]) -> list[str]:

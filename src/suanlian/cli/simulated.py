@@ -9,6 +9,7 @@ from rich.text import Text
 
 from suanlian.cli.output import remark, say, table
 from suanlian.i18n import _
+from suanlian.i18n.told import told
 from suanlian.twin.document import Own, Part, Report, Run, Sweep, WhatIf
 from suanlian.twin.words import (
     NOTES,
@@ -70,7 +71,7 @@ def show(report: Report) -> None:
             portable=percent(report.portable),
         )
     )
-    for text in (*assumed(report.synthetic), *report.notes):
+    for text in (*assumed(report.synthetic), *map(told, report.notes)):
         remark(f"  {text}")
     if report.own:
         _own(report.own)

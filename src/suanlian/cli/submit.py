@@ -12,7 +12,7 @@ from suanlian.cli.output import AsJson, record, remark
 from suanlian.cli.session import only_job_named, open_hub
 from suanlian.cli.shown import allowance_text, data_level
 from suanlian.cli.specfile import load
-from suanlian.cli.waiting import Progress, waits_because
+from suanlian.cli.waiting import Progress, waits_because, warn_of_never
 from suanlian.cli.why import tell
 from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
@@ -98,6 +98,7 @@ def _submit_all(hub: Client, files: list[Path], settings: list[str], after: list
         )
         made[spec.name] = hub.jobs.submit(spec.model_copy(update={"after": named}))
         jobs.append(made[spec.name])
+        warn_of_never(hub, made[spec.name], spec)
     return jobs
 
 

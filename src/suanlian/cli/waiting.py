@@ -10,7 +10,8 @@ from suanlian.i18n.help import N_
 from suanlian.i18n.reasons import filter_text, place_text, remedy_text
 from suanlian.i18n.told import told
 from suanlian.model.errors import SuanlianError
-from suanlian.model.job import ENDED, Attempt, Job, Task
+from suanlian.model.job import ENDED, Attempt, Job, JobSpec, Task
+from suanlian.model.outlook import Verdict
 from suanlian.model.placement import Explanation, Shut, ShutBy
 from suanlian.sdk.client import Client
 
@@ -24,6 +25,17 @@ class Wait(NamedTuple):
 
     why: str
     shut: tuple[str, ...] = ()
+
+
+def warn_of_never(hub: Client, job: Job, spec: JobSpec) -> None:
+    """Say so at once where no place could ever run what was submitted: it would wait for one that may never come."""
+    try:
+        outlook = hub.jobs.plan(spec).outlook
+    except SuanlianError:  # it was taken, whatever becomes of this question
+        return
+    if outlook is not None and outlook.verdict is Verdict.NEVER:
+        text = _("As things are no place can run {job}: it waits until one comes that can. Why: suanlian why {job}")
+        remark(text.format(job=job.public_id or job.id))
 
 
 def waits_because(hub: Client, job: Job) -> str:

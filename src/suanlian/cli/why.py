@@ -6,7 +6,7 @@ from typing import Final
 
 from suanlian.cli.arguments import Index, JobName
 from suanlian.cli.jobs import condition
-from suanlian.cli.output import AsJson, print_json, say, table
+from suanlian.cli.output import AsJson, Columns, is_narrow, print_json, say, table
 from suanlian.cli.session import job_named, open_hub
 from suanlian.cli.shown import when
 from suanlian.cli.waiting import resting, shut_lines
@@ -14,6 +14,7 @@ from suanlian.i18n import _
 from suanlian.i18n.help import N_, OPTIONS, Command, nouns
 from suanlian.i18n.outlook import (
     all_tasks_text,
+    before_it_text,
     change_text,
     effect_text,
     gain_text,
@@ -30,6 +31,8 @@ from suanlian.model.placement import Explanation
 commands = nouns()
 _MOST_ROWS: Final = 12
 """So many places are shown; further ones are counted by reason."""
+_FEW_ROWS: Final = 5
+"""The same where a row takes several lines."""
 
 
 @commands.command(
@@ -75,10 +78,22 @@ def tell(explanation: Explanation, *, as_json: bool) -> None:
         (_("CO2, g"), lambda line: line.co2),
         (_("Outcome"), lambda line: line.outcome),
     ]
-    shown = lines[:_MOST_ROWS]
-    table(shown, [(title, cell) for title, cell in every if any(cell(line) for line in shown)])
+    shown = lines[: _FEW_ROWS if is_narrow() else _MOST_ROWS]
+    columns = [(title, cell) for title, cell in every if any(cell(line) for line in shown)]
+    table(shown, _folded(columns) if is_narrow() else columns)
     for text in _below(explanation, len(lines) - len(shown)):
         say(text)
+
+
+def _folded(columns: Columns[CandidateLine]) -> Columns[CandidateLine]:
+    """Two columns of many: the place, and below what came of it its figures, each with its title."""
+    (place, *figures, outcome) = columns
+
+    def told(line: CandidateLine) -> str:
+        said = [f"{title}: {cell(line)}" for title, cell in figures if cell(line)]
+        return "\n".join((str(outcome[1](line)), "; ".join(said)))
+
+    return [place, (outcome[0], told)]
 
 
 def _below(explanation: Explanation, hidden: int) -> Iterator[str]:
@@ -90,6 +105,8 @@ def _below(explanation: Explanation, hidden: int) -> Iterator[str]:
         yield market_text(explanation.market, when(explanation.market.at))
     if explanation.queueing is not None:
         yield from queue_lines(explanation.queueing, when(explanation.queueing.reserved_at))
+    if explanation.outlook is not None and explanation.outlook.waiting and explanation.queueing is None:
+        yield before_it_text(explanation.outlook.waiting)
     if explanation.outlook is not None:
         yield from _expected(explanation.outlook, None if explanation.won is None else explanation.won.billed)
 

@@ -34,9 +34,9 @@ Bound = Mapping[str, str]
 
 
 class _Registry(jwe.JWERegistry):
-    """The algorithms that are ours, and room for what a job may have of secrets."""
+    """The algorithms that are ours, and room for what a job may have of secrets, and a page of a grant of addresses."""
 
-    max_ciphertext_length = 1024 * 1024
+    max_ciphertext_length = 2 * 1024 * 1024
 
 
 _REGISTRY: Final = _Registry(algorithms=[_AT_REST, _TO_A_KEY, _CONTENT], strict_check_header=False)

@@ -75,6 +75,15 @@ def tasks_text(tasks: int, room: int) -> str:
     )
 
 
+def before_it_text(waiting: int) -> str:
+    """That others wait already, for whom places may be kept."""
+    return ngettext(
+        "{n} job waits already: what is free may be kept for it.",
+        "{n} jobs wait already: what is free may be kept for them.",
+        waiting,
+    ).format(n=waiting)
+
+
 def all_tasks_text(tasks: int, each: Decimal) -> str:
     """What all tasks of an array are billed at the price of one."""
     return _("All {n} of them at this price: about {cost}.").format(n=tasks, cost=money_text(each * tasks))
@@ -140,6 +149,7 @@ _SHORT: Final[Mapping[Filter, Callable[[], str]]] = {
     Filter.DATA_LEVEL: lambda: _("data level"),
     Filter.PROTECTION: lambda: _("protection"),
     Filter.RESIDENCY: lambda: _("residency"),
+    Filter.DATA: lambda: _("data"),
     Filter.OWNERS: lambda: _("owner"),
     Filter.WEST: lambda: _("east or west"),
     Filter.TIER: lambda: _("terms of the offer"),

@@ -3,14 +3,17 @@
 Bytes go from storage to storage, never through the hub: it knows names, sizes, digests and places.
 """
 
+import hashlib
+import unicodedata
+from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from suanlian.model.base import Name, Sha256, Text, Utc, Value, Wire
-from suanlian.model.levels import LOWEST, Level, RegionPrefix
+from suanlian.model.levels import LOWEST, DataLevel, Level, RegionPrefix
 from suanlian.model.money import Amount
 from suanlian.model.paths import Path
 
@@ -59,6 +62,9 @@ class StorageShare(Value):
     read_only: bool = False
     endpoint: Text = Field(default="", description="its address, where others reach it: an S3 server, a web address")
     filesystem: Text = Field(default="", description="folders that say the same lie in one file system of one machine")
+    shares: tuple[Name, ...] = Field(
+        default=(), max_length=200, description="shares of the platform at this site that read it; none: all there"
+    )
     prefixes: tuple[Text, ...] = Field(
         default=(),
         max_length=64,
@@ -85,6 +91,8 @@ class VersionState(StrEnum):
     """Its files are being told, or its bytes are being brought: nobody reads it yet."""
     SEALED = "sealed"
     """It stays as it is; at least one copy was whole."""
+    LOST = "lost"
+    """No whole copy is known any more; it is sealed again when one is found or mended."""
     DELETED = "deleted"
 
 
@@ -94,7 +102,10 @@ class ReplicaState(StrEnum):
     COMING = "coming"
     WHOLE = "whole"
     DOUBTED = "doubted"
-    """Something of it was not as stated: it is read anew before anybody reads it."""
+    """Something that came from it was not as stated: it is read anew. Work does not read it meanwhile; a transfer may,
+    as its last source, because all that it brings is compared with the manifest."""
+    BROKEN = "broken"
+    """Its owner's connector read it anew, and something of it is missing or changed."""
     LEAVING = "leaving"
     GONE = "gone"
 
@@ -106,7 +117,9 @@ class TransferState(StrEnum):
     """Not begun: it has no way yet, its hour has not come, or what it follows is not done."""
     GOING = "going"
     CHECKING = "checking"
-    """All bytes are there and are read back."""
+    """All bytes are there; the last of them are read back."""
+    CANCELING = "canceling"
+    """It is to end, and whoever moves it has not said so yet."""
     DONE = "done"
     FAILED = "failed"
     CANCELED = "canceled"
@@ -130,12 +143,38 @@ class Purpose(StrEnum):
     """Because many nearby read it."""
 
 
+_MAX_PART_BYTES: Final = 255
+
+
+def _file_path(text: str) -> str:
+    """A path that every storage keeps as it is: composed characters (NFC), no part longer than 255 bytes."""
+    if unicodedata.normalize("NFC", text) != text:
+        msg = f"{text[:80]!r} is not written in composed characters (Unicode NFC): rename the file"
+        raise ValueError(msg)
+    if any(len(part.encode()) > _MAX_PART_BYTES for part in text.split("/")):
+        msg = f"a part of {text[:80]!r} is longer than {_MAX_PART_BYTES} bytes: rename the file"
+        raise ValueError(msg)
+    return text
+
+
+FilePath = Annotated[Path, AfterValidator(_file_path)]
+"""A path below a version: at most 255 characters, each part at most 255 bytes in UTF-8."""
+
+
 class DataFile(Value):
     """One file of a version."""
 
-    path: Path
+    path: FilePath
     size: Bytes
     sha256: Sha256
+
+
+def manifest_digest(files: Iterable[DataFile]) -> str:
+    """SHA-256 of a manifest: a line a file, by path, as ``sha256sum`` writes and checks it."""
+    seen = hashlib.sha256()
+    for file in sorted(files, key=lambda file: file.path):
+        seen.update(f"{file.sha256}  {file.path}\n".encode())
+    return seen.hexdigest()
 
 
 class NewDataset(Value):
@@ -143,7 +182,7 @@ class NewDataset(Value):
 
     name: Name
     title: Text = ""
-    level: Level = LOWEST
+    level: Level = Field(default=DataLevel.INTERNAL.value, description="internal, unless said otherwise")
     residency: tuple[RegionPrefix, ...] = Field(default=(), max_length=32, description="it lies only within these")
     public: bool = Field(default=False, description="every account may read it; only data of level 1")
     expires_at: Utc | None = Field(default=None, description="it is deleted then; none: never by itself")
@@ -169,6 +208,8 @@ class Replica(Wire):
     pinned_until: Utc | None = None
     expires_at: Utc | None = Field(default=None, description="it may go then, where no rule needs it")
     read_at: Utc | None = Field(default=None, description="when work last read it")
+    reachable: bool = Field(default=True, description="its connector was heard of a short while ago")
+    used_by: int = Field(default=0, ge=0, description="attempts, transfers and grants that read it now")
     reason: Text = ""
 
 
@@ -218,7 +259,11 @@ class DataTransfer(Wire):
     rate_mbps: Amount | None = Field(default=None, description="at most, by plan")
     cost_cny: Amount | None = Field(default=None, description="egress and link, by plan")
     tries: int = 0
+    code: Text = Field(default="", description="why it failed or waits, in a word")
     reason: Text = ""
+    after: str = Field(default="", description="the transfer that comes before it, of a way over a third place")
+    wanted_by: tuple[Text, ...] = Field(default=(), description="jobs, rules and persons that want it")
+    seen_mbps: Amount | None = Field(default=None, description="as fast as it went of late")
     created_at: Utc
 
 
@@ -265,3 +310,17 @@ class Saved(Value):
     path: Path
     dataset: Name
     to: StorageRef | None = Field(default=None, description="brought there; none: it stays where it was made")
+
+
+class LocalData(Wire):
+    """A version that an attempt reads, and where it lies for the job; the connector lays it out of its own storage."""
+
+    version_id: str
+    replica_id: str
+    dataset: Text
+    path: Path
+    only: tuple[Path, ...] = ()
+    storage: Name
+    place: Text = Field(default="", description="the folder below the storage's root")
+    files: int = Field(ge=0)
+    bytes: Bytes

@@ -9,16 +9,17 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from suanlian.model.base import LongText, Name, Text, Utc, Value, Wire
+from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Value, Wire
 from suanlian.model.data import MAX_FILES_PAGE, Bytes, DataFile, StorageRef
+from suanlian.model.levels import RegionPrefix
 from suanlian.model.money import Amount
 from suanlian.model.paths import Path
 from suanlian.model.protocol import MAX_POLL_S, Call, Envelope, Int64
 
-MAX_TASKS: Final = 64
+MAX_TASKS: Final = 256
 """An answer names so many tasks at most; ``more`` tells that others wait."""
-MAX_GRANT_ITEMS: Final = 1_000
-"""A sealed page of a grant names so many objects at most."""
+MAX_GRANT_ITEMS: Final = 200
+"""A sealed page of a grant names so many objects at most: their addresses, with the longest names, have room in it."""
 MAX_SEALED_GRANT_CHARS: Final = 2 * 1024 * 1024
 GRANT_S: Final = 3600
 """So long, in seconds, a grant is good for at most."""
@@ -41,8 +42,20 @@ class TaskKind(StrEnum):
     """Remove a replica that is managed."""
     PROBE = "probe"
     """Measure the way from another storage, by a grant for its probe object."""
+    TAKE = "take"
+    """What somebody wrote into the inbox of this task by a grant becomes a replica: moved there, read, compared."""
     KEEP = "keep"
     """What an attempt left, at ``attempt_id`` and ``path``, becomes a replica here; tell its manifest."""
+
+
+class TaskWish(StrEnum):
+    """What the hub wants of a task."""
+
+    DO = "do"
+    STOP = "stop"
+    """End it where it is, throw away what came, and report it failed with code ``stopped``."""
+    FORGET = "forget"
+    """Its end is recorded: its traces may go."""
 
 
 class Direction(StrEnum):
@@ -65,16 +78,24 @@ class StorageTask(Wire):
 
     id: str
     kind: TaskKind
+    wish: TaskWish = TaskWish.DO
+    version: Int64 = Field(default=0, description="rises with each change of what is said here, the token with a retry")
     token: Int64 = Field(description="rises when it is given anew: what is reported for an older one is refused")
     version_id: str = ""
     replica_id: str = ""
     transfer_id: str = ""
     storage: Name = Field(description="of this connector's own")
-    place: Text = Field(default="", description="the folder below the storage's root; empty: as managed ones lie")
+    place: Text = Field(default="", description="the folder below the storage's root: never used by two replicas")
+    source_place: Text = Field(default="", description="of a take: the inbox; of a grant: what is granted")
+    other_endpoint: Text = Field(default="", description="where addresses of the other side's grants have to lead")
+    entity: Text = Field(default="", description="whose data it is; the owner's policy is asked")
+    level: int = Field(default=1, ge=1, le=4)
+    residency: tuple[RegionPrefix, ...] = ()
     other: StorageRef | None = Field(default=None, description="the storage on the other side")
     direction: Direction = Direction.READ
     sealing_key: Text = Field(default="", description="to whom a grant is sealed")
     grant_task: str = Field(default="", description="whose grants a move or a probe works with")
+    grant_token: Int64 = 0
     files: int = Field(default=0, ge=0, description="the manifest's, to be asked for by pages")
     bytes: Bytes = 0
     windows: tuple[Window, ...] = Field(default=(), max_length=200, description="none: as fast as it goes")
@@ -91,7 +112,7 @@ class DataPollCall(Call):
 
 
 class DataPollAnswer(Envelope):
-    """All that is open, the oldest first."""
+    """All that is open: grants first, then deletions, then the oldest. A move comes once its grant has a first page."""
 
     tasks: tuple[StorageTask, ...] = Field(default=(), max_length=MAX_TASKS)
     more: bool = False
@@ -120,6 +141,7 @@ class TaskReport(Wire):
     code: Annotated[str, StringConstraints(max_length=63)] = ""
     reason: LongText = ""
     again: bool = False
+    digest: Sha256 | None = Field(default=None, description="of the manifest that was told")
     path: Text = Field(default="", description="the file at fault, where it is one")
     rtt_ms: Amount | None = None
     jitter_ms: Amount | None = None
@@ -148,6 +170,7 @@ class DataFilesCall(Call):
     task_id: str
     token: Int64
     start: int = Field(ge=0)
+    reading: int = Field(default=0, ge=0, description="which reading of the place it is: pages of two are never mixed")
     files: tuple[DataFile, ...] | None = Field(default=None, max_length=MAX_FILES_PAGE)
 
 
@@ -184,16 +207,3 @@ class GrantPage(Wire):
     expires_at: Utc
     folder: str = Field(default="", description="an absolute directory of the machine that both sides are on")
     urls: dict[str, str] = Field(default_factory=dict, description="by path; each carries its own right")
-
-
-class LocalData(Wire):
-    """A version that an attempt reads, and where it lies for the job; the connector lays it out of its own storage."""
-
-    version_id: str
-    dataset: Text
-    path: Path
-    only: tuple[Path, ...] = ()
-    storage: Name
-    place: Text = ""
-    files: int = Field(ge=0)
-    bytes: Bytes

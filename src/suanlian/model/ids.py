@@ -57,6 +57,8 @@ class Kind(StrEnum):
     OFFER = "O"
     JOB = "J"
     REPORT = "R"
+    DATASET = "D"
+    STORAGE = "G"
 
 
 # 26 digits of base 32 have 130 bits, a UUID 128: the first digit is at most 7

@@ -14,6 +14,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from suanlian.model.base import LongText, Name, Region, Sha256, Text, Utc, Value, plain_text
+from suanlian.model.data import DataUse, Saved
 from suanlian.model.demand import (
     MAX_AFTER,
     MAX_MOUNTS,
@@ -235,6 +236,8 @@ class JobSpec(Value):
     after: tuple[After, ...] = Field(default=(), max_length=MAX_AFTER)
     retries: Retries = Retries()
     checkpoint: Checkpoint | None = None
+    data: tuple[DataUse, ...] = Field(default=(), max_length=32, description="datasets that it reads")
+    save: tuple[Saved, ...] = Field(default=(), max_length=16, description="what becomes a dataset after success")
     webhook: Webhook | None = None
     job_class: JobClass | None = Field(default=None, description="which figures of a flavor count")
     tags: Mapping[TagName, TagText] = Field(default_factory=dict, max_length=64)
@@ -245,7 +248,7 @@ class JobSpec(Value):
             msg = "resources needs cpu and memory above zero"
             raise ValueError(msg)
         paths = [item.path for item in self.inputs] + [use.path for use in self.secrets if use.path is not None]
-        paths += [file.path for one in self.after for file in one.files]
+        paths += [file.path for one in self.after for file in one.files] + [use.path for use in self.data]
         if len(set(paths)) != len(paths):
             msg = "two inputs have the same path"
             raise ValueError(msg)

@@ -76,3 +76,4 @@ class Outlook(Wire):
     starts: Utc | None = Field(default=None, description="by estimates of what runs, if nobody else takes it")
     tasks: int = Field(default=1, ge=1, description="so many tasks wait, or would be submitted")
     room: int = Field(default=0, ge=0, description="so many of them have room now")
+    waiting: int = Field(default=0, ge=0, description="so many other jobs wait: what is free may be kept for them")

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from suanlian.model.base import Name, Value, plain_text
 from suanlian.model.job import MAX_WALL_S
 from suanlian.model.levels import HIGHEST, Level, LevelRules, ProtectionGrade
-from suanlian.model.money import Rate
+from suanlian.model.money import Amount, Rate
 from suanlian.model.platform import Downtime
 from suanlian.model.probe import ProbeCap
 from suanlian.model.quantity import Cards, Cores, ResourceKind, Size
@@ -112,6 +112,24 @@ class NetworkRule(StrEnum):
     NEVER = "never"
 
 
+class DataRate(Value):
+    """At most so many megabits per second, all moves together, within these hours."""
+
+    hours: Window
+    mbps: Amount = Field(ge=0, description="0: nothing moves then")
+
+
+class DataClauses(Value):
+    """What the owner allows of storage: whose datasets may lie here, and how fast they may move."""
+
+    entities: tuple[str, ...] | None = Field(
+        default=None, max_length=4000, description="whose data may lie here; left out: whose jobs are accepted"
+    )
+    max_level: Level | None = Field(default=None, description="left out: max_data_level")
+    mbps: Amount | None = Field(default=None, ge=0, description="at most, where no hours of `rates` say otherwise")
+    rates: tuple[DataRate, ...] = Field(default=(), max_length=64, description="the first whose hours it is holds")
+
+
 class OwnerPolicy(Value):
     """What the owner allows, checked at the platform whatever a hub says. Every clause must admit a job."""
 
@@ -131,6 +149,7 @@ class OwnerPolicy(Value):
     level_grades: Mapping[Level, ProtectionGrade] = Field(
         default_factory=dict, description="the protection grade that a data level needs here; else its own number"
     )
+    data: DataClauses = DataClauses()
     probes: ProbeCap = ProbeCap()
     allow_unisolated: bool = Field(default=False, description="take other entities' jobs though nothing isolates them")
     allowed_origins: tuple[str, ...] = Field(

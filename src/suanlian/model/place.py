@@ -68,6 +68,12 @@ class Moving:
     gb: Decimal
     cny_per_gb: Decimal
     hours: Decimal = Decimal(0)
+    sources: str = ""
+    """From which storage it comes, by name."""
+    there_gb: Decimal = Decimal(0)
+    """So much of it is there already."""
+    wrong: str = ""
+    """Why it cannot come there, in English words; empty where it can."""
 
 
 @dataclass(frozen=True, slots=True)

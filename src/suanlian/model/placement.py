@@ -47,6 +47,7 @@ class Filter(StrEnum):
     DATA_LEVEL = "data-level"
     PROTECTION = "protection"
     RESIDENCY = "residency"
+    DATA = "data"
     OWNERS = "owners"
     WEST = "west"
     TIER = "tier"

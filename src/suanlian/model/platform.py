@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, model_validator
 
 from suanlian.model.base import LongText, Name, Region, Text, Utc, Value
+from suanlian.model.data import StorageShare
 from suanlian.model.ids import ConnectorId, EntityId, PlatformId
 from suanlian.model.levels import ProtectionGrade
 from suanlian.model.money import Amount
@@ -260,10 +261,11 @@ class Inventory(Value):
     sites: tuple[Site, ...] = Field(max_length=400)
     flavors: tuple[Flavor, ...] = Field(max_length=400)
     shares: tuple[Share, ...] = Field(max_length=2000)
+    storage: tuple[StorageShare, ...] = Field(default=(), max_length=400, exclude_if=lambda storage: not storage)
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        for things in (self.sites, self.flavors, self.shares):
+        for things in (self.sites, self.flavors, self.shares, self.storage):
             names = [thing.name for thing in things]
             if len(set(names)) != len(names):
                 msg = f"a name stands twice among {names[:20]}"
@@ -274,6 +276,10 @@ class Inventory(Value):
                 msg = (
                     f"share {share.name!r} names site {share.site!r} and flavor {share.flavor!r}: publish both with it"
                 )
+                raise ValueError(msg)
+        for store in self.storage:
+            if store.site not in sites or not set(store.shares) <= {share.name for share in self.shares}:
+                msg = f"storage {store.name!r} names site {store.site!r} and shares {store.shares}: publish all with it"
                 raise ValueError(msg)
         return self
 

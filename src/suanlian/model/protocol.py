@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from pydantic import Field, JsonValue, PlainSerializer, StringConstraints, field_serializer
 
 from suanlian.model.base import LongText, Name, Sha256, Text, Utc, Wire
+from suanlian.model.data import LocalData
 from suanlian.model.demand import PassedObject
 from suanlian.model.ids import AttemptId, ConnectorId, HubId, JobId, PlatformId
 from suanlian.model.job import JobSpec, JobState, Outcome, OutputFile, Path
@@ -138,6 +139,9 @@ class Instruction(Wire):
     spec: JobSpec | None = Field(default=None, description="present when the wish is run, pause or preempt")
     passed: tuple[PassedObject, ...] = Field(
         default=(), max_length=4096, description="laid out besides the inputs: a checkpoint, outputs of other jobs"
+    )
+    data: tuple[LocalData, ...] = Field(
+        default=(), max_length=32, description="laid out of the connector's own storage"
     )
     number: int = Field(default=1, ge=1, description="which try of the task it is")
     restored: bool = Field(default=False, description="``passed`` holds a checkpoint of an earlier try")

@@ -4,11 +4,12 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from suanlian.model.base import Name, Utc, Value
+from suanlian.model.data import StorageShare
 from suanlian.model.ids import PlatformId
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Flavor, Share, Site
 
-T = TypeVar("T", Site, Flavor, Share, NewOffer)
+T = TypeVar("T", Site, Flavor, Share, NewOffer, StorageShare)
 
 
 class Subject(StrEnum):
@@ -18,6 +19,7 @@ class Subject(StrEnum):
     FLAVOR = "flavor"
     SHARE = "share"
     OFFER = "offer"
+    STORAGE = "storage"
 
 
 class VersionRef(Value):

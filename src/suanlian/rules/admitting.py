@@ -30,8 +30,8 @@ NUMERIC: Final = frozenset(
     {Filter.NODE_SIZE, Filter.SHARE_SIZE, Filter.ROOM, Filter.CLOSING, Filter.MAX_COST, Filter.CARBON}
 )
 """Filters that ask how much a job wants, for how long, at what cost or emitting how much."""
-OF_A_TASK: Final = frozenset({Filter.ELSEWHERE, Filter.OWNER_REFUSED})
-"""Filters that ask what became of earlier attempts of one task."""
+OF_A_TASK: Final = frozenset({Filter.ELSEWHERE, Filter.OWNER_REFUSED, Filter.DATA})
+"""Filters that ask what became of earlier attempts of one task, and where its data may come."""
 LASTING: Final = tuple(name for name in ASKED if name not in NUMERIC | OF_A_TASK)
 """Filters whose answers are kept."""
 
@@ -181,8 +181,8 @@ def closes_too_soon(demand: Demand, places: Sequence[Place], now: datetime) -> l
 
 
 def barred(demand: Demand, places: Sequence[Place]) -> list[int]:
-    """The places, by number, that earlier attempts of this task keep it away from."""
-    shares = demand.avoid | demand.refused
+    """The places, by number, that earlier attempts of this task keep it away from, or where its data cannot come."""
+    shares = demand.avoid | demand.refused | {share for share, moving in demand.moving.items() if moving.wrong}
     return [n for n, place in enumerate(places) if place.share_id in shares] if shares else []
 
 

@@ -235,7 +235,9 @@ class _Jobs:
         self._amounts.append(_units(one.demand.spec.total.base()))
         self._kinds.append(kind)
         self._left.append(left)
-        self._weighed.append(self._weights.of(Task(spec, faster, rent), kind) if fit.any() else Weighed(0, 0.0))
+        self._weighed.append(
+            self._weights.of(Task(spec, faster, rent, one.demand.moving), kind) if fit.any() else Weighed(0, 0.0)
+        )
 
     def add_like(self, row: int) -> None:
         """One that is as another was, by its row."""

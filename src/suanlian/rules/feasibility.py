@@ -41,7 +41,7 @@ _HOUR_S: Final = 3600
 INDIFFERENT: Final = frozenset(
     {
         *("name", "purpose", "inputs", "outputs", "env", "secrets", "array_size", "network", "attempts", "mounts"),
-        *("priority", "budget", "after", "retries", "webhook", "tags"),
+        *("priority", "budget", "after", "retries", "webhook", "tags", "save"),
     }
 )
 """Fields of a spec that no filter and no cost asks of. What a feature, a secret or a limit makes of them is kept apart;
@@ -369,6 +369,14 @@ def _residency(q: Question) -> Miss:
     return ", ".join(allowed), found or f"{region} (claimed, not checked)"
 
 
+def _data(q: Question) -> Miss:
+    """Its datasets are there, or can be brought there."""
+    moving = q.moving
+    if moving is None or not moving.wrong:
+        return None
+    return ", ".join(use.dataset for use in q.demand.spec.data) or "data", moving.wrong
+
+
 def _percent(fraction: Decimal) -> str:
     return f"{plain(fraction * 100)}%"
 
@@ -446,6 +454,7 @@ CHECKS: Final[Mapping[Filter, Callable[[Question], Miss]]] = {
     Filter.DATA_LEVEL: _data_level,
     Filter.PROTECTION: _protection,
     Filter.RESIDENCY: _residency,
+    Filter.DATA: _data,
     Filter.OWNERS: _owners,
     Filter.WEST: _west,
     Filter.TIER: _tier,

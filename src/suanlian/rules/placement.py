@@ -60,6 +60,7 @@ MOST_BENIGN_FIRST: Final = (
     Filter.PROTECTION,
     Filter.DATA_LEVEL,
     Filter.RESIDENCY,
+    Filter.DATA,
     Filter.OWNERS,
     Filter.WANTED_SITE,
     Filter.WANTED_FLAVOR,
@@ -74,6 +75,14 @@ MOST_BENIGN_FIRST: Final = (
     Filter.ARCHITECTURE,
 )
 """Which failed filter is soonest mended: time mends the first, money or the buyer the next, new machines the last."""
+
+TIME_MENDS: Final = frozenset(
+    {
+        *(Filter.ROOM, Filter.CLOSING, Filter.ACCEPTING, Filter.ADMITTED, Filter.PLATFORM_LIVE),
+        *(Filter.ELSEWHERE, Filter.OWNER_REFUSED),
+    }
+)
+"""What may be otherwise in a while, with the job as it is."""
 
 KEPT: Final = 24
 """So many candidates of an explanation are kept."""
@@ -202,7 +211,9 @@ def _data_term(question: Question) -> tuple[CostTerm, ...]:
     moving, amount = question.moving, data_cost(question.moving)
     if moving is None or not amount:
         return ()
-    how = f"{plain(moving.gb, 3)} GB x {plain(moving.cny_per_gb)} CNY/GB"
+    how = f"{plain(moving.gb, 3)} GB x {plain(moving.cny_per_gb, 6)} CNY/GB"
+    if moving.sources:
+        how += f" from {moving.sources}, about {plain(moving.hours, 2)} h"
     return (CostTerm(term=Term.DATA, amount=amount, how=clip(how)),)
 
 

@@ -4,12 +4,15 @@ What a connector says of the cause is believed as far as its end can have it; on
 the word before ':' in its reason stands for it, as before.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
+from suanlian.model.ids import ShareId
 from suanlian.model.job import EndCause, JobSpec, JobState, Outcome
-from suanlian.rules.owner import is_refusal
+from suanlian.rules.owner import is_refusal, rests
 
 MAX_PREEMPTED: Final = 20
 """So often a task makes room for others without its being counted; then its own demand is the likely cause."""
@@ -120,3 +123,28 @@ def _most_ends(cause: EndCause, spec: JobSpec) -> int | None:
 def may_rerun(before: Sequence[EndCause], spec: JobSpec) -> bool:
     """Whether a task whose place is lost may run elsewhere; else it waits for its place."""
     return before.count(EndCause.LOST) < spec.retries.lost
+
+
+Past = tuple[frozenset[ShareId], frozenset[ShareId]]
+"""Shares at fault in earlier attempts of a task, and those of which the owner refuses it now."""
+NO_PAST: Final[Past] = (frozenset(), frozenset())
+_AT_FAULT: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
+"""Causes for which another place is tried first."""
+
+
+def past_of(attempts: Iterable[Mapping[str, Any]], indices: Collection[int], now: datetime) -> dict[int, Past]:
+    """Where earlier attempts of these tasks failed by the platform's fault, and where owners refuse them now.
+
+    ``attempts``: each with the task's ``idx``, its ``share_id``, its ``cause`` and when it ``ended_at``.
+    """
+    failed, refused = defaultdict[int, set[ShareId]](set), defaultdict[tuple[int, ShareId], list[datetime]](list)
+    for attempt in attempts:
+        share = ShareId(attempt["share_id"])
+        if attempt["cause"] in _AT_FAULT:
+            failed[attempt["idx"]].add(share)
+        elif attempt["cause"] == EndCause.REFUSED:
+            refused[attempt["idx"], share].append(attempt["ended_at"])
+    resting = {key for key, moments in refused.items() if rests(moments, now)}
+    return {
+        index: (frozenset(failed[index]), frozenset(share for at, share in resting if at == index)) for index in indices
+    }

@@ -23,6 +23,7 @@ CARD_WORTH: Final = 32.0
 KINDS: Final = (ResourceKind.CPU, ResourceKind.ACCELERATOR)
 """The pools of each place, in this order."""
 _LEAST_PART: Final = 20
+_HOUR_S: Final = 3600.0
 _TIES: Final = 0.5
 """What the dearest pool costs a job more than the cheapest (s): it tells pools apart, and makes nobody wait."""
 
@@ -35,7 +36,8 @@ def rooms_of(places: Sequence[Place]) -> list[Room]:
         sizes, free = place.share.capacity.base(), place.free.base()
         for kind in KINDS:
             size = sizes.get(kind, 0)
-            found.append(Room((place.share_id, kind), size, max(0, min(free.get(kind, 0), size)), worth[kind]))
+            left = max(0, min(free.get(kind, 0), size))
+            found.append(Room((place.share_id, kind), size, left, worth[kind], BASE_PER_UNIT[kind]))
     return found or [Room((), 0, 0)]
 
 
@@ -98,6 +100,9 @@ class Standing:
         spec, kind = demand.spec, _kind(demand.spec)
         may = (self._admissions.of([demand], self._places, self._now)[0] != 0) & self._sizes.hold(spec)
         may[closes_too_soon(demand, self._places, self._now)] = False
+        for n, place in enumerate(self._places):
+            if place.share_id in demand.moving and demand.moving[place.share_id].wrong:
+                may[n] = False
         if not may.any():
             return None
         rent = np.array([_rent(place, spec) for place in self._places])
@@ -111,6 +116,9 @@ class Standing:
             away[[n * len(KINDS) + at for n in own]] = False
             cost[away] += self._move_s
             cost[home * len(KINDS) + at] = 0.0
+        for n, place in enumerate(self._places):
+            if place.share_id in demand.moving:  # until its data is there it only holds what it was given
+                cost[n * len(KINDS) + at] += float(demand.moving[place.share_id].hours) * _HOUR_S
         return Stands(
             account=account,
             units=max(1, spec.total.base().get(kind, 0)),

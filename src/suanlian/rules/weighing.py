@@ -4,7 +4,7 @@ Carbon, latency, lateness and time, for one task, CNY. Only scarcity is not amon
 Rows are shared where jobs differ by size alone. Floating point: against an explanation they are off by its rounding.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -13,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from suanlian.model.energy import Energy
+from suanlian.model.ids import ShareId
 from suanlian.model.job import JobSpec
 from suanlian.model.owner import JoinLevel
-from suanlian.model.place import Place
+from suanlian.model.place import Moving, Place
 from suanlian.rules.energy import emission
 from suanlian.rules.feasibility import latency_of
 from suanlian.rules.matching.arrays import Floats
 from suanlian.rules.placement import LATE_HOURS, LATENCY_CNY_PER_MS
 from suanlian.rules.preferring import preset_of, time_weight
+from suanlian.rules.pricing import data_cost
 
 MOST_CELLS: Final = 4_000_000
 """Rows times places: of jobs beyond so many only carbon is weighed, so that a batch stays small enough to be sent."""
@@ -41,6 +43,7 @@ class Task(NamedTuple):
     spec: JobSpec
     faster: Floats
     rent: Floats
+    moving: Mapping[ShareId, Moving] = {}
 
 
 class Weights:
@@ -77,7 +80,9 @@ class Weights:
         """
         size = task.spec.total.accelerator * task.spec.expected_s / _HOUR_S
         carbon = Weighed(self._carbon_row(task, shared), size) if size else Weighed(0, 0.0)
-        own = [part for part in (self._latency(task), self._lateness(task), self._time(task)) if part is not None]
+        brought = self._data(task)
+        parts = (self._latency(task), self._lateness(task), self._time(task), brought)
+        own = [part for part in parts if part is not None]
         if not own or (len(self.rows) + 1) * len(self._places) > MOST_CELLS:
             return carbon
         self.rows.append(carbon.times * self.rows[carbon.row] + np.sum(own, axis=0) * self._paid)
@@ -93,6 +98,17 @@ class Weights:
             self._numbers[key] = len(self.rows)
             self.rows.append(grams * float(self._energy.carbon * preset.carbon) / 1e6 / task.faster)
         return self._numbers[key]
+
+    def _data(self, task: Task) -> Floats | None:
+        """What bringing its data to each place costs."""
+        if not task.moving:
+            return None
+        return np.array([float(data_cost(task.moving.get(place.share_id))) for place in self._places])
+
+    def _before(self, task: Task) -> Floats:
+        """Hours until its data is at each place."""
+        found = (task.moving.get(place.share_id) for place in self._places)
+        return np.array([0.0 if one is None else float(one.hours) for one in found])
 
     def _latency(self, task: Task) -> Floats | None:
         wants = task.spec.wants
@@ -110,12 +126,15 @@ class Weights:
         if deadline is None:
             return None
         hours = task.spec.expected_s / _HOUR_S / task.faster
-        late = np.maximum(hours - (deadline - self._now) // timedelta(seconds=1) / _HOUR_S, 0.0)
+        before = self._before(task)
+        late = np.maximum(hours + before - (deadline - self._now) // timedelta(seconds=1) / _HOUR_S, 0.0)
         return np.asarray(late * task.rent / hours * LATE_HOURS) if late.any() else None
 
     def _time(self, task: Task) -> Floats | None:
         each, _how = time_weight(task.spec, Decimal(1))
-        return float(each) * task.spec.expected_s / _HOUR_S / task.faster if each else None
+        if not each:
+            return None
+        return float(each) * (task.spec.expected_s / _HOUR_S / task.faster + self._before(task))
 
 
 def _grams(place: Place, energy: Energy) -> float:

@@ -26,6 +26,17 @@ from suanlian.crypto.httpsig import (
 from suanlian.crypto.keys import KeyPair, PublicKey
 from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.base import Wire
+from suanlian.model.data_protocol import (
+    MAX_SEALED_GRANT_CHARS,
+    DataFilesAnswer,
+    DataFilesCall,
+    DataGrantsAnswer,
+    DataGrantsCall,
+    DataPollAnswer,
+    DataPollCall,
+    DataReportAnswer,
+    DataReportCall,
+)
 from suanlian.model.descriptor import DescriptorAnswer, DescriptorCall
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import ConnectorId
@@ -87,6 +98,8 @@ MAX_POLL_BYTES: Final = 128 * 1024 * 1024
 """200 instructions with specs of half a mebibyte each, and their frames."""
 MAX_OBJECT_BYTES: Final = 23 * 1024 * 1024
 """16 MiB in base64, and its frame."""
+MAX_DATA_BYTES: Final = 16 * 1024 * 1024
+"""All open tasks with their windows, or a page of a manifest."""
 ANSWER_TIMEOUT_S: Final = 30.0
 _OK: Final = 200
 _ENTERING: Final = frozenset({"enrol", "recover"})
@@ -285,6 +298,22 @@ class ConnectorClient:
         """Hand a head of the audit log to the hub above, or ask which one it holds."""
         return self._retried("audit", call, AuditAnswer)
 
+    def data_poll(self, call: DataPollCall) -> DataPollAnswer:
+        """Ask what should be done with storage; waits up to ``call.wait_s``. Made once, as ``poll``."""
+        return self._call("data/poll", call, DataPollAnswer)
+
+    def data_report(self, call: DataReportCall) -> DataReportAnswer:
+        """Report how far tasks of storage are."""
+        return self._retried("data/report", call, DataReportAnswer)
+
+    def data_files(self, call: DataFilesCall) -> DataFilesAnswer:
+        """Ask for a page of a manifest, or tell one."""
+        return self._retried("data/files", call, DataFilesAnswer)
+
+    def data_grants(self, call: DataGrantsCall) -> DataGrantsAnswer:
+        """Ask for a sealed page of a grant, or tell one."""
+        return self._retried("data/grants", call, DataGrantsAnswer)
+
     def _retried(self, name: str, call: Call, kind: type[A]) -> A:
         return self._means.patience.caller()(_passes, self._call, name, call, kind)
 
@@ -310,7 +339,7 @@ class ConnectorClient:
         signer = Signer(link.keypair, link.keyid)
         said = SignedRequest("POST", url, headers, body)
         signature = sign_request(said, signer, audience=link.hub_key.key_id, now=self._means.clock(), nonce=nonce)
-        wait_s = call.wait_s if isinstance(call, PollCall) else 0
+        wait_s = call.wait_s if isinstance(call, (PollCall, DataPollCall)) else 0
         timeout = httpx2.Timeout(ANSWER_TIMEOUT_S + wait_s, connect=CONNECT_TIMEOUT_S)
         return self._means.http.build_request("POST", url, headers=headers | signature, content=body, timeout=timeout)
 
@@ -359,9 +388,17 @@ def _passes(error: Exception) -> bool:
 
 
 def _most_bytes(name: str) -> int:
-    return {"poll": MAX_POLL_BYTES, "objects": MAX_OBJECT_BYTES, "lent-output": MAX_OBJECT_BYTES}.get(
-        name, MAX_ANSWER_BYTES
-    )
+    return _MOST_BYTES.get(name, MAX_ANSWER_BYTES)
+
+
+_MOST_BYTES: Final = {
+    "poll": MAX_POLL_BYTES,
+    "objects": MAX_OBJECT_BYTES,
+    "lent-output": MAX_OBJECT_BYTES,
+    "data/poll": MAX_DATA_BYTES,
+    "data/files": MAX_DATA_BYTES,
+    "data/grants": MAX_SEALED_GRANT_CHARS + MAX_ANSWER_BYTES,
+}
 
 
 def _parsed(body: bytes, kind: type[W]) -> W:

@@ -5,36 +5,31 @@ Writes nothing; what was decided is made true by ``services/placing``.
 
 import json
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
 from typing import Final
 
-from suanlian.data.chips import chips
-from suanlian.data.grid import grid
 from suanlian.data.orderly import orderly
 from suanlian.i18n.reasons import reason_line
 from suanlian.model.decision import TASKS_PER_JOB, Decision, Ends, Makes, Placed, Waits
-from suanlian.model.energy import Energy
 from suanlian.model.ids import ShareId
-from suanlian.model.job import ENDED, EndCause, JobSpec, JobState
+from suanlian.model.job import ENDED, JobSpec, JobState
 from suanlian.model.levels import USUAL_LEVELS, LevelRules
 from suanlian.model.market import NO_MARKET, Market
-from suanlian.model.place import Demand, Place
+from suanlian.model.place import Demand
 from suanlian.model.placement import Explanation, Filter
 from suanlian.rules import budget
-from suanlian.rules.energy import energy_of
 from suanlian.rules.feasibility import asked_of_places
 from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
-from suanlian.rules.owner import rests
-from suanlian.rules.placement import Answers, explain
+from suanlian.rules.placement import TIME_MENDS, Answers, explain
 from suanlian.rules.progress import parse_tally
 from suanlian.rules.queueing.line import Starts
+from suanlian.rules.retries import NO_PAST, Past, past_of
 from suanlian.rules.standing import place_of
-from suanlian.services.ports import Turns
+from suanlian.services.ports import KnownOf, Turns, nothing_known
 from suanlian.store import attempts, jobs, platforms
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
@@ -45,20 +40,8 @@ _TRIED: Final = 8
 """So many times as many jobs as may start are looked at, where the first of them can start nowhere."""
 _ROUNDS: Final = 64
 """So often the queue is asked again in one look, where what it let start could not."""
-_FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
-"""Causes for which another place is tried first."""
-
-_TIME_MENDS: Final = frozenset(
-    {Filter.ROOM, Filter.CLOSING, Filter.ACCEPTING, Filter.ELSEWHERE, Filter.OWNER_REFUSED, Filter.WANTED_PLATFORM}
-)
+_MENDS: Final = TIME_MENDS | {Filter.WANTED_PLATFORM}
 """What may be otherwise in a while, or for another task of the job (one that was moved has a platform of its own)."""
-
-KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
-"""What is known of a job of this account and id at these places, besides what is published (``throughput``)."""
-
-
-def nothing_known(*_asked: object) -> None:
-    """Places are compared by what they publish alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +54,6 @@ class Weighing:
 
 
 USUAL: Final = Weighing()
-Past = tuple[frozenset[ShareId], frozenset[ShareId]]
-"""Shares at fault in earlier attempts of a task, and those of which the owner refuses it now."""
-_NEVER: Final[Past] = (frozenset(), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +101,7 @@ class _Look:
         self._unit = unit
         self._levels = weighing.levels
         self._known_of = weighing.known_of
-        self._market = replace(weighing.market, energy=_energy())
+        self._market = weighing.market
         self._ordering = ordering
         self._places = Places(unit)
         self.places = list(self._places.all())
@@ -143,7 +123,7 @@ class _Look:
             demand = self._demand(spec, row, left[0], rest, past)
             explanation, moved = self._where(demand, known, starts[0])
             if explanation.won is None:
-                mends = any({miss.filter for miss in c.failed} <= _TIME_MENDS for c in explanation.candidates)
+                mends = any({miss.filter for miss in c.failed} <= _MENDS for c in explanation.candidates)
                 self._ordering.refuse(self._unit, list(starts), anywhere=not mends and rest is None)
                 starts.clear()
                 return decisions + self._waits(row, spec, explanation, rest if not decisions else None)
@@ -193,7 +173,7 @@ class _Look:
         return not any(spec.total.fits(place.free) for place in open_places)
 
     def _demand(self, spec: JobSpec, row: Row, task: Row, rest: Decimal | None, past: Mapping[int, Past]) -> Demand:
-        failed, refused = past.get(task["idx"], _NEVER)
+        failed, refused = past.get(task["idx"], NO_PAST)
         affordable, moved_from = _aimed(budget.within(spec, rest), task, self._unit.now)
         refused |= moved_from
         return Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"], self._order)
@@ -291,24 +271,7 @@ class _Look:
         )
 
     def _past(self, job_id: str, indices: Sequence[int]) -> dict[int, Past]:
-        """Where earlier attempts of these tasks failed by the platform's fault, and where owners refuse them now."""
-        failed, refused = defaultdict[int, set[ShareId]](set), defaultdict[tuple[int, ShareId], list[datetime]](list)
-        for attempt in attempts.with_places(self._unit, job_id, indices) if indices else ():
-            share = ShareId(attempt["share_id"])
-            if attempt["cause"] in _FAILED:
-                failed[attempt["idx"]].add(share)
-            elif attempt["cause"] == EndCause.REFUSED:
-                refused[attempt["idx"], share].append(attempt["ended_at"])
-        resting = {key for key, moments in refused.items() if rests(moments, self._unit.now)}
-        return {
-            index: (frozenset(failed[index]), frozenset(share for at, share in resting if at == index))
-            for index in indices
-        }
-
-
-@cache
-def _energy() -> Energy:
-    return energy_of(chips(), grid())
+        return past_of(attempts.with_places(self._unit, job_id, indices) if indices else (), indices, self._unit.now)
 
 
 def _aimed(spec: JobSpec, task: Row, now: datetime) -> tuple[JobSpec, frozenset[ShareId]]:
@@ -323,7 +286,7 @@ def _aimed(spec: JobSpec, task: Row, now: datetime) -> tuple[JobSpec, frozenset[
 
 def _like(task: Row, past: Mapping[int, Past]) -> object:
     """What makes a task another than the one before: its past, a place that is lost, where it was sent."""
-    return past.get(task["idx"], _NEVER), task["attempt_id"], task["aim"]
+    return past.get(task["idx"], NO_PAST), task["attempt_id"], task["aim"]
 
 
 def _alike(left: Iterable[Row], past: Mapping[int, Past], most: int | None) -> list[Row]:

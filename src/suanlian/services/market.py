@@ -25,7 +25,6 @@ from suanlian.model.market import (
     LASTING,
     MOST_WAITING,
     MOVES,
-    NO_MARKET,
     WINDOW,
     Market,
     MarketNow,
@@ -50,6 +49,7 @@ from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
 from suanlian.rules.preferring import most_dearer
 from suanlian.rules.pricing import expected_rent
+from suanlian.services.ports import KnownOf, nothing_known
 from suanlian.store import attempts, jobs, market, policies, published
 from suanlian.store.market import Asker
 from suanlian.store.places import Places
@@ -75,12 +75,6 @@ _SHOWN: Final = 50
 _OLD: Final = 2
 _LINE: Final = 200
 _HOUR_S: Final = 3600
-
-KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
-
-
-def nothing_known(*_asked: object) -> None:
-    """Places are compared by what they publish alone."""
 
 
 @dataclass(slots=True)
@@ -405,10 +399,10 @@ def current(unit: Unit) -> Market:
     """By which prices places are compared now; those of a tick that is too old rank nothing."""
     row, held = market.newest_good(unit, unit.now - LASTING), policies.newest(unit)
     if row is None:
-        is_usual = not held.version
-        return NO_MARKET if is_usual else Market(detour=held.policy.detour, view=MarketView(policy=held.version))
+        view = MarketView(policy=held.version) if held.version else None
+        return Market(detour=held.policy.detour, energy=_energy(), view=view)
     view = MarketView(tick=row["id"], at=row["at"], prices_hash=row["prices_hash"], policy=held.version)
-    return Market(_scarcity(row), detour=held.policy.detour, view=view)
+    return Market(_scarcity(row), detour=held.policy.detour, energy=_energy(), view=view)
 
 
 def _scarcity(row: Row) -> dict[ShareId, dict[ResourceKind, Decimal]]:

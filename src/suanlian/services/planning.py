@@ -1,18 +1,14 @@
 """What is to be expected of a job that has no place, and what its buyer could change? Asked for, and kept nowhere."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Final
 
-from suanlian.data.chips import chips
-from suanlian.data.grid import grid
 from suanlian.data.orderly import orderly
-from suanlian.model.energy import Energy
 from suanlian.model.ids import ShareId
-from suanlian.model.job import EndCause, JobSpec
+from suanlian.model.job import JobSpec
 from suanlian.model.levels import USUAL_LEVELS, LevelRules
 from suanlian.model.market import NO_MARKET, Market
 from suanlian.model.outlook import Outlook, Verdict
@@ -22,28 +18,19 @@ from suanlian.model.placement import Explanation, Filter
 from suanlian.model.quantity import Resources
 from suanlian.rules import budget
 from suanlian.rules.counterfactuals import START, Asked, Release, changes, soonest
-from suanlian.rules.energy import energy_of
-from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
-from suanlian.rules.owner import rests
+from suanlian.rules.placement import TIME_MENDS
 from suanlian.rules.pricing import expected_hours
+from suanlian.rules.retries import past_of
+from suanlian.services.ports import KnownOf
 from suanlian.store import attempts, jobs, parties, running
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
 
-KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
-"""What is known of a job of this account and id at these places, besides what is published (``throughput``)."""
 _MOST_READ: Final = 2000
 """So many running attempts are looked at: beyond that nothing is said of when there is room."""
 _SOON: Final = timedelta(seconds=60)
 """What has run longer than it was to is expected to go on so long."""
-_TIME_MENDS: Final = frozenset(
-    {
-        *(Filter.ROOM, Filter.CLOSING, Filter.ACCEPTING, Filter.ADMITTED, Filter.PLATFORM_LIVE),
-        *(Filter.ELSEWHERE, Filter.OWNER_REFUSED),
-    }
-)
-_FAILED: Final = frozenset({EndCause.PLATFORM, EndCause.IMAGE, EndCause.LOST, EndCause.REQUEST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +50,7 @@ def estimate(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Explanation:
 def plan(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Explanation:
     """Where a task would go now, when if not now, and what could be changed. Nothing is reserved."""
     asked = _of_spec(unit, caller, spec, by)
-    return _with_outlook(unit, replace(asked, rest=spec.budget), spec.tasks)
+    return _with_outlook(unit, replace(asked, rest=spec.budget), spec.tasks, jobs.waiting_count(unit))
 
 
 def _of_spec(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Asked:
@@ -78,11 +65,12 @@ def outlook(unit: Unit, caller: Caller, ref: str, index: int, found: Explanation
     if row is None or found.winner is not None:
         return found
     spec, places = JobSpec.model_validate_json(row["spec"]), Places(unit).all()
-    failed, refused = _past(unit, row["id"], index)
+    failed, refused = past_of(attempts.with_places(unit, row["id"], [index]), [index], unit.now)[index]
     entity, order = _name(unit, row["entity_id"]), order_now(orderly(), places)
     demand = Demand(spec, entity, failed, by.levels, refused, row["lender"], order)
     asked = _asked(unit, demand, places, by, (row["account_id"], row["id"]))
-    now = _with_outlook(unit, replace(asked, rest=budget.rest(spec.budget, row["committed"])), row["queued"])
+    asked = replace(asked, rest=budget.rest(spec.budget, row["committed"]))
+    now = _with_outlook(unit, asked, row["queued"], jobs.waiting_count(unit, but=row["id"]))
     told = now.outlook
     promised = None if found.queueing is None else found.queueing.reserved_at
     if told is not None and promised is not None:  # by the queue: with all that stands before it
@@ -98,11 +86,11 @@ def _asked(unit: Unit, demand: Demand, places: Sequence[Place], by: By, of: tupl
         places=places,
         now=unit.now,
         known=lambda spec: by.known_of(spec, *of, places),
-        market=replace(by.market, energy=_energy()),
+        market=by.market,
     )
 
 
-def _with_outlook(unit: Unit, asked: Asked, tasks: int) -> Explanation:
+def _with_outlook(unit: Unit, asked: Asked, tasks: int, waiting: int) -> Explanation:
     found = asked.answer()
     full = {c.share_id for c in found.candidates if {miss.filter for miss in c.failed} == {Filter.ROOM}}
     asked = replace(asked, releases=_releases(unit, full))
@@ -113,6 +101,7 @@ def _with_outlook(unit: Unit, asked: Asked, tasks: int) -> Explanation:
         starts=starts,
         tasks=max(1, tasks),
         room=_room(asked, found, max(1, tasks)),
+        waiting=waiting,
     )
     return found.model_copy(update={"outlook": told})
 
@@ -120,7 +109,7 @@ def _with_outlook(unit: Unit, asked: Asked, tasks: int) -> Explanation:
 def _verdict(found: Explanation) -> Verdict:
     if found.won is not None:
         return Verdict.STARTS
-    waits = any({miss.filter for miss in candidate.failed} <= _TIME_MENDS for candidate in found.candidates)
+    waits = any({miss.filter for miss in candidate.failed} <= TIME_MENDS for candidate in found.candidates)
     return Verdict.WAITS if waits or not found.candidates else Verdict.NEVER
 
 
@@ -158,22 +147,6 @@ def _ends(row: Row, spec: JobSpec, now: datetime) -> datetime:
     return last if last > now else now + _SOON
 
 
-def _past(unit: Unit, job_id: str, index: int) -> tuple[frozenset[ShareId], frozenset[ShareId]]:
-    """Shares at fault in earlier attempts of the task, and those of which the owner refuses it now."""
-    failed, refused = set[ShareId](), defaultdict[ShareId, list[datetime]](list)
-    for attempt in attempts.with_places(unit, job_id, [index]):
-        if attempt["cause"] in _FAILED:
-            failed.add(ShareId(attempt["share_id"]))
-        elif attempt["cause"] == EndCause.REFUSED:
-            refused[ShareId(attempt["share_id"])].append(attempt["ended_at"])
-    return frozenset(failed), frozenset(share for share, moments in refused.items() if rests(moments, unit.now))
-
-
 def _name(unit: Unit, entity_id: str) -> str:
     row = parties.entity_of(unit, entity_id)
     return "" if row is None else str(row["name"])
-
-
-@cache
-def _energy() -> Energy:
-    return energy_of(chips(), grid())

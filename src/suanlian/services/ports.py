@@ -18,6 +18,7 @@ from suanlian.model.rekey import DelegationAnswer, DelegationCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.model.tes import Bytes
 from suanlian.rules.admitting import Admissions
+from suanlian.rules.normalising import Known
 from suanlian.rules.queueing.line import Starts
 from suanlian.store.market import Asker
 from suanlian.store.unit import Unit
@@ -27,6 +28,13 @@ Clock = Callable[[], datetime]
 
 RandomBytes = Callable[[int], bytes]
 """So many bytes that nobody can guess."""
+
+KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
+"""What is known of a job of this account and id at these places, besides what is published (``throughput``)."""
+
+
+def nothing_known(*_asked: object) -> None:
+    """Places are compared by what they publish alone."""
 
 
 @dataclass(frozen=True, slots=True)

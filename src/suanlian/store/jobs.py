@@ -124,13 +124,22 @@ def progressed(unit: Unit, job: Row, columns: Mapping[str, Any]) -> None:
         edges.owe(unit, job["id"], edges.WEBHOOK, unit.now)
 
 
-def _waiting(unit: Unit) -> Select[Any]:
-    """Jobs with tasks that wait for a place, none for another job, which can still end in time; with whose they are."""
+def _waits(unit: Unit) -> ColumnElement[bool]:
+    """Whether tasks of it wait for a place, none for another job, and it can still end in time."""
     in_time = t.job.c.start_by.is_(None) | (t.job.c.start_by >= unit.now)
-    waits = (t.job.c.queued > 0) & t.job.c.blocked.is_(False) & in_time
-    return (
-        select(t.job, t.entity.c.name.label("entity")).join(t.entity, t.entity.c.id == t.job.c.entity_id).where(waits)
-    )
+    return (t.job.c.queued > 0) & t.job.c.blocked.is_(False) & in_time
+
+
+def waiting_count(unit: Unit, *, but: str = "") -> int:
+    """How many jobs have tasks that wait for a place now, one job apart."""
+    query = select(func.count()).select_from(t.job).where(_waits(unit), ordinary(), t.job.c.id != but)
+    return unit.connection.execute(query).scalar_one()
+
+
+def _waiting(unit: Unit) -> Select[Any]:
+    """Jobs with waiting tasks, with whose they are."""
+    of = t.job.join(t.entity, t.entity.c.id == t.job.c.entity_id)
+    return select(t.job, t.entity.c.name.label("entity")).select_from(of).where(_waits(unit))
 
 
 def waiting_of(unit: Unit, job_ids: Sequence[str]) -> dict[str, Row]:

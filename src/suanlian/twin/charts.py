@@ -30,6 +30,9 @@ _LEAST_S: Final = 1.0
 """What a wait of nothing is drawn as where the axis is logarithmic."""
 MOST_PLATFORMS: Final = 12
 """Of more platforms, those with the most jobs are drawn."""
+_PARTS: Final = FuncFormatter(lambda value, _place: f"{100 * value:g} %")
+_DAYS: Final = 3
+"""A span of fewer days is told in hours."""
 _STYLE: Final[dict[str, Any]] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -81,7 +84,7 @@ def later(report: Report) -> str:
             at = [place + _shift(number, len(runs)) for place in range(len(owners))]
             axes.bar(at, [shares[owner.owner] for owner in owners], 0.74 / len(runs), color=_colour(run.strategy))
         axes.set_xticks(range(len(owners)), [owner.owner for owner in owners])
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        _from_nothing(axes, any(one.later for run in runs for one in run.fairness))
         axes.set_ylabel(_("jobs later than alone"))
         axes.grid(visible=False, axis="x")
 
@@ -93,13 +96,15 @@ def busy(report: Report, name: str) -> str:
     place = [site.name for site in report.sites].index(name)
 
     def draw(axes: Axes) -> None:
-        days = [hour / 24 for hour in report.hours]
+        in_days = report.hours[-1] >= _DAYS * 24
+        ends = [0.0, *(hour / 24 if in_days else hour for hour in report.hours)]
         for run in (one for one in report.runs if one.busy):
-            axes.plot(days, run.busy[place], color=_colour(run.strategy), linewidth=1.1)
+            means = run.busy[place]  # of each interval: a step, of which one alone can be seen too
+            axes.step(ends, [means[0], *means], where="pre", color=_colour(run.strategy), linewidth=1.1)
         axes.set_ylim(0, 1.02)
-        axes.set_xlim(0, max(days))
+        axes.set_xlim(0, ends[-1])
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-        axes.set_xlabel(_("days"))
+        axes.set_xlabel(_("days") if in_days else _("hours"))
         axes.set_ylabel(name)
 
     return _svg(f"busy-{place}", draw, height=1.7)
@@ -117,7 +122,7 @@ def moved(report: Report) -> str:
         axes.set_yticks(at, [part.name for part in parts])
         axes.invert_yaxis()
         axes.axvline(0, color="#5b6b7a", linewidth=0.8)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{abs(value):,.0f}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: f"{abs(value):,.9g}"))
         axes.set_xlabel(_("accelerator-hours: given away (left), taken in (right)"))
         axes.grid(visible=False, axis="y")
 
@@ -127,12 +132,16 @@ def moved(report: Report) -> str:
 def swept(sweep: Sweep) -> str:
     """Mean wait over what was swept, or what was emitted where waits do not depend on it."""
     is_green = sweep.axis == "green"
+    strategies = list(dict.fromkeys(point.strategy for point in sweep.points))
 
     def draw(axes: Axes) -> None:
-        for strategy in dict.fromkeys(point.strategy for point in sweep.points):
+        for strategy in strategies:
             points = [point for point in sweep.points if point.strategy == strategy]
             values = [_emitted(point) if is_green else _shown(point.wait.mean) for point in points]
-            axes.plot([point.value for point in points], values, marker="o", markersize=4, color=_colour(strategy))
+            # in the order of strategies the later lines are thinner: where they coincide all are seen
+            width = 1.5 + 2.0 * (len(strategies) - 1 - strategies.index(strategy)) * is_green
+            at = [point.value for point in points]
+            axes.plot(at, values, marker="o", markersize=4, linewidth=width, color=_colour(strategy))
         axes.set_xlabel(axis_title(sweep.axis))
         _apart(axes, sweep)
         if is_green:
@@ -164,8 +173,7 @@ def swept_later(sweep: Sweep) -> str:
                 shares = [point.later_share for point in points]
                 axes.plot([point.value for point in points], shares, marker="o", markersize=4, color=_colour(strategy))
         _apart(axes, sweep)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        _from_nothing(axes, any(point.later_share for point in sweep.points))
         axes.set_xlabel(axis_title(sweep.axis))
         axes.set_ylabel(_("jobs later than alone"))
 
@@ -210,6 +218,12 @@ def _colour(strategy: str) -> str:
     return COLOURS.get(strategy, _OTHER)
 
 
+def _from_nothing(axes: Axes, is_any: object) -> None:
+    """An axis of shares; where all are nothing it would go below that by itself."""
+    axes.set_ylim(0, None if is_any else 0.01)
+    axes.yaxis.set_major_formatter(_PARTS)
+
+
 def _times(axes: Axes) -> None:
     axes.set_yscale("log")
     low, high = axes.get_ylim()
@@ -218,7 +232,7 @@ def _times(axes: Axes) -> None:
         for mark in (1, 10, 60, 600, 3600, 6 * 3600, 86_400, 7 * 86_400, 30 * 86_400)
         if low / 3 <= mark <= high * 3
     ]
-    axes.set_yticks(marks, [length(mark) for mark in marks])
+    axes.set_yticks(marks, [f"≤ {length(mark)}" if mark == _LEAST_S else length(mark) for mark in marks])
     axes.minorticks_off()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suanlian.i18n import _
+from suanlian.i18n.told import T_
 from suanlian.twin.results import Bools, Floats, Ints
 from suanlian.twin.trace import Trace, TraceError
 
@@ -82,7 +83,7 @@ def demand_of(columns: Mapping[str, Sequence[Any]], where: Where, source: str, n
         accounts=account_names if "account" in named else names,
         source=source,
     )
-    said = [*notes, *([_("Columns passed over: {names}.").format(names=", ".join(passed))] if passed else [])]
+    said = [*notes, *([T_("Columns passed over: {0}.").format(", ".join(passed))] if passed else [])]
     return Demand(tidied(trace, said), names)
 
 
@@ -91,7 +92,7 @@ def tidied(trace: Trace, notes: Sequence[str] = ()) -> Trace:
     said = list(notes)
     idle = trace.duration <= 0
     if np.any(idle):
-        said.append(_("{n} jobs took no time and are left out.").format(n=int(idle.sum())))
+        said.append(T_("{0} jobs took no time and are left out.").format(int(idle.sum())))
         trace = trace.take(~idle)
     if not len(trace):
         raise wrong(
@@ -99,7 +100,7 @@ def tidied(trace: Trace, notes: Sequence[str] = ()) -> Trace:
         )
     trace = replace(trace, estimate=np.where(trace.estimate > 0, trace.estimate, trace.duration))
     if np.any(np.diff(trace.submit) < 0):
-        said.append(_("Rows were not in order of submission; they were sorted."))
+        said.append(T_("Rows were not in order of submission; they were sorted."))
     trace = trace.ordered()
     first = float(trace.submit[0])
     if float(trace.submit[-1]) - first > _SPAN_S:
@@ -114,10 +115,8 @@ def tidied(trace: Trace, notes: Sequence[str] = ()) -> Trace:
     gaps = np.diff(trace.submit) > _GAP_S
     if np.any(gaps):
         said.append(
-            _(
-                "{n} gaps of more than {days} days without a submission stay as they are; longest: {longest:.1f}."
-            ).format(
-                n=int(gaps.sum()), days=round(_GAP_S / 86_400), longest=float(np.diff(trace.submit).max()) / 86_400
+            T_("{0} gaps of more than {1} days without a submission stay as they are; longest: {2}.").format(
+                int(gaps.sum()), round(_GAP_S / 86_400), f"{float(np.diff(trace.submit).max()) / 86_400:.1f}"
             )
         )
     return replace(trace, notes=(*trace.notes, *said))

@@ -102,9 +102,9 @@ def _fairness(owner: str, by: Floats, is_later: Bools) -> Fairness:
 
 
 def gap_closed(results: Results, alone: Results, pooled: Results) -> float | None:
-    """How much of the mean wait between alone and pooled is gone; None where there is none."""
+    """How much of the mean wait between alone and pooled is gone; None where there is less than a minute between."""
     most, least, this = (float(np.nanmean(one.wait)) if one.ran.any() else 0.0 for one in (alone, pooled, results))
-    return (most - this) / (most - least) if most > least else None
+    return (most - this) / (most - least) if most - least >= GRACE_S else None
 
 
 def spent(results: Results, world: World) -> Spent | None:

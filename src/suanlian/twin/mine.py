@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from suanlian.i18n import _
+from suanlian.i18n.told import T_
 from suanlian.twin.demand import Demand, tidied, wrong
 from suanlian.twin.request import Unit
 from suanlian.twin.results import Floats, Ints
@@ -48,11 +49,11 @@ def mine(accounting: Accounting, *, unit: Unit = Unit.AUTO, nodes: int = 0, node
         )
     notes = list(accounting.notes)
     if kept.size < len(records):
-        notes.append(_("{n} jobs have no {unit}: left out.").format(n=len(records) - kept.size, unit=counted))
+        notes.append(T_("{0} jobs have no {1}: left out.").format(len(records) - kept.size, counted))
     unlimited = int(np.isnan([records[row].limit for row in kept.tolist()]).sum())
     if unlimited:
         notes.append(
-            _("{n} jobs have no time limit: their durations are taken as known beforehand.").format(n=unlimited)
+            T_("{0} jobs have no time limit: their durations are taken as known beforehand.").format(unlimited)
         )
     order = sorted(kept.tolist(), key=lambda row: (records[row].eligible, row))
     trace = _trace(accounting, order, amounts)
@@ -90,14 +91,14 @@ def _platform(trace: Trace, start: Floats, spread: Ints, nodes: int, node_units:
     if not a_node:
         a_node = int(np.max(-(-trace.units // np.maximum(1, spread))))
         said.append(
-            _("A node has {n}: the most that a job had on one. Say --node-units if it has more.").format(n=a_node)
+            T_("A node has {0}: the most that a job had on one. Say --node-units if it has more.").format(a_node)
         )
     busy = peak(start, start + trace.duration, trace.units)
     count = nodes or max(1, -(-busy // a_node))
     if not nodes:
         said.append(
-            _("{n} nodes: the least for the {busy} that ran at once. If there are more: --nodes mine=N.").format(
-                n=count, busy=busy
+            T_("{0} nodes: the least for the {1} that ran at once. If there are more: --nodes mine=N.").format(
+                count, busy
             )
         )
     elif busy > count * a_node:

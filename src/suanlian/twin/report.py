@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from suanlian.i18n import _ as translated
 from suanlian.i18n import use_language
 from suanlian.i18n.catalog import language
+from suanlian.i18n.told import told
 from suanlian.twin import charts
 from suanlian.twin.document import Report
 from suanlian.twin.words import (
@@ -45,7 +46,9 @@ def page(report: Report) -> str:
         length=_twice(length),
         strategy=_twice(strategy_title),
         axis=_twice(axis_title),
+        over=_twice(_over),
         note=_twice(_note),
+        told=_twice(told),
         partner=_twice(_partner),
         source=_twice(source_title),
         amount=amount,
@@ -68,6 +71,10 @@ def _names(report: Report) -> list[str]:
     jobs = {part.name: part.jobs for part in report.runs[0].platforms}
     kept = set(sorted(jobs, key=lambda name: -jobs[name])[:_MOST_ROWS])
     return [name for name in jobs if name in kept]
+
+
+def _over(axis: str) -> str:
+    return translated("Over {axis}").format(axis=axis_title(axis))
 
 
 def _note(key: str) -> str:

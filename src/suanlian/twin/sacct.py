@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import IO, Final
 
 from suanlian.i18n import _
+from suanlian.i18n.told import T_
 from suanlian.twin.demand import wrong
 
 NEEDED: Final = ("jobid", "submit", "start")
@@ -261,15 +262,15 @@ def _tasks(job: str) -> int:
 
 def _notes(seen: Counter[str]) -> Iterator[str]:
     texts = {
-        "step": _("{n} job steps passed over: their jobs count."),
-        "waiting": _("{n} jobs or tasks of arrays wait and have not run: left out."),
-        "never": _("{n} jobs ended without having run: left out."),
-        "unfinished": _("{n} jobs run still: they count with the time so far."),
-        "held": _(
-            "{n} jobs could not start when submitted (dependency, begin time): their wait counts from when they could."
+        "step": T_("{0} job steps passed over: their jobs count."),
+        "waiting": T_("{0} jobs or tasks of arrays wait and have not run: left out."),
+        "never": T_("{0} jobs ended without having run: left out."),
+        "unfinished": T_("{0} jobs run still: they count with the time so far."),
+        "held": T_(
+            "{0} jobs could not start when submitted (dependency, begin time): their wait counts from when they could."
         ),
-        "clock": _("{n} jobs were suspended or ran across a change of the clock: their elapsed time counts."),
+        "clock": T_("{0} jobs were suspended or ran across a change of the clock: their elapsed time counts."),
     }
     for key, text in texts.items():
         if seen[key]:
-            yield text.format(n=seen[key])
+            yield text.format(seen[key])

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from suanlian.i18n.told import T_
 from suanlian.rules.queueing.policy import Policy
 from suanlian.rules.queueing.state import ENDED, NOBODY, State, make_state
 from suanlian.twin import firstcome, loop
@@ -161,7 +162,10 @@ def _results(
     moved = (ran_at >= 0) & (ran_at != trace.home)
     notes = trace.notes
     if rows.size < count:
-        notes = (*notes, f"{count - rows.size} jobs are larger than every platform that they may use; they never run")
+        notes = (
+            *notes,
+            T_("{0} jobs are larger than every platform that they may use; they never run").format(count - rows.size),
+        )
     return Results(
         strategy=strategy.value,
         job=trace.job,

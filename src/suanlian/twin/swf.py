@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from suanlian.i18n import _
+from suanlian.i18n.told import T_
 from suanlian.twin.demand import Demand, demand_of, wrong
 
 _FIELDS: Final = 18
@@ -32,7 +33,7 @@ def read_swf(source: IO[str], name: str) -> Demand:
     table = np.array(rows)
     units = np.where(table[:, 3] > 0, table[:, 3], table[:, 4])
     ran = (table[:, 2] >= 0) & (units > 0)
-    notes = [] if ran.all() else [_("{n} jobs never ran and are left out.").format(n=int((~ran).sum()))]
+    notes = [] if ran.all() else [T_("{0} jobs never ran and are left out.").format(int((~ran).sum()))]
     at = np.array(lines)[ran]
     if not ran.any():
         raise wrong(name, _("no job in it took any time."), _("Give a recording of jobs that ran."), "trace_empty")

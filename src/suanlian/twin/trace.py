@@ -23,7 +23,8 @@ class Trace:
     ``job`` are ids, unique, and break ties; ``home`` is the platform at which a job is submitted; times are seconds
     since the start of the trace; ``duration`` is what the work takes, ``estimate`` what is known of it beforehand;
     ``units`` are the accelerators of the gang; ``movable`` says whether it could run elsewhere. A deadline may be inf.
-    ``source`` and ``notes`` tell where it comes from and what was done with rows that could not be taken as they were.
+    ``source`` and ``notes`` tell where it comes from and what was done with rows that could not be taken as they were,
+    in English (``i18n/told`` says it in other languages).
     """
 
     job: Ints

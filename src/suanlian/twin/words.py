@@ -104,6 +104,7 @@ def own_sentences(own: Own) -> list[str]:
             needs=", ".join(f"{percent(share)}: {length(mean)}" for share, mean in own.needs)
         ),
         _halved(own),
+        *_worse(own),
         *_far(own),
     ]
 
@@ -117,6 +118,13 @@ def _halved(own: Own) -> str:
     return _(
         "Half of the wait is gone from {share} portable on: jobs as containers or with software that partners have."
     ).format(share=percent(least))
+
+
+def _worse(own: Own) -> list[str]:
+    if own.federated.mean < own.alone.mean + _HARDLY_S:
+        return []
+    said = _("Federated your jobs would wait {federated} in the mean, alone {alone}: moving costs more than it brings.")
+    return [said.format(federated=length(own.federated.mean), alone=length(own.alone.mean))]
 
 
 def _far(own: Own) -> list[str]:

@@ -1,0 +1,1 @@
+"""Rules of data: states, ways, copies, and what bringing it costs. Pure."""

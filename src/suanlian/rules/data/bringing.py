@@ -1,0 +1,226 @@
+"""What does it take to bring a job's data to each place? How much of it, from where, at what price, for how long. Pure.
+
+Whole copies that the place's own storage has cost nothing. What is on its way there counts with what is left of it. Of
+all other copies the one that is cheapest to bring is taken, the fastest of equal ones. Where data cannot come the place
+says why (``Moving.wrong``): work never starts there to fail.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final, NamedTuple
+
+from suanlian.model.data import DataUse, StorageShare
+from suanlian.model.ids import ShareId
+from suanlian.model.job import Wants
+from suanlian.model.levels import LevelRules, SiteCheck
+from suanlian.model.place import Moving, Place
+from suanlian.model.platform import Site
+from suanlian.rules.levels import footing, unfit_at
+
+GB: Final = Decimal(10**9)
+"""Prices of bytes are for 10^9 of them."""
+ASSUMED_MBPS: Final = Decimal(100)
+"""As fast a way is taken to be of which nothing is known: our own choice, always said to be assumed."""
+_MBIT_S_PER_GB: Final = Decimal(8000)
+_HOUR_S: Final = Decimal(3600)
+_STEP: Final = Decimal("0.000001")
+
+
+class Way(NamedTuple):
+    """How bytes go from a site to another: megabits per second (None: not known) and the link's price, CNY for a GB."""
+
+    mbps: Decimal | None = None
+    cny_per_gb: Decimal = Decimal(0)
+
+
+AT_HOME: Final = Way(Decimal(10_000))
+"""Between storage of one site: no link is crossed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAt:
+    """A storage share with all that bears on whether data may come there or from there.
+
+    ``free``: bytes that nobody booked, None where nobody counts. ``reachable``: its connector was heard of of late.
+    """
+
+    ref: str
+    platform: str
+    connector_id: str
+    share: StorageShare
+    site: Site
+    check: SiteCheck | None = None
+    free: int | None = None
+    reachable: bool = True
+
+    @property
+    def at(self) -> str:
+        """The site, as ``platform/site``."""
+        return f"{self.platform}/{self.share.site}"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyAt:
+    """A copy of a version: on which storage (by ref), whether it is whole, how many bytes of it are still to come."""
+
+    storage: str
+    whole: bool
+    left: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A version that a job reads: as it names it, its size, where copies are, who may have it."""
+
+    use: DataUse
+    version_id: str
+    size: int
+    copies: tuple[CopyAt, ...]
+    wants: Wants
+    """Its level and residency, as a job that wanted no more would state them."""
+    wrong: str = ""
+    """Why it is to be had nowhere: deleted, lost, not sealed."""
+
+
+class Brought(NamedTuple):
+    """One version for one place: the storage where it will lie, and what is brought from where."""
+
+    wanted: Wanted
+    target: str
+    source: str | None
+    bytes: int
+    cny: Decimal
+    hours: Decimal
+
+
+Ways = Callable[[str, str], Way]
+"""From a site to another, each as ``platform/site``."""
+Reaches = Callable[[StorageShare, StorageShare], bool]
+"""Whether bytes can come from the one to the other, directly or over a third."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Storage by ref, the ways between sites, and what reaches what."""
+
+    storages: Mapping[str, StorageAt]
+    ways: Ways
+    reaches: Reaches
+    levels: LevelRules
+    now: datetime
+
+
+def local_to(place: Place, connector_id: str, network: Network) -> tuple[StorageAt, ...]:
+    """Storage that work at this place reads: of the same connector, at the same site; in the order of names."""
+    found = (
+        one
+        for one in network.storages.values()
+        if one.platform == place.platform
+        and one.connector_id == connector_id
+        and one.share.site == place.site.name
+        and (not one.share.shares or place.share.name in one.share.shares)
+    )
+    return tuple(sorted(found, key=lambda one: one.ref))
+
+
+def bring(wanted: Wanted, local: Sequence[StorageAt], network: Network) -> Brought | str:
+    """How one version comes to work that reads this storage; or why it cannot, in English words."""
+    name = wanted.use.dataset
+    if wanted.wrong:
+        return f"{name}: {wanted.wrong}"
+    if not local:
+        return f"{name}: no storage there that its work reads"
+    copies = {copy.storage: copy for copy in wanted.copies}
+    for one in local:
+        copy = copies.get(one.ref)
+        if copy is not None and copy.whole and one.reachable:
+            return Brought(wanted, one.ref, None, 0, Decimal(0), Decimal(0))
+    sources = [network.storages[ref] for ref, copy in sorted(copies.items()) if copy.whole and ref in network.storages]
+    sources = [source for source in sources if source.reachable]
+    if not sources:
+        return f"{name}: no whole copy is reachable now"
+    tried = [_onto(wanted, target, copies.get(target.ref), sources, network) for target in local]
+    ways = [one for one in tried if isinstance(one, Brought)]
+    if not ways:
+        return f"{name}: {next(one for one in tried if isinstance(one, str))}"
+    return min(ways, key=lambda one: (one.cny, one.hours, one.target, one.source or ""))
+
+
+def _onto(
+    wanted: Wanted, target: StorageAt, there: CopyAt | None, sources: Sequence[StorageAt], network: Network
+) -> Brought | str:
+    if wrong := unwelcome(wanted, target, there, network):
+        return wrong
+    size = wanted.size if there is None else there.left
+    ways = [
+        _priced(wanted, source, target, size, network)
+        for source in sources
+        if source.ref != target.ref and network.reaches(source.share, target.share)
+    ]
+    if not ways:
+        return f"{target.ref} is reached by none of its copies ({', '.join(one.ref for one in sources[:4])})"
+    return min(ways, key=lambda one: (one.cny, one.hours, one.source or ""))
+
+
+def unwelcome(wanted: Wanted, target: StorageAt, there: CopyAt | None, network: Network) -> str:
+    """Why a copy of it must not come onto this storage; empty where it may."""
+    if target.share.read_only:
+        return f"{target.ref} is only read"
+    if not target.reachable:
+        return f"the connector of {target.ref} is not heard of"
+    if unfit := unfit_at(footing(target.site, target.check, network.now), wanted.wants, network.levels):
+        return f"{target.ref}: {unfit}"
+    if there is None and target.free is not None and target.free < wanted.size:
+        return f"{target.ref} has {target.free} bytes free, it has {wanted.size}"
+    return ""
+
+
+def _priced(wanted: Wanted, source: StorageAt, target: StorageAt, size: int, network: Network) -> Brought:
+    way = AT_HOME if source.at == target.at else network.ways(source.at, target.at)
+    gb = Decimal(size) / GB
+    price = source.share.egress_cny_per_gb + way.cny_per_gb if source.at != target.at else Decimal(0)
+    hours = gb * _MBIT_S_PER_GB / max(way.mbps or ASSUMED_MBPS, Decimal("0.001")) / _HOUR_S
+    return Brought(
+        wanted,
+        target.ref,
+        source.ref,
+        size,
+        (gb * price).quantize(_STEP, ROUND_HALF_EVEN),
+        hours.quantize(_STEP, ROUND_HALF_EVEN),
+    )
+
+
+def moving_of(wanted: Sequence[Wanted], place: Place, connector_id: str, network: Network) -> Moving | None:
+    """All of a job's data, for one place; None where all of it is there.
+
+    Versions come one after another, as over one link, so their hours add up.
+    """
+    local = local_to(place, connector_id, network)
+    found = [bring(one, local, network) for one in wanted]
+    if wrong := [one for one in found if isinstance(one, str)]:
+        return Moving(Decimal(0), Decimal(0), wrong=wrong[0][:200])
+    brought = [one for one in found if isinstance(one, Brought) and one.source is not None]
+    size, whole = sum(one.bytes for one in brought), sum(one.size for one in wanted)
+    if not size and not brought:
+        return None
+    gb, cny = Decimal(size) / GB, sum((one.cny for one in brought), Decimal(0))
+    sources = ", ".join(dict.fromkeys(one.source for one in brought if one.source))
+    return Moving(
+        gb=gb,
+        cny_per_gb=cny / gb if gb else Decimal(0),
+        hours=sum((one.hours for one in brought), Decimal(0)),
+        sources=sources,
+        there_gb=Decimal(whole - size) / GB,
+    )
+
+
+def moving_for(
+    wanted: Sequence[Wanted], places: Sequence[Place], connectors: Mapping[ShareId, str], network: Network
+) -> dict[ShareId, Moving]:
+    """The same for every place; places where all of it is already are left out. ``connectors``: whose each share is."""
+    if not wanted:
+        return {}
+    found = ((p.share_id, moving_of(wanted, p, connectors.get(p.share_id, ""), network)) for p in places)
+    return {share: moving for share, moving in found if moving is not None}
