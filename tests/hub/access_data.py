@@ -1,4 +1,4 @@
-"""The rows of data in the table of who may do what, and what its calls bring."""
+"""Rows of the table of who may do what: of data, with what its calls bring, and of connectors."""
 
 from typing import Any, Final
 
@@ -38,6 +38,41 @@ DATA: Final = {
     "DELETE /v1/datasets/{ref}": "403 403 403 403 204 404 401",
 }
 """Each route's status, as in test_access.TABLE; the dataset is the buyer's, and its one version open."""
+
+SIGNED: Final = "401 401 401 401 401 401 401"
+CONNECTORS: Final = {
+    f"POST /connector/v1/{name}": SIGNED
+    for name in (
+        "enrol",
+        "poll",
+        "report",
+        "usage",
+        "inventory",
+        "logs",
+        "outputs",
+        "checkpoint",
+        "checkpoint-whole",
+        "objects",
+        "secrets",
+        "supervision",
+        "descriptor",
+        "rekey",
+        "recover",
+        "delegation",
+        "audit",
+        "measurements",
+        "lend",
+        "lend-confirm",
+        "lent",
+        "lent-log",
+        "lent-output",
+        "lent-cancel",
+        "data/poll",
+        "data/report",
+        "data/files",
+        "data/grants",
+    )
+}
 
 
 def data_bodies(who: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from suanlian.model.job import JobState
 from suanlian.model.party import Role
 from suanlian.model.protocol import LogCall, OutputCall
 from suanlian.rules.access import ACTIONS, Access, Door
-from tests.hub.access_data import DATA, data_bodies
+from tests.hub.access_data import CONNECTORS, DATA, data_bodies
 from tests.hub.world import World, job, offer, segment
 
 SECRET = "swordfish"
@@ -29,7 +29,6 @@ OWNER = "403 403 403 403 200 404 401"
 BUYERS = "403 403 403 403 200 200 401"
 OPEN = "200 200 200 200 200 200 200"
 NOWHERE = "404 404 404 404 404 404 404"
-SIGNED = "401 401 401 401 401 401 401"
 
 TABLE = {
     "GET /healthz": OPEN,
@@ -157,39 +156,7 @@ TABLE = {
     # the job is no task
     "GET /ga4gh/tes/v1/tasks/{ref}": "403 403 403 403 404 404 401",
     "POST /ga4gh/tes/v1/tasks/{ref}:cancel": "403 403 403 403 404 404 401",
-    **{
-        f"POST /connector/v1/{name}": SIGNED
-        for name in (
-            "enrol",
-            "poll",
-            "report",
-            "usage",
-            "inventory",
-            "logs",
-            "outputs",
-            "checkpoint",
-            "checkpoint-whole",
-            "objects",
-            "secrets",
-            "supervision",
-            "descriptor",
-            "rekey",
-            "recover",
-            "delegation",
-            "audit",
-            "measurements",
-            "lend",
-            "lend-confirm",
-            "lent",
-            "lent-log",
-            "lent-output",
-            "lent-cancel",
-            "data/poll",
-            "data/report",
-            "data/files",
-            "data/grants",
-        )
-    },
+    **CONNECTORS,
 }
 """Each route's status for each of WHO; the platform is the provider's, the job the buyer's."""
 
