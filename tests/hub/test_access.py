@@ -104,11 +104,8 @@ TABLE = {
     "GET /v1/shares": ALL,
     "GET /v1/offers": ALL,
     "GET /v1/states": ALL,
-    "GET /v1/links": ALL,
-    "GET /v1/links/classes": ALL,
-    "GET /v1/paths": ALL,
+    **dict.fromkeys(("GET /v1/links", "GET /v1/links/classes", "GET /v1/paths"), ALL),
     "POST /v1/links": "403 403 200 200 403 403 401",
-    # there is none of this name
     "POST /v1/links/{name}/withdraw": "404 403 404 404 403 403 401",
     "GET /v1/links/reservations": "200 200 200 200 200 200 401",
     "POST /v1/links/reservations": "403 403 403 403 404 404 401",
@@ -196,7 +193,6 @@ TABLE = {
 """Each route's status for each of WHO; the platform is the provider's, the job the buyer's."""
 
 LINE = {"start": "wuhu-cluster/main", "end": "suzhou-cloud/main", "capacity_mbps": "1000"}
-TODAY, LATER = "2026-03-02T00:00:00Z", "2026-03-03T00:00:00Z"
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
@@ -274,7 +270,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/principals": {"name": f"new-{who}", "role": "buyer", "entity": "lab"},
         "/v1/platforms": {"name": f"new-{who}"},
         "/v1/links": {"name": f"line-{who}", **LINE},
-        "/v1/links/reservations": {"link": "db", "start": TODAY, "end": LATER, "mbps": "1"},
+        "/v1/links/reservations": {"link": "db", "start": "2026-03-02T00:00Z", "end": "2026-03-03T00:00Z", "mbps": "1"},
         "/v1/market/policy": {"fair_s": 100, "why": "test"},
         "/v1/platforms/{ref}/conformance": {},
         "/v1/operators/invite": {"name": "op3", "why": "test"},
