@@ -21,7 +21,6 @@ _SCHEMA: Final = (
   storage TEXT NOT NULL, place TEXT NOT NULL, state TEXT NOT NULL, replica_id TEXT NOT NULL, files INTEGER NOT NULL,
   bytes INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (storage, place)
 ) STRICT""",
-    "CREATE INDEX IF NOT EXISTS storage_places_replica ON storage_places (replica_id)",
 )
 
 
@@ -60,7 +59,7 @@ class DataBook:
     def take(self, tasks: Iterable[StorageTask]) -> int:
         """Take in what the hub wants; how many rows changed."""
         changed = 0
-        with self._ledger.unit():
+        with self._ledger.together():
             for said in tasks:
                 before = self.row(said.id)
                 after = told(before, said)
@@ -79,7 +78,7 @@ class DataBook:
 
     def change(self, task_id: str, change: Callable[[TaskRow], TaskRow]) -> TaskRow:
         """Change one as it is now, durably. Raises KeyError if absent."""
-        with self._ledger.unit():
+        with self._ledger.together():
             before = self.row(task_id)
             if before is None:
                 raise KeyError(task_id)
@@ -107,10 +106,6 @@ class DataBook:
     def place(self, storage: str, place: str) -> Place | None:
         """What is known of a place; None where nothing ever was done with it here."""
         return self._place("storage = ? AND place = ?", storage, place)
-
-    def of_replica(self, replica_id: str) -> Place | None:
-        """The place of a replica."""
-        return self._place("replica_id = ?", replica_id)
 
     def _place(self, which: str, *values: str) -> Place | None:
         query = f"SELECT storage, place, state, replica_id, files, bytes FROM storage_places WHERE {which}"  # noqa: S608 - our own words
