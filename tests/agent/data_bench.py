@@ -97,8 +97,13 @@ class DataBench:
     """The hub, and the platforms ``a`` and ``b``."""
 
     def __init__(
-        self, root: Path, storage: Callable[["DataBench", str], str] | None = None, script: Script = complete_at_once
+        self,
+        root: Path,
+        storage: Callable[["DataBench", str], str] | None = None,
+        script: Script = complete_at_once,
+        policy: str = "",
     ) -> None:
+        self._policy = policy
         self.root, self.hub, self._stack = root, FakeHub(), ExitStack()
         self._storage, self._script = storage or posix, script
         self.sides: dict[str, Side] = {}
@@ -126,7 +131,7 @@ class DataBench:
     def _side(self, name: str) -> Side:
         home = Home(self.root / name / "home")
         home.root.mkdir()
-        text = CONFIG.format(hub=self.hub.url, policy="", top="") + self._storage(self, name)
+        text = CONFIG.format(hub=self.hub.url, policy=self._policy, top="") + self._storage(self, name)
         home.config.write_text(text)
         keypair = KeyPair.generate()
         keypair.save(home.key)

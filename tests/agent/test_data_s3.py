@@ -46,7 +46,7 @@ def with_s3(server: Seaweed, bucket: str, *sides: str, monkeypatch: pytest.Monke
             return posix(bench, name)
         return S3.format(endpoint=server.endpoint, bucket=bucket, prefix=name, secret=secret)
 
-    return DataBench(root, storage)
+    return DataBench(root, storage, policy=f'allowed_origins = ["{server.endpoint}"]')
 
 
 def filled(side: Side, said: StorageTask, files: dict[str, bytes]) -> None:
@@ -88,6 +88,21 @@ def test_a_version_is_pulled_from_a_bucket(
         delete = bench.wish(bench.b, task(TaskKind.DELETE, **at(move)))
         assert bench.ended(delete, b).state is TaskState.DONE
         assert there(bench.b, move.place) == {}
+
+
+def test_an_endpoint_in_our_own_network_is_not_called_unless_the_owner_lists_it(
+    tmp_path: Path, server: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with with_s3(server, "inside", "a", monkeypatch=monkeypatch, root=tmp_path) as bench:
+        config = bench.b.home.config
+        config.write_text(config.read_text().replace(server.endpoint, "http://127.0.0.1:1", 1))
+        a, b = bench.a.keeper(), bench.b.keeper()
+        source = bench.grant(bench.a, bench.b, FILES)
+        filled(bench.a, source, FILES)
+        bench.ended(source, a)
+        end = bench.ended(bench.wish(bench.b, pull(source, other_endpoint=server.endpoint), FILES), b)
+        assert (end.code, end.again) == ("refused", False)
+        assert "loopback address" in end.reason
 
 
 def test_a_version_is_pushed_into_an_inbox_and_taken_over(

@@ -50,6 +50,7 @@ class DataBook:
     def __init__(self, ledger: Ledger, clock: Callable[[], datetime]) -> None:
         """Make the tables where they are not there."""
         self._ledger, self._clock = ledger, clock
+        self._read: dict[str, tuple[str, TaskRow]] = {}
         with ledger.unit() as db:
             for statement in _SCHEMA:
                 db.execute(statement)
@@ -97,9 +98,17 @@ class DataBook:
             )
 
     def _where(self, which: str, *values: str) -> list[TaskRow]:
-        query = f"SELECT body FROM storage_tasks WHERE {which} ORDER BY rowid"  # noqa: S608 - our own words
+        query = f"SELECT task_id, body FROM storage_tasks WHERE {which} ORDER BY rowid"  # noqa: S608 - our own words
         with self._ledger.unit() as db:
-            return [TaskRow.model_validate_json(body) for (body,) in db.execute(query, values).fetchall()]
+            found = db.execute(query, values).fetchall()
+            return [self._parsed(task_id, body) for task_id, body in found]
+
+    def _parsed(self, task_id: str, body: str) -> TaskRow:
+        """A row is made anew only where its text has changed: all are looked at several times a second."""
+        before = self._read.get(task_id)
+        if before is None or before[0] != body:
+            before = self._read[task_id] = body, TaskRow.model_validate_json(body)
+        return before[1]
 
     # ------------------------------------------------------------------ places
 
@@ -133,3 +142,4 @@ class DataBook:
         old = (self._clock() - timedelta(days=KEPT_DAYS)).isoformat()
         with self._ledger.unit() as db:
             db.execute("DELETE FROM storage_tasks WHERE step = ? AND changed_at < ?", (Step.FORGOTTEN.value, old))
+            self._read.clear()

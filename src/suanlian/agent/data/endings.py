@@ -1,5 +1,7 @@
 """DELETE, and what is left of a task: what is thrown away when it is to be stopped, or when its end is recorded."""
 
+import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -10,7 +12,9 @@ from suanlian.agent.data.kit import Fields, Kit, Run
 from suanlian.agent.data.moving import empty_inbox, journal_key
 from suanlian.agent.data.places import is_own, own_place, reader_of
 from suanlian.agent.data.row import Step, TaskRow
+from suanlian.agent.row import Step as AttemptStep
 from suanlian.model.data_protocol import Direction, StorageTask, TaskKind, TaskReport, TaskState
+from suanlian.model.ids import AttemptId
 from suanlian.storage.contract import Code, StorageError, Writable
 
 _BRINGS: Final = frozenset({TaskKind.MOVE, TaskKind.TAKE, TaskKind.KEEP})
@@ -87,4 +91,17 @@ def sweep(kit: Kit) -> None:
     for name in kit.stores.names:
         with suppress(StorageError):
             kit.stores.writable(name).sweep(now, live)
+    _sweep_kept(kit, {row.task.attempt_id for row in rows if row.task.kind is TaskKind.KEEP})
     kit.book.prune()
+
+
+def _sweep_kept(kit: Kit, wanted: Collection[str]) -> None:
+    """What was set aside of attempts that nobody asked to keep within a week of their end."""
+    old = (kit.desk.clock() - timedelta(days=JOURNAL_DAYS)).timestamp()
+    if not kit.desk.home.kept.is_dir():
+        return
+    for path in kit.desk.home.kept.iterdir():
+        row = kit.desk.ledger.row(AttemptId(path.name))
+        is_gone = row is None or row.step is AttemptStep.FORGOTTEN
+        if is_gone and path.name not in wanted and path.stat().st_mtime < old:
+            shutil.rmtree(path, ignore_errors=True)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from suanlian.agent.vault import Vault
-from suanlian.crypto.errors import CryptoError, SealError
+from suanlian.crypto.errors import CryptoCode, CryptoError, SealError
 from suanlian.crypto.sealing import SealingKey, seal_to
 from suanlian.model.data_protocol import (
     MAX_SEALED_GRANT_CHARS,
@@ -84,6 +84,9 @@ class GrantReader:
         try:
             return GrantPage.model_validate_json(self._vault.open(text, TYP, bound(task.grant_task, token)))
         except (SealError, ValidationError) as error:
+            if isinstance(error, SealError) and error.code == CryptoCode.KEY_UNKNOWN.value:
+                # sealed to a key that its owner replaced: the next one is sealed to the key that is told now
+                raise StorageError(Code.GRANT_EXPIRED, "the grant is sealed to a key that is not here") from error
             text = "the grant does not open here: it is another's, or another task's"
             raise StorageError(Code.REFUSED, text) from error
 

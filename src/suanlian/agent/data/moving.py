@@ -17,6 +17,7 @@ from suanlian.agent.data.granting import unchanged
 from suanlian.agent.data.grants import GrantReader
 from suanlian.agent.data.kit import Fields, HaltedError, Kit, Run, manifest
 from suanlian.agent.data.places import inbox, own_place
+from suanlian.agent.data.ways import web_of
 from suanlian.model.data import DataFile
 from suanlian.model.data_protocol import Direction, StorageTask, Window
 from suanlian.model.owner import DataClauses
@@ -25,7 +26,6 @@ from suanlian.storage.ends import Source, StoredSource, StoredTarget, Target
 from suanlian.storage.granted import GrantedSource, GrantedTarget, Grants
 from suanlian.storage.mover import Move, Progress, move
 from suanlian.storage.reading import Reading, StoppedError, verify
-from suanlian.storage.web import Web
 
 MOVES_AT_ONCE: Final = 2
 """So many moves go at once; each has its part of what the owner allows."""
@@ -38,7 +38,7 @@ def carry(kit: Kit, run: Run) -> Fields:
     """Pull to a place of ours, or push from one into another's inbox."""
     task = run.task
     reader = GrantReader(kit.desk.hub, kit.desk.vault, kit.desk.clock, run.told)
-    grants, web = Grants(reader.page), Web(ca=kit.stores.here(task.storage).ca_file)
+    grants, web = Grants(reader.page), web_of(kit, run)
     if task.direction is Direction.WRITE:
         files = manifest(kit, run)
         place = unchanged(kit, task, task.source_place or task.place, files)

@@ -10,11 +10,11 @@ from typing import Final
 from suanlian.agent.data.granting import PROBE_FILE
 from suanlian.agent.data.grants import GrantReader
 from suanlian.agent.data.kit import Fields, Kit, Run
+from suanlian.agent.data.ways import web_of
 from suanlian.model.data import DataFile
 from suanlian.model.data_protocol import PROBE_BYTES
 from suanlian.storage.contract import Code, StorageError
 from suanlian.storage.granted import GrantedSource, Grants
-from suanlian.storage.web import Web
 
 ROUNDS: Final = 12
 """So many single bytes are asked for; the first opens the connection and does not count."""
@@ -28,9 +28,7 @@ def probe(kit: Kit, run: Run) -> Fields:
     """Measure. Raises StorageError ``unreachable`` where no answer came at all."""
     task = run.task
     reader = GrantReader(kit.desk.hub, kit.desk.vault, kit.desk.clock, run.told)
-    source = GrantedSource(
-        Grants(reader.page), Web(ca=kit.stores.here(task.storage).ca_file), kit.stores.here(task.storage).peers
-    )
+    source = GrantedSource(Grants(reader.page), web_of(kit, run), kit.stores.here(task.storage).peers)
     file = DataFile(path=PROBE_FILE, size=PROBE_BYTES, sha256="0" * 64)
     times, lost = _round_trips(run, source, file)
     size, seconds = _flow(run, source, file)
