@@ -87,9 +87,10 @@ def _measure(
             ends[1].delete_below(place)
             time.sleep(2)
     ours, theirs = (statistics.median(took[name]) for name in ("ours", "rclone"))
+    pairs = ", ".join(f"{theirs / ours:.2f}" for ours, theirs in zip(took["ours"], took["rclone"], strict=True))
     size = sum(file.size for file in load.files) / MIB
     rates = f"ours {ours:.1f} s ({size / ours:.0f} MiB/s), rclone {theirs:.1f} s ({size / theirs:.0f} MiB/s)"
-    print(f"{load.name}: {rates}, ratio {theirs / ours:.2f}", flush=True)
+    print(f"{load.name}: {rates}, ratio {theirs / ours:.2f} (pairs {pairs})", flush=True)
 
 
 def _ours(load: Load, ends: tuple[S3Storage, S3Storage], place: str, threads: int) -> None:
