@@ -10,6 +10,8 @@ from suanlian.api import (
     catalogue,
     conformance,
     connector,
+    connector_data,
+    datasets,
     entities,
     files,
     identifiers,
@@ -29,12 +31,14 @@ from suanlian.api import (
     supervision,
     supply,
     tes,
+    transfers,
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     # what is called most comes first: each one before costs a comparison
     jobs.router,
     connector.router,
+    connector_data.router,
     node.router,
     identifiers.router,
     resolving.router,
@@ -51,6 +55,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     supply.router,
     files.router,
     moving.router,
+    datasets.router,
+    transfers.router,
     tes.router,
     supervision.router,
     market_policy.router,

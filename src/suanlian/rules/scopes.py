@@ -10,7 +10,7 @@ from suanlian.model.party import Scope
 from suanlian.rules.access import ACTIONS, Access, Rule
 
 SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
-    Scope.JOBS: frozenset({"job", "object", "charge", "secret", "tes", "identifier.resolve-job"}),
+    Scope.JOBS: frozenset({"job", "object", "charge", "secret", "tes", "dataset", "identifier.resolve-job"}),
     Scope.PLATFORMS: frozenset({"platform", "offer", "supply", "transfer"}),
     Scope.KEYS: frozenset({"key", "identity"}),
 }

@@ -8,6 +8,7 @@ from typing import Protocol
 from suanlian.crypto.keys import KeyPair
 from suanlian.crypto.oidc import Keys
 from suanlian.model.audit import AuditAnswer, AuditCall
+from suanlian.model.data_protocol import TaskReport
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import LevelRules
 from suanlian.model.lineage import KeyPin, SignedKeyChange
@@ -21,7 +22,7 @@ from suanlian.rules.admitting import Admissions
 from suanlian.rules.normalising import Known
 from suanlian.rules.queueing.line import Starts
 from suanlian.store.market import Asker
-from suanlian.store.unit import Unit
+from suanlian.store.unit import Row, Unit
 
 Clock = Callable[[], datetime]
 """The time now, UTC."""
@@ -275,4 +276,12 @@ class Turns(Protocol):
 
     def queueing(self, unit: Unit, job_id: str, places: Sequence[Place]) -> Queueing | None:
         """How a job stands among those that wait."""
+        ...
+
+
+class TakesReport(Protocol):
+    """What follows from a connector's report of a task on its storage; whoever gave the task is one."""
+
+    def __call__(self, unit: Unit, version: Row, task: Row, report: TaskReport, /) -> None:
+        """Take a report that counts. The version is locked (empty where the task has none), the task as it is now."""
         ...

@@ -6,6 +6,19 @@ Owned rows carry account and project. Published things are append-only versions.
 from suanlian.store.tables.allowance import free_job
 from suanlian.store.tables.audit import audit_head, audit_leaf, audit_receipt, audit_witness
 from suanlian.store.tables.base import metadata
+from suanlian.store.tables.datasets import (
+    copy_rule,
+    data_transfer,
+    dataset,
+    dataset_file,
+    dataset_version,
+    grant_page,
+    job_data,
+    replica,
+    replica_use,
+    storage_task,
+    transfer_want,
+)
 from suanlian.store.tables.erasing import erasure
 from suanlian.store.tables.files import checkpoint, checkpoint_piece, log_chunk, object_, output
 from suanlian.store.tables.identifiers import (
@@ -60,6 +73,11 @@ __all__ = [
     "connector",
     "connector_key",
     "consequence",
+    "copy_rule",
+    "data_transfer",
+    "dataset",
+    "dataset_file",
+    "dataset_version",
     "delegation",
     "delegation_issued",
     "descriptor",
@@ -68,6 +86,7 @@ __all__ = [
     "erasure",
     "event",
     "free_job",
+    "grant_page",
     "hearing",
     "hub_key",
     "idempotency",
@@ -76,6 +95,7 @@ __all__ = [
     "identity",
     "invitation",
     "job",
+    "job_data",
     "lease",
     "lent_job",
     "log_chunk",
@@ -96,6 +116,8 @@ __all__ = [
     "proposal",
     "published",
     "registration",
+    "replica",
+    "replica_use",
     "report_received",
     "report_sent",
     "resolution",
@@ -107,12 +129,14 @@ __all__ = [
     "sign_in",
     "site_check",
     "staged_answer",
+    "storage_task",
     "supply_check",
     "supply_period",
     "task",
     "tes_tag",
     "tes_task",
     "transfer",
+    "transfer_want",
     "uplink",
     "usage_batch",
     "usage_correction",
