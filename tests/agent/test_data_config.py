@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suanlian.agent.config import read_config
-from suanlian.agent.data.allowed import allowed_mbps, refusal
+from suanlian.agent.data.allowed import Ground, allowed_mbps, refusal
 from suanlian.agent.data.roots import check_roots
 from suanlian.agent.data.terms import Registered, StorageHere, may_register
 from suanlian.model.data import DataFile, StorageKind, StorageShare, manifest_digest
 from suanlian.model.data_protocol import Direction, StorageTask, TaskKind, Window
 from suanlian.model.errors import InvalidError
-from suanlian.model.owner import DataClauses, DataRate, OwnerPolicy
+from suanlian.model.owner import DataClauses, DataRate, JoinLevel, OwnerPolicy
 from suanlian.model.owner import Window as Hours
 from suanlian.model.platform import Site
 from tests.agent.bench import CONFIG, Bench
@@ -148,13 +148,33 @@ def test_the_owner_is_asked_at_the_platform_whatever_the_hub_says(
     said: StorageTask, policy: OwnerPolicy, clause: str
 ) -> None:
     here = StorageHere(register=(Registered(entity="e1", folder="in"),))
-    assert refusal(said, SHARE, here, SITE, policy) == (f"owner_refuses: {clause}" if clause else "")
+    assert refusal(said, Ground(SHARE, here, SITE, policy, JoinLevel.TRADE)) == (
+        f"owner_refuses: {clause}" if clause else ""
+    )
 
 
 def test_storage_that_is_only_read_takes_nothing() -> None:
-    share = SHARE.model_copy(update={"read_only": True})
-    assert "read-only" in refusal(task(), share, StorageHere(), SITE, OwnerPolicy())
-    assert not refusal(task(direction=Direction.WRITE), share, StorageHere(), SITE, OwnerPolicy())
+    ground = Ground(SHARE.model_copy(update={"read_only": True}), StorageHere(), SITE, OwnerPolicy(), JoinLevel.TRADE)
+    assert "read-only" in refusal(task(), ground)
+    assert not refusal(task(direction=Direction.WRITE), ground)
+
+
+@pytest.mark.parametrize(
+    ("level", "policy", "admitted"),
+    [
+        (JoinLevel.OBSERVE, OwnerPolicy(own_entity="e1"), False),
+        (JoinLevel.RUN, OwnerPolicy(), False),
+        (JoinLevel.RUN, OwnerPolicy(partners=("e1",)), True),
+        (JoinLevel.TRADE, OwnerPolicy(), True),
+    ],
+)
+def test_who_only_observes_takes_no_data_and_lets_none_out(
+    level: JoinLevel, policy: OwnerPolicy, *, admitted: bool
+) -> None:
+    ground = Ground(SHARE, StorageHere(), SITE, policy, level)
+    assert (not refusal(task(), ground)) is admitted
+    assert (not refusal(task(TaskKind.GRANT), ground)) is admitted
+    assert not refusal(task(TaskKind.DELETE), ground)
 
 
 NAMES = st.text("ab", min_size=1, max_size=3)

@@ -104,6 +104,12 @@ TABLE = {
     "GET /v1/shares": ALL,
     "GET /v1/offers": ALL,
     "GET /v1/states": ALL,
+    **dict.fromkeys(("GET /v1/links", "GET /v1/links/classes", "GET /v1/paths"), ALL),
+    "POST /v1/links": "403 403 200 200 403 403 401",
+    "POST /v1/links/{name}/withdraw": "404 403 404 404 403 403 401",
+    "GET /v1/links/reservations": "200 200 200 200 200 200 401",
+    "POST /v1/links/reservations": "403 403 403 403 404 404 401",
+    "POST /v1/links/reservations/{reservation}/give-back": "403 403 403 403 404 404 401",
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
     "GET /v1/platforms/{ref}/supply": PLATFORM,
@@ -186,10 +192,11 @@ TABLE = {
 }
 """Each route's status for each of WHO; the platform is the provider's, the job the buyer's."""
 
+LINE = {"start": "wuhu-cluster/main", "end": "suzhou-cloud/main", "capacity_mbps": "1000"}
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
-MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x"}
+MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x", "reservation": "x"}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -262,6 +269,8 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/invitations": {"role": "provider" if who.startswith("provider") else "buyer"},
         "/v1/principals": {"name": f"new-{who}", "role": "buyer", "entity": "lab"},
         "/v1/platforms": {"name": f"new-{who}"},
+        "/v1/links": {"name": f"line-{who}", **LINE},
+        "/v1/links/reservations": {"link": "db", "start": "2026-03-02T00:00Z", "end": "2026-03-03T00:00Z", "mbps": "1"},
         "/v1/market/policy": {"fair_s": 100, "why": "test"},
         "/v1/platforms/{ref}/conformance": {},
         "/v1/operators/invite": {"name": "op3", "why": "test"},
@@ -293,6 +302,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         },
     }.get(path)
     person = world.person(who)
+    filled += f"?start={LINE['start']}&end={LINE['end']}" if path == "/v1/paths" else ""
     if path == "/v1/objects":
         sha256 = hashlib.sha256(b"x").hexdigest()
         return person.post(f"{filled}?sha256={sha256}", content=b"x").status_code
