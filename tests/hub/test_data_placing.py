@@ -80,7 +80,11 @@ def test_a_job_is_as_strict_as_its_data(world: World, stores: Stores) -> None:
         made = there.submit(**reading("reads", wants={"residency": ["3402", "31"]}))
         wants = there.job(made["id"])["spec"]["wants"]
         assert (wants["data_level"], wants["residency"]) == (2, ["3402"])
-        refused(there.person("buyer").post("/v1/jobs", job(**reading("reads", wants={"residency": ["31"]}))), 409)
+        refused(
+            there.person("buyer").post("/v1/jobs", job(**reading("reads", wants={"residency": ["3403"]}))),
+            422,
+            "residency_excludes_hub",
+        )
 
 
 @pytest.mark.parametrize(
