@@ -90,7 +90,7 @@ class Side:
         return desk
 
     def keeper(self, desk: Desk | None = None) -> Storekeeper:
-        return Storekeeper(Kit(desk or self.desk()))
+        return Storekeeper(Kit(desk or self.desk(), patience_s=0.2))
 
 
 class DataBench:

@@ -3,6 +3,7 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from suanlian.agent.config import read_config
 from suanlian.agent.data.allowed import Ground, allowed_mbps, refusal
+from suanlian.agent.data.moving import MOVES_AT_ONCE, paced
 from suanlian.agent.data.roots import check_roots
 from suanlian.agent.data.terms import Registered, StorageHere, may_register
 from suanlian.model.data import DataFile, StorageKind, StorageShare, manifest_digest
@@ -214,6 +216,30 @@ def test_never_faster_than_the_plan_or_the_owner_says(
         assert found <= max(open_now, default=Decimal(0))
     else:
         assert found == by_owner
+
+
+@given(st.none() | st.integers(1, 1000), st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), max_size=3))
+def test_a_move_gets_windows_that_follow_each_other_and_its_part_of_what_the_owner_allows(
+    owners: int | None, spans: list[tuple[int, int]]
+) -> None:
+    clauses = DataClauses(mbps=None if owners is None else Decimal(owners), rates=(NIGHT,))
+    starts = sorted({start for start, _hours in spans})
+    windows = [
+        Window(start=NOON + timedelta(hours=one), end=NOON + timedelta(hours=other), mbps=Decimal(500))
+        for one, other in pairwise(starts)
+    ]
+    found = paced(windows, clauses, NOON)
+    assert found[0].start <= NOON
+    for one, other in pairwise(found):
+        assert one.end == other.start
+        assert one.mbps != other.mbps
+    for minute in range(0, 40 * 60, 7):
+        now = NOON + timedelta(minutes=minute)
+        (rate,) = [one.mbps for one in found if one.start <= now < one.end]
+        plan, own = allowed_mbps(windows, DataClauses(), now), allowed_mbps((), clauses, now)
+        limits = [limit for limit in (plan, None if own is None else own / MOVES_AT_ONCE) if limit is not None]
+        assert rate == min(limits, default=rate)
+    assert paced(windows, DataClauses(), NOON) == tuple(windows)
 
 
 def test_the_digest_of_a_manifest_is_that_of_the_lines_that_sha256sum_checks() -> None:

@@ -13,7 +13,8 @@ from suanlian.agent.outputs import OutputError
 from suanlian.model.data import MAX_FILES_PAGE, Saved, manifest_digest
 from suanlian.model.data_protocol import StorageTask, TaskKind, TaskState, TaskWish
 from suanlian.model.ids import new_id
-from tests.agent.data_bench import FILES, DataBench, at, manifest, read, task, written
+from suanlian.testing.fake_hub import Mischief
+from tests.agent.data_bench import FILES, DataBench, at, at_once, manifest, read, task, written
 
 
 def registered(bench: DataBench, folder: str = "in/reads", **changes: object) -> StorageTask:
@@ -43,6 +44,23 @@ def test_a_large_manifest_is_told_by_pages_and_a_second_reading_by_others(tmp_pa
         again = bench.hub.data.again(scanned.id, token=2)
         bench.ended(again, bench.a.keeper())
         assert sorted(bench.hub.data.told[scanned.id]) == [1, 2]
+
+
+def test_a_report_that_the_hub_refuses_holds_up_no_other_and_its_task_is_done_anew(tmp_path: Path) -> None:
+    with DataBench(tmp_path) as bench:
+        a = bench.a.keeper()
+        written(bench.a.lake / "in/reads", FILES)
+        first, second = registered(bench), registered(bench)
+        a.poll(0)
+        a.tick(at_once)
+        a.tick(at_once)
+        bench.hub.mischief("data/report", Mischief.REFUSED, Mischief.REFUSED)  # both, then the first alone
+        a.tell()
+        assert bench.hub.data.end(first.id) is None
+        assert bench.hub.data.end(second.id) is not None
+        later = bench.a.keeper()  # what waits between two tries is forgotten with the process
+        assert bench.ended(first, later).state is TaskState.DONE
+        assert sorted(bench.hub.data.told[first.id]) == [1, 2]
 
 
 @pytest.mark.parametrize("folder", ["", "out", "in/../out", "in/missing", ".inbox/x"])

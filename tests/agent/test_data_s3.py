@@ -7,9 +7,12 @@ import pytest
 
 from suanlian.agent.main import run as command
 from suanlian.model.data_protocol import Direction, StorageTask, TaskKind, TaskState, TaskWish
+from suanlian.model.job import JobState
 from suanlian.storage.contract import PART_BYTES
+from suanlian.testing.fake_driver import FakeDriver
 from suanlian.testing.seaweed import Seaweed, program
 from tests.agent.data_bench import FILES, DataBench, Side, at, at_once, manifest, posix, pull, read, task, written
+from tests.agent.test_data_jobs import Seen, agent_of, data, lived, reading
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(program() is None, reason="no SeaweedFS here")]
 LARGE = FILES | {"large": b"0123456789abcdef" * (PART_BYTES // 16 + 1000)}
@@ -52,15 +55,15 @@ def with_s3(server: Seaweed, bucket: str, *sides: str, monkeypatch: pytest.Monke
 def filled(side: Side, said: StorageTask, files: dict[str, bytes]) -> None:
     """Put files at a place of a bucket, as an earlier move would have."""
     storage = side.desks[-1].shelf.stores.writable("lake")
-    for path, data in files.items():
-        upload = storage.begin(f"{said.place}/{path}", len(data)) if len(data) > PART_BYTES else ""
+    for path, content in files.items():
+        upload = storage.begin(f"{said.place}/{path}", len(content)) if len(content) > PART_BYTES else ""
         if not upload:
-            storage.put(f"{said.place}/{path}", data)
+            storage.put(f"{said.place}/{path}", content)
             continue
         tags = [
-            storage.part(f"{said.place}/{path}", upload, number, (start, len(data[start : start + PART_BYTES])),
-                         iter((data[start : start + PART_BYTES],)))
-            for number, start in enumerate(range(0, len(data), PART_BYTES), start=1)
+            storage.part(f"{said.place}/{path}", upload, number, (start, len(content[start : start + PART_BYTES])),
+                         iter((content[start : start + PART_BYTES],)))
+            for number, start in enumerate(range(0, len(content), PART_BYTES), start=1)
         ]  # fmt: skip
         storage.complete(f"{said.place}/{path}", upload, tags)
 
@@ -123,6 +126,9 @@ def test_a_version_is_pushed_into_an_inbox_and_taken_over(
         assert bench.ended(grant, b).state is TaskState.DONE
         push = source.model_copy(
             update={
+                "replica_id": take.replica_id,  # as the hub says it: the copy that it will be
+                "source_place": source.place,
+                "place": take.source_place,
                 "direction": Direction.WRITE,
                 "grant_task": grant.id,
                 "grant_token": 1,
@@ -177,6 +183,21 @@ def test_a_prefix_is_registered_and_the_way_from_it_is_measured(
         assert end.state is TaskState.DONE
         assert end.rtt_ms is not None
         assert end.rtt_ms > 0
+
+
+def test_a_job_reads_data_out_of_a_bucket_and_none_that_was_changed_there(
+    tmp_path: Path, server: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with with_s3(server, "jobs", "a", monkeypatch=monkeypatch, root=tmp_path) as bench:
+        seen = bench.a.engine = FakeDriver(tmp_path / "e", script=Seen())
+        a = bench.a.keeper()
+        scanned = task(TaskKind.SCAN, place="in/reads")
+        filled(bench.a, scanned, FILES)
+        assert bench.ended(bench.wish(bench.a, scanned), a).state is TaskState.DONE
+        assert lived(bench, agent_of(bench.a), reading(data(scanned))).state is JobState.COMPLETE
+        assert seen.starts
+        filled(bench.a, scanned, {"a/one.txt": bytes(len(FILES["a/one.txt"]))})
+        assert lived(bench, agent_of(bench.a), reading(data(scanned))).state is JobState.PREEMPTED
 
 
 def test_a_server_that_is_away_is_said_to_be_and_tried_again_by_the_hub(

@@ -47,7 +47,8 @@ def transfer(world: World, of: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_storage_is_published_like_shares_and_listed(world: World, two: tuple[Keeper, Keeper]) -> None:
+@pytest.mark.usefixtures("two")
+def test_storage_is_published_like_shares_and_listed(world: World) -> None:
     found = world.ok("buyer", "GET", "/v1/storages")["items"]
     assert [(row["body"]["name"], row["version"]) for row in found] == [("lake", 1), ("pond", 1)]
     publish(world, WUHU)
@@ -383,7 +384,8 @@ def test_room_is_booked_before_anything_moves(world: World, two: tuple[Keeper, K
     copied(world, second)
 
 
-def test_data_of_a_level_goes_where_it_may(world: World, two: tuple[Keeper, Keeper]) -> None:
+@pytest.mark.usefixtures("two")
+def test_data_of_a_level_goes_where_it_may(world: World) -> None:
     world.ok("buyer", "POST", "/v1/datasets", {"name": "secret", "level": 3})
     body = {"register": {"storage": LAKE, "folder": "secret"}}
     answer = world.person("buyer").post("/v1/datasets/secret/versions", body)

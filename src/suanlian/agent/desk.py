@@ -32,7 +32,7 @@ from suanlian.sdk.transport import Clock
 log: Final = logging.getLogger("suanlian.agent")
 STALE: Final = "report_stale"
 _MOMENT: Final = timedelta(seconds=1)
-_BRING: Final = timedelta(seconds=2)
+_BRING: Final = timedelta(seconds=3)
 _INVENTORY_FAULTS: Final = ("inventory_fault", "inventory_refused")
 """Flags with the reason why the inventory is not published: found here, and said by the hub."""
 

@@ -12,8 +12,15 @@ from suanlian.rules.access import ACTIONS, Access, Rule
 SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
     Scope.JOBS: frozenset(
         {
-            *("job", "object", "charge", "secret", "tes", "dataset"),
-            *("identifier.resolve-job", "link.reserve", "link.give-back"),
+            "job",
+            "object",
+            "charge",
+            "secret",
+            "tes",
+            "dataset",
+            "identifier.resolve-job",
+            "link.reserve",
+            "link.give-back",
         }
     ),
     Scope.PLATFORMS: frozenset({"platform", "offer", "supply", "transfer", "link"}),

@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from suanlian.agent.data.grants import leads_below
 from suanlian.agent.data.places import PROBE
 from suanlian.agent.data.stores import Stores
 from suanlian.model.data import DataFile
 from suanlian.model.data_protocol import Direction
+from suanlian.model.paths import leads_below
 from suanlian.storage.contract import PART_BYTES, Code, Stat, Storage, StorageError, Writable, below, digest
 from suanlian.storage.granted import GrantedSource, Grants
 from suanlian.storage.web import Web

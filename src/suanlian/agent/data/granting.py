@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Final
 
 from suanlian.agent.data.book import PlaceState
+from suanlian.agent.data.faults import TaskFailedError
 from suanlian.agent.data.grants import sealed
-from suanlian.agent.data.kit import Fields, Kit, Run, TaskFailedError, manifest
-from suanlian.agent.data.places import PROBE, first_changed, inbox, is_own, read_place, reader_of
+from suanlian.agent.data.kit import Fields, Kit, Run, manifest
+from suanlian.agent.data.places import PROBE, first_changed, inbox, is_made, read_place, reader_of
 from suanlian.model.data import DataFile
 from suanlian.model.data_protocol import (
     GRANT_S,
@@ -72,7 +73,7 @@ def unchanged(kit: Kit, task: StorageTask, place: str, files: Sequence[DataFile]
     changed = ""
     if root is not None:
         changed = first_changed(root / place, files, kit.manifests.stamps(task.storage, place))
-    elif known is not None and not is_own(reader, place):
+    elif known is not None and not is_made(task.version_id, place):
         sizes = {found.path: found.size for found in kit.stores.open(task.storage).files(place)}
         changed = next((file.path for file in files if sizes.get(file.path) != file.size), "")
     if changed:

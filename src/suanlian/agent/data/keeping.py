@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from suanlian.agent.data.kit import Fields, HaltedError, Kit, Run, TaskFailedError, tell_manifest
+from suanlian.agent.data.faults import HaltedError, TaskFailedError
+from suanlian.agent.data.kit import Fields, Kit, Run, tell_manifest
 from suanlian.agent.data.moving import bring
 from suanlian.agent.data.places import own_place
 from suanlian.agent.data.saving import kept_path

@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any, Final
 
 from suanlian.agent.data.book import DataBook, Place, PlaceState
+from suanlian.agent.data.faults import HaltedError, TaskFailedError
 from suanlian.agent.data.manifests import Manifests
 from suanlian.agent.data.places import stamps_of
 from suanlian.agent.data.row import report_of
@@ -17,24 +18,6 @@ from suanlian.agent.data.stores import Stores
 from suanlian.agent.desk import Desk
 from suanlian.model.data import MAX_FILES_PAGE, DataFile
 from suanlian.model.data_protocol import DataFilesCall, StorageTask, TaskReport, TaskState
-from suanlian.storage.contract import StorageError
-
-
-class TaskFailedError(Exception):
-    """The task ends here and failed. ``code`` is told to the hub; ``again``: the same may do in a while."""
-
-    def __init__(self, code: str, text: str, *, path: str = "", again: bool = False) -> None:
-        super().__init__(text)
-        self.code, self.path, self.again = code, path, again
-
-    @classmethod
-    def of(cls, error: StorageError) -> "TaskFailedError":
-        """What storage said."""
-        return cls(error.code.value, str(error), path=error.path, again=error.transient)
-
-
-class HaltedError(Exception):
-    """The task was to end, or to begin anew, while it was under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +25,8 @@ class Kit:
     """What every task works with."""
 
     desk: Desk
+    patience_s: float = 60.0
+    """So long a task waits for a page of its grant that is still being minted."""
 
     @property
     def shelf(self) -> Shelf:

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from suanlian.model.data import DataFile, LocalData
 from suanlian.model.data_protocol import TaskKind
 from suanlian.model.errors import InvalidError
 from suanlian.model.job import safe_path
-from suanlian.storage.contract import Stat, below
+from suanlian.storage.contract import Stat, Storage, below
 from suanlian.storage.folders import DIRECTORY, opened
 
 _FICLONE: Final = 0x40049409
@@ -29,6 +30,8 @@ _FICLONE: Final = 0x40049409
 _NO_CLONE: Final = frozenset({errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.EPERM, errno.ENOSYS})
 _NO_RANGE: Final = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 _PIECE: Final = 16 * 1024 * 1024
+_READ_AT_ONCE: Final = 8
+_STEPS: Final = 20
 _BRINGS: Final = frozenset({TaskKind.MOVE, TaskKind.TAKE, TaskKind.KEEP})
 
 
@@ -87,7 +90,8 @@ class Layout:
             for row in self.shelf.book.rows()
         )
         if comes or not self._lies_there(one):
-            came = self.shelf.came.get(one.replica_id, 0)
+            step = max(1, one.bytes // _STEPS)  # each is told to the hub, for every attempt that waits
+            came = self.shelf.came.get(one.replica_id, 0) // step * step
             raise NotHereYetError(f"bringing data: {came} of {one.bytes} bytes of {one.dataset}")
 
     def _lies_there(self, one: LocalData) -> bool:
@@ -122,19 +126,33 @@ class Layout:
         raise DataGoneError(f"{changed!r} of {one.dataset} was changed in storage {one.storage!r}")
 
     def _read_all(self, one: LocalData, files: Sequence[DataFile], base: Path) -> None:
+        """A few at once; the first that fails ends it."""
         storage = self.shelf.stores.open(one.storage)
-        for file in files:
-            seen, size = hashlib.sha256(), 0
-            with _target(base, file.path).open("xb") as stream:
-                for piece in storage.read(below(one.place, file.path)):
-                    seen.update(piece)
-                    size += len(piece)
-                    stream.write(piece)
-            if size != file.size or (file.sha256 != _NONE and seen.hexdigest() != file.sha256):
-                raise DataGoneError(f"{file.path!r} of {one.dataset} is not as it was in storage {one.storage!r}")
+        with ThreadPoolExecutor(_READ_AT_ONCE, thread_name_prefix="layout") as pool:
+            reading = [pool.submit(_read_one, storage, one, file, base) for file in files]
+            try:
+                for each in reading:
+                    each.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
 
 _NONE: Final = "0" * 64
+
+
+def _read_one(storage: Storage, one: LocalData, file: DataFile, base: Path) -> None:
+    seen, size = hashlib.sha256(), 0
+    target = _target(base, file.path)
+    if target.exists():
+        raise InvalidError("path_escapes", f"The path {file.path[:200]!r} of data is another input's too.")
+    with target.open("xb") as stream:
+        for piece in storage.read(below(one.place, file.path)):
+            seen.update(piece)
+            size += len(piece)
+            stream.write(piece)
+    if size != file.size or (file.sha256 != _NONE and seen.hexdigest() != file.sha256):
+        raise DataGoneError(f"{file.path!r} of {one.dataset} is not as it was in storage {one.storage!r}")
 
 
 def _undigested(found: Stat) -> DataFile:

@@ -13,9 +13,10 @@ from typing import Final
 
 from suanlian.agent.data.allowed import allowed_mbps
 from suanlian.agent.data.book import PlaceState
+from suanlian.agent.data.faults import HaltedError
 from suanlian.agent.data.granting import unchanged
 from suanlian.agent.data.grants import GrantReader
-from suanlian.agent.data.kit import Fields, HaltedError, Kit, Run, manifest
+from suanlian.agent.data.kit import Fields, Kit, Run, manifest
 from suanlian.agent.data.places import inbox, own_place
 from suanlian.agent.data.ways import web_of
 from suanlian.model.data import DataFile
@@ -37,7 +38,7 @@ _UNBOUND: Final = Decimal(1_000_000)
 def carry(kit: Kit, run: Run) -> Fields:
     """Pull to a place of ours, or push from one into another's inbox."""
     task = run.task
-    reader = GrantReader(kit.desk.hub, kit.desk.vault, kit.desk.clock, run.told)
+    reader = GrantReader(kit, run)
     grants, web = Grants(reader.page), web_of(kit, run)
     if task.direction is Direction.WRITE:
         files = manifest(kit, run)

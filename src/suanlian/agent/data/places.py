@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from suanlian.agent.data.book import Place, PlaceState
+from suanlian.agent.data.faults import PLACE_USED, TaskFailedError
 from suanlian.agent.data.terms import StorageHere, may_register
 from suanlian.model.data import DataFile
 from suanlian.model.data_protocol import StorageTask
@@ -23,19 +24,19 @@ def own_place(task: StorageTask, known: Place | None) -> str:
     """The place of the task's replica, to be written or removed.
 
     It is made of the ids of version and replica, so that no other place is ever written, whatever the hub says. Raises
-    StorageError ``refused`` for any other place, and for one that was deleted: it is never used again.
+    StorageError ``refused`` for any other place, TaskFailedError ``place_used`` for one that was deleted.
     """
     place = task.place
     if not is_own(reader_of(task), place):
         raise StorageError(Code.REFUSED, f"{place[:200]!r} is not the replica's own place")
     if known is not None and known.state is PlaceState.DELETED:
-        raise StorageError(Code.REFUSED, "the place was deleted, and is never used again")
+        raise TaskFailedError(PLACE_USED, "the place was deleted, and is never used again")
     return place
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """For whom a place is read: whose data it is, and which replica of which version it should be."""
+    """Whose data is read, and of which version; ``replica_id``: which copy a task is about."""
 
     entity: str
     version_id: str
@@ -48,7 +49,7 @@ def reader_of(task: StorageTask) -> Reader:
 
 
 def read_place(reader: Reader, place: str, here: StorageHere, known: Place | None) -> str:
-    """A place that is read: a replica's own, or what the owner let this entity register.
+    """A place that is read: one that was made for the version, or what the owner let this entity register.
 
     Raises StorageError ``source_gone`` for one that was deleted, ``refused`` for any other.
     """
@@ -58,18 +59,23 @@ def read_place(reader: Reader, place: str, here: StorageHere, known: Place | Non
         raise StorageError(Code.REFUSED, f"{place[:200]!r} is no place of a replica")
     # what was registered here is read for whomever the hub says, as long as the owner leaves it open
     entity = reader.entity if known is None else None
-    if not is_own(reader, place) and not may_register(here, entity, place):
-        raise StorageError(Code.REFUSED, f"{place[:200]!r} is neither a replica's own place nor registered")
+    if not is_made(reader.version_id, place) and not may_register(here, entity, place):
+        raise StorageError(Code.REFUSED, f"{place[:200]!r} is neither a place of the version nor registered")
     return place
 
 
 def is_own(reader: Reader, place: str) -> bool:
-    """Whether a place is made for this replica, and not registered where it lay.
+    """Whether a place is made for this replica, and not registered where it lay."""
+    return is_made(reader.version_id, place) and place == f"{reader.version_id}/{reader.replica_id}"
+
+
+def is_made(version_id: str, place: str) -> bool:
+    """Whether a place is made for some replica of this version.
 
     Its ids are such as a hub makes, so that no folder that people named is ever such a place.
     """
-    named = _ID.fullmatch(reader.version_id) and _ID.fullmatch(reader.replica_id)
-    return bool(named) and place == f"{reader.version_id}/{reader.replica_id}"
+    version, _slash, replica = place.partition("/")
+    return bool(_ID.fullmatch(version) and _ID.fullmatch(replica)) and version == version_id
 
 
 def inbox(place: str) -> str:

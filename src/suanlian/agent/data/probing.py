@@ -27,7 +27,7 @@ _DIGITS: Final = Decimal("0.001")
 def probe(kit: Kit, run: Run) -> Fields:
     """Measure. Raises StorageError ``unreachable`` where no answer came at all."""
     task = run.task
-    reader = GrantReader(kit.desk.hub, kit.desk.vault, kit.desk.clock, run.told)
+    reader = GrantReader(kit, run)
     source = GrantedSource(Grants(reader.page), web_of(kit, run), kit.stores.here(task.storage).peers)
     file = DataFile(path=PROBE_FILE, size=PROBE_BYTES, sha256="0" * 64)
     times, lost = _round_trips(run, source, file)

@@ -4,8 +4,9 @@ from typing import Final
 
 from suanlian.agent.data.allowed import scanned
 from suanlian.agent.data.book import Place, PlaceState
+from suanlian.agent.data.faults import HaltedError, TaskFailedError
 from suanlian.agent.data.granting import CHANGED
-from suanlian.agent.data.kit import Fields, HaltedError, Kit, Run, TaskFailedError, manifest, tell_manifest
+from suanlian.agent.data.kit import Fields, Kit, Run, manifest, tell_manifest
 from suanlian.agent.data.places import first_changed, read_place, reader_of, stamps_of
 from suanlian.model.data import manifest_digest
 from suanlian.model.data_protocol import StorageTask

@@ -6,7 +6,7 @@ one after another, a few of each kind at once. Threads are elsewhere.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,9 +15,10 @@ from typing import Final
 
 from suanlian.agent.data.allowed import Ground, refusal
 from suanlian.agent.data.endings import forget, give_up, remove
+from suanlian.agent.data.faults import HaltedError, TaskFailedError
 from suanlian.agent.data.granting import grant
 from suanlian.agent.data.keeping import keep
-from suanlian.agent.data.kit import Fields, HaltedError, Kit, Run, TaskFailedError
+from suanlian.agent.data.kit import Fields, Kit, Run
 from suanlian.agent.data.moving import MOVES_AT_ONCE, carry, take
 from suanlian.agent.data.probing import probe
 from suanlian.agent.data.reading import compare, register
@@ -283,15 +284,36 @@ class Storekeeper:
         reports = [row.end for row in ends if row.end is not None] + [under.said for under in going if under.said]
         if not reports:
             return False
-        answer = self.kit.desk.hub.data_report(DataReportCall(reports=tuple(reports)))
+        stale = self._reported(reports)
         for row in ends:
             self.kit.book.change(row.task.id, partial(_heard, said=row.end))
         now = time.monotonic()
         for under in going:
             under.told, under.told_at = under.said, now
-        for task_id in set(answer.stale):
+        for task_id in stale:
             self._stale(task_id, {report.task_id: report.token for report in reports})
         return bool(ends)
+
+    def _reported(self, reports: Sequence[TaskReport]) -> set[str]:
+        """Tell these together; where the hub refuses, one by one, so that one never holds up the others."""
+        hub = self.kit.desk.hub
+        try:
+            return set(hub.data_report(DataReportCall(reports=tuple(reports))).stale)
+        except UnavailableError:
+            raise
+        except SuanlianError as error:
+            if len(reports) == 1:
+                self._refused(reports[0], error)
+                return set()
+        return {task_id for report in reports for task_id in self._reported((report,))}
+
+    def _refused(self, report: TaskReport, error: SuanlianError) -> None:
+        """What was said of a task is not what the hub has of it, such as its manifest: it is done anew."""
+        log.warning("storage task %s is done anew, its report is refused: %s", report.task_id, coded(error))
+        row = self.kit.book.row(report.task_id)
+        if row is not None and row.end == report:
+            self._later(row, str(error))
+            self.kit.book.change(report.task_id, lambda was: was.with_(step=Step.OPEN, end=None))
 
     def _going(self, most: int) -> list[_Under]:
         now = time.monotonic()
