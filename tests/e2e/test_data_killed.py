@@ -13,7 +13,6 @@ from typing import Final
 import pytest
 
 from suanlian.crypto.sealing import SealingPair
-from suanlian.storage.contract import MIB
 from suanlian.testing.processes import Processes, until
 from suanlian.testing.seaweed import Seaweed
 from tests.e2e.yard import POND, SPRING, WELL, Storm, Yard, files_of, write, yard
@@ -24,6 +23,7 @@ ENDS_S: Final = 300
 
 def _note(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _registered(here: Yard, storm: Storm, name: str) -> None:
@@ -47,12 +47,13 @@ def _copied(here: Yard, storm: Storm, name: str, way: str, to: str) -> None:
 
 
 def _put(here: Yard, storm: Storm, name: str) -> None:
-    data, pair = files_of(storm.chance, 24 * MIB), SealingPair.generate()
+    data, pair, folder = files_of(storm.chance), SealingPair.generate(), here.root(name)
+    write(folder, data)
     with storm.calm():
         here.make(name, data)
-        grant = here.open(name, data, WELL, pair)
+        grant = here.open(name, folder, WELL, pair)
     with storm.during("put and TAKE"):
-        here.put(grant, data, pair)
+        here.put(grant, name, folder, pair)
         with storm.calm():
             here.ask("POST", f"/v1/datasets/{name}/seal")
         until(f"{name} is sealed", lambda: here.version(name)["state"] == "sealed", within_s=ENDS_S, every_s=0.3)
@@ -60,13 +61,13 @@ def _put(here: Yard, storm: Storm, name: str) -> None:
 
 def _round(here: Yard, storm: Storm, number: int) -> None:
     """Every way once: a folder to a folder and to a bucket, a person to a bucket, a bucket to a bucket."""
-    _registered(here, storm, f"folder-{number}")
-    _copied(here, storm, f"folder-{number}", "pull folder to folder", POND)
     if KILLS > 3:
-        _registered(here, storm, f"pushed-{number}")
-        _copied(here, storm, f"pushed-{number}", "push folder to S3", WELL)
         _put(here, storm, f"put-{number}")
         _copied(here, storm, f"put-{number}", "pull S3 to S3", SPRING)
+        _registered(here, storm, f"pushed-{number}")
+        _copied(here, storm, f"pushed-{number}", "push folder to S3", WELL)
+    _registered(here, storm, f"folder-{number}")
+    _copied(here, storm, f"folder-{number}", "pull folder to folder", POND)
 
 
 def _check(here: Yard) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,11 +22,15 @@ from suanlian.agent.data.kit import Kit
 from suanlian.agent.ledger import Ledger
 from suanlian.crypto.sealing import SealingPair, SealingRing
 from suanlian.model.data import DataFile
-from suanlian.model.data_protocol import GRANT_TYPE, GrantPage, grant_bound
+from suanlian.model.data_protocol import GRANT_TYPE, GrantPage, Window, grant_bound
 from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.party import Role
 from suanlian.sdk.people import Call, Transport
-from suanlian.storage.contract import MIB, StorageError
+from suanlian.storage.contract import MIB, PosixAt
+from suanlian.storage.ends import StoredSource
+from suanlian.storage.granted import GrantedTarget, Grants
+from suanlian.storage.mover import Move, move
+from suanlian.storage.posix import PosixStorage
 from suanlian.storage.web import Web
 from suanlian.store import tables
 from suanlian.store.unit import Row
@@ -131,27 +135,33 @@ class Yard:
         """Begin a copy of the newest version; the transfer."""
         return str(self.ask("POST", f"/v1/datasets/{name}/replicas", {"to": to})["id"])
 
-    def open(self, name: str, data: Mapping[str, bytes], to: str, pair: SealingPair) -> dict[str, Any]:
+    def open(self, name: str, folder: Path, to: str, pair: SealingPair) -> dict[str, Any]:
         """Tell the files of a new version and ask for leave to write them; the grant."""
-        told = [
-            DataFile(path=p, size=len(c), sha256=self.content[name][p]).model_dump() for p, c in sorted(data.items())
-        ]
+        told = [file.model_dump() for file in self.told(name, folder)]
         self.ask("POST", f"/v1/datasets/{name}/versions", {})
         self.ask("POST", f"/v1/datasets/{name}/files", {"start": 0, "files": told})
         grant = self.ask("POST", f"/v1/datasets/{name}/uploads", {"storage": to, "sealing_key": pair.public.text})
         assert isinstance(grant, dict)
         return grant
 
-    def put(self, grant: Mapping[str, Any], data: Mapping[str, bytes], pair: SealingPair) -> None:
-        """Write all the files by a grant, slowly, as one who is far away."""
-        for number in range(grant["pages"]):
-            page = self.soon("a page", f"/v1/grants/{grant['id']}/pages/{number}", lambda found: found["sealed"])
-            text = SealingRing((pair,)).open(page["sealed"], GRANT_TYPE, grant_bound(grant["id"], page["token"]))
-            for path, url in GrantPage.model_validate_json(text).urls.items():
-                if path in data:
-                    written = partial(_put, url, path, data[path])
-                    until(f"{path} is written", written, within_s=120, every_s=0.5)
-                    time.sleep(0.1)
+    def put(self, grant: Mapping[str, Any], name: str, folder: Path, pair: SealingPair) -> None:
+        """Write a folder by a grant, as one who is far away; what breaks off is gone on with."""
+
+        def page(number: int, _stale: GrantPage | None) -> GrantPage:
+            found = self.soon("a page", f"/v1/grants/{grant['id']}/pages/{number}", lambda one: one["sealed"])
+            text = SealingRing((pair,)).open(found["sealed"], GRANT_TYPE, grant_bound(grant["id"], found["token"]))
+            return GrantPage.model_validate_json(text)
+
+        with closing(PosixStorage(PosixAt(folder.parent))) as storage:
+            source, target = StoredSource(storage, folder.name), GrantedTarget(Grants(page), Web())
+            far = Window(start=datetime.now(UTC), end=_next_week(), mbps=Decimal(_MBPS) / 2)
+            files, journal = self.told(name, folder), self.root(f"journal-{name}")
+            assert move(Move(files, source, target, journal, name, windows=(far,)))
+
+    def told(self, name: str, folder: Path) -> list[DataFile]:
+        """The manifest of a folder whose content is known."""
+        sizes = {path: (folder / path).stat().st_size for path in self.content[name]}
+        return [DataFile(path=p, size=sizes[p], sha256=sha256) for p, sha256 in sorted(self.content[name].items())]
 
     # ------------------------------------------------------------ what is seen
 
@@ -235,14 +245,6 @@ class Yard:
         """Whatever still lies where things come, are written or granted."""
         hidden = [self.root(name) / where for name in ("lake", "pond") for where in (".coming", ".inbox", ".grants")]
         return [str(entry) for folder in hidden if folder.is_dir() for entry in folder.iterdir()]
-
-
-def _put(url: str, path: str, content: bytes) -> bool:
-    try:
-        Web().put(url, path, (content,), len(content))
-    except (StorageError, UnavailableError):
-        return False
-    return True
 
 
 def _next_week() -> datetime:
