@@ -40,6 +40,7 @@ POINTS: Final = {
     "skew 1.5": {"skew": 1.5},
     "load 0.5": {"rho": 0.5},
     "one dataset a job": {"second": 0.0},
+    "room for all datasets": {"room": 1.0},
 }
 Found = dict[str, list[DataFigures]]
 

@@ -66,9 +66,10 @@ class Copies:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """``cny``: for bringing and keeping during ``Sight.ahead_s``. ``bytes``: by site, of copies that may go or come.
+    """``cny``: for bringing and keeping during ``Sight.ahead_s``. ``bytes``: by site, of copies that may go or are new.
 
-    ``keep``: CNY for 10^9 bytes and 30 days, by site; none: nothing.
+    What comes already and what must stay is taken off ``bytes`` by who asks. ``keep``: CNY for 10^9 bytes and 30 days,
+    by site; none: nothing.
     """
 
     cny: Decimal
