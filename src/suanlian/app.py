@@ -38,6 +38,7 @@ from suanlian.model.node import Resolution, Resolved
 from suanlian.model.rekey import REKEY_TYPE, DelegationCall, NewKey, RekeyCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.rules.addresses import refused_address, refused_ip
+from suanlian.rules.data.ways import plan_simply
 from suanlian.sdk.client import Client
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.sdk.follow import Hop
@@ -60,6 +61,7 @@ from suanlian.store.wakeups import Wakeups
 from suanlian.store.writer import Writer
 from suanlian.workers.audit import Auditor
 from suanlian.workers.conformance import Conformance
+from suanlian.workers.copies import Copies
 from suanlian.workers.drain import Drainer
 from suanlian.workers.erase import Eraser
 from suanlian.workers.late import Late
@@ -77,6 +79,7 @@ from suanlian.workers.release import Releaser
 from suanlian.workers.supply import Supply
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.tes import TesFiles
+from suanlian.workers.transfers import Transfers
 from suanlian.workers.uplink import Uplink
 from suanlian.workers.verify import Verifier
 from suanlian.workers.webhook import Webhooks
@@ -421,6 +424,8 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Eraser(tools, writer),
         Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
         TesFiles(tools, writer, node_now, (Elsewhere.open(doors, refused_ip), doors, hub.bounds.account_bytes)),
+        Transfers(tools, writer, hub.bounds.data.levels, plan_simply),
+        Copies(tools, writer, hub.bounds.data.levels),
         Refused(tools, writer, hub.refusals),
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),

@@ -249,6 +249,18 @@ def test_jobs_that_can_start_nowhere_do_not_keep_those_behind_them(world: World)
     assert len(told(world, good["id"])) == 1
 
 
+def test_a_price_that_drops_is_looked_at_again_at_once(world: World) -> None:
+    world.connector().publish(inventory(), offer("0.10"))
+    world.clock.advance(1)
+    made = world.submit(wants={**AT_WUHU, "max_cost": "0.05"}, wall_time_s=3600)
+    world.hub.settle()
+    assert not told(world, made["id"])
+    world.connector().publish(inventory(), offer("0.01"))
+    world.clock.advance(1)
+    world.hub.settle()
+    assert len(told(world, made["id"])) == 1
+
+
 def test_a_job_is_asked_anew_though_the_one_that_asked_before_it_is_gone(world: World) -> None:
     world.clock.advance(200)  # nothing was heard of for long
     one, two = (world.submit(wants=AT_WUHU) for _ in range(2))

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from suanlian.api.deps import Hub, TheHub, may
 from suanlian.api.listing import Listing
+from suanlian.model.data import StorageShare
 from suanlian.model.load import ShareState, Utilisation
 from suanlian.model.offer import NewOffer
 from suanlian.model.party import Caller
@@ -52,6 +53,14 @@ def offers(
 ) -> Listing[Published[NewOffer]]:
     """Offers, in the versions that are valid now."""
     return _listed(hub, caller, Subject.OFFER, platform)
+
+
+@router.get("/storages")
+def storages(
+    hub: TheHub, caller: Annotated[Caller, Depends(may("storage.list"))], platform: str | None = None
+) -> Listing[Published[StorageShare]]:
+    """Storage, in the versions that are valid now."""
+    return _listed(hub, caller, Subject.STORAGE, platform)
 
 
 class States(Listing[ShareState]):

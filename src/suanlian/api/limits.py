@@ -24,6 +24,8 @@ BYTES: Final[Mapping[str, int]] = {
     "/connector/v1/usage": 4 * _MIB,
     "/connector/v1/lend": 16 * _MIB,
     "/connector/v1/supervision": 16 * _MIB,
+    "/connector/v1/data/files": 8 * _MIB,
+    "/connector/v1/data/grants": 4 * _MIB,
 }
 """Where more than the default is needed: an object has 16 MiB, an output 16 MiB in base64."""
 _NOT_JSON: Final = frozenset({"/v1/objects"})

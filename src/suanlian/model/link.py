@@ -102,22 +102,55 @@ class LinkView(Wire):
     mbps: Amount | None = None
     mbps_grade: LinkGrade | None = None
     cny_per_gb: Amount = Decimal(0)
-    measured_at: Utc | None = None
+    capacity_mbps: Amount | None = Field(default=None, description="what its carrier offers")
+    hours: tuple[Hours, ...] = ()
+    measured_at: Utc | None = Field(default=None, description="the newest measurement of the latency")
+    mbps_measured_at: Utc | None = None
     samples: int = Field(default=0, ge=0)
     courier: bool = False
-    source: Text = ""
+    courier_hours: Amount | None = None
+    courier_bytes: int | None = None
+    source: Text = Field(default="", description="where the worst figure comes from: an estimate says how it is made")
+
+
+class PathWhy(StrEnum):
+    """What the best relay is to the direct way."""
+
+    QUICKER = "quicker"
+    CHEAPER = "cheaper"
+    ONLY_WAY = "only-way"
+    """No link leads there directly."""
+    DIRECT = "direct"
+    """No relay is better."""
+    UNKNOWN = "unknown"
+    """Neither the direct way nor one over a third site has a known throughput."""
 
 
 class PathView(Wire):
     """The way from a site to another: direct, and by the best relay where that is better."""
 
+    start: SiteRef
+    end: SiteRef
     direct: LinkView | None = None
+    others: tuple[LinkView, ...] = Field(default=(), description="further links that lead there directly")
     relay: SiteRef | None = None
     legs: tuple[LinkView, ...] = ()
-    relay_mbps: Amount | None = None
+    relay_mbps: Amount | None = Field(default=None, description="the least of both legs: what a stream gets")
+    relay_copy_mbps: Amount | None = Field(
+        default=None, description="of a copy that is brought there whole first, then on: the time of both legs"
+    )
     relay_one_way_ms: Amount | None = None
     relay_cny_per_gb: Amount | None = None
-    why: Text = ""
+    why: PathWhy = PathWhy.UNKNOWN
+
+
+class LatencyShares(Wire):
+    """Of pairs of sites, how many are measured, and within which class of latency; each class counts those below it."""
+
+    pairs: int = Field(ge=0)
+    measured: int = Field(ge=0)
+    estimated: int = Field(default=0, ge=0, description="further pairs of which only an estimate is known")
+    within: dict[LinkClass, int] = Field(default_factory=dict, description="measured pairs, by class")
 
 
 class NewReservation(Value):

@@ -39,7 +39,7 @@ MAX_PIECE_BYTES: Final = 4 * 1024 * 1024
 """A checkpoint travels in pieces of so many bytes at most."""
 MAX_CHECKPOINT_BYTES: Final = 1024 * 1024 * 1024
 MAX_CHECKPOINT_FILES: Final = 1024
-KNOWS: Final = ("gone", "passed", "pause", "preempt", "specs")
+KNOWS: Final = ("data", "gone", "passed", "pause", "preempt", "specs")
 """What a connector of this release understands beyond the first: it is told nothing that it does not know."""
 
 Int64 = Annotated[int, Field(ge=0, le=2**63 - 1), PlainSerializer(str, str, when_used="json")]

@@ -36,7 +36,8 @@ def rooms_of(places: Sequence[Place]) -> list[Room]:
         sizes, free = place.share.capacity.base(), place.free.base()
         for kind in KINDS:
             size = sizes.get(kind, 0)
-            found.append(Room((place.share_id, kind), size, max(0, min(free.get(kind, 0), size)), worth[kind]))
+            left = max(0, min(free.get(kind, 0), size))
+            found.append(Room((place.share_id, kind), size, left, worth[kind], BASE_PER_UNIT[kind]))
     return found or [Room((), 0, 0)]
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from suanlian.model.data import StorageShare
 from suanlian.model.errors import ConflictError, InvalidError, NotFoundError
 from suanlian.model.event import EventType
 from suanlian.model.ids import Kind, new_id, public_id
@@ -27,7 +28,10 @@ _KIND: Final[Mapping[Subject, Kind]] = {
     Subject.FLAVOR: Kind.FLAVOR,
     Subject.SHARE: Kind.SHARE,
     Subject.OFFER: Kind.OFFER,
+    Subject.STORAGE: Kind.STORAGE,
 }
+_OWNED: Final = frozenset({Subject.SHARE, Subject.STORAGE})
+"""What one connector publishes, no other of its platform does."""
 
 
 def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
@@ -48,6 +52,7 @@ def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
             (Subject.FLAVOR, inventory.flavors),
             (Subject.SHARE, inventory.shares),
             (Subject.OFFER, offers),
+            (Subject.STORAGE, inventory.storage),
         )
         for body in bodies
     }
@@ -62,8 +67,11 @@ def publish(unit: Unit, node: Node, connector: Row, call: InventoryCall) -> int:
 
 
 def inventory_digest(call: InventoryCall) -> str:
-    """What a connector published, in a word: what was found out about it holds until this changes. Prices apart."""
-    return hashlib.sha256(call.inventory.model_dump_json().encode()).hexdigest()
+    """What a connector published, in a word: what was found out about it holds until this changes.
+
+    Prices and storage apart.
+    """
+    return hashlib.sha256(call.inventory.model_dump_json(exclude={"storage"}).encode()).hexdigest()
 
 
 def _offers_fit(offers: Sequence[NewOffer], shares: set[str]) -> None:
@@ -79,9 +87,9 @@ def _changes(unit: Unit, node: Node, connector: Row, wanted: Mapping[tuple[Subje
         for row in published.current(unit, platform_id=connector["platform_id"])
     }
     for key, row in there.items():
-        if key in wanted and key[0] is Subject.SHARE and row["connector_id"] != connector["id"]:
-            wrong = f"The share {key[1]!r} is published by another connector of this platform."
-            raise ConflictError("duplicate_name", wrong, todo="Give each connector's shares their own names.")
+        if key in wanted and key[0] in _OWNED and row["connector_id"] != connector["id"]:
+            wrong = f"The {key[0]} {key[1]!r} is published by another connector of this platform."
+            raise ConflictError("duplicate_name", wrong, todo="Give what each connector publishes a name of its own.")
     rows = [
         _next(unit, node, connector, (subject, body, there.get((subject, name))))
         for (subject, name), body in wanted.items()
@@ -95,10 +103,13 @@ def _changes(unit: Unit, node: Node, connector: Row, wanted: Mapping[tuple[Subje
 
 
 def _needed_by_others(there: Mapping[tuple[Subject, str], Row], connector: Row) -> set[tuple[Subject, str]]:
-    """Sites and flavors that shares of the platform's other connectors name."""
-    rows = [row for key, row in there.items() if key[0] is Subject.SHARE and row["connector_id"] != connector["id"]]
-    shares = [Share.model_validate_json(row["body"]) for row in rows if not row["withdrawn"]]
-    return {(Subject.SITE, share.site) for share in shares} | {(Subject.FLAVOR, share.flavor) for share in shares}
+    """Sites and flavors that shares and storage of the platform's other connectors name."""
+    others = [(key[0], row) for key, row in there.items() if row["connector_id"] != connector["id"]]
+    live = [(subject, row) for subject, row in others if not row["withdrawn"]]
+    shares = [Share.model_validate_json(row["body"]) for subject, row in live if subject is Subject.SHARE]
+    storage = [StorageShare.model_validate_json(row["body"]) for subject, row in live if subject is Subject.STORAGE]
+    sites = {share.site for share in shares} | {one.site for one in storage}
+    return {(Subject.SITE, site) for site in sites} | {(Subject.FLAVOR, share.flavor) for share in shares}
 
 
 def _differs(row: Row | None, body: Any) -> bool:  # noqa: ANN401 - any published body

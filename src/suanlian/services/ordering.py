@@ -3,7 +3,6 @@
 What a job is to the queue says ``rules/standing``; the queue itself is ``rules/queueing``.
 """
 
-import logging
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from suanlian.model.quantity import Resources
 from suanlian.rules.admitting import kind_of, stamp_of
 from suanlian.rules.orderly import order_now
 from suanlian.rules.queueing.line import Carried, Line, Runs, Seen, Stands, Starts, Waits
-from suanlian.rules.queueing.policy import Policy, QueueingError
+from suanlian.rules.queueing.policy import Policy
 from suanlian.rules.standing import (
     Standing,
     alike,
@@ -41,8 +40,6 @@ from suanlian.services.ports import Memory
 from suanlian.store import jobs, market, policies, running
 from suanlian.store.market import Asker
 from suanlian.store.unit import Row, Unit
-
-_LOG: Final = logging.getLogger(__name__)
 
 USUAL: Final = queue_policy(MarketPolicy())
 """How a hub orders what waits, where no operator said otherwise.
@@ -123,18 +120,22 @@ class Ordering:
         now, order = unit.now.timestamp(), order_now(orderly(), places)
         self._read(unit, now)
         rooms = rooms_of(places)
-        look = _Look(unit, self, order, Standing(places, self.memory.admissions, unit.now, self.policy.move_s))
+        standing = Standing(places, self.memory.admissions, unit.now, self.policy.move_s)
+        look = _Look(unit, self, order, standing, places)
         shape = tuple((room.key, room.size) for room in rooms)
         if self._line is None or shape != self._shape:
-            carried = _read(unit, self.policy) if self._line is None else self._line.carried(now)
+            carried = _used_of_late(unit, self.policy) if self._line is None else self._line.carried(now)
             self._line, self._shape, self._full_at = Line(rooms, self.policy, carried, now), shape, float("-inf")
-        stamps = (shape, tuple((stamp_of(place, unit.now), place.closing) for place in places), order)
+        kinds = [self.memory.spec(unit, name) for name in self.examples.values() if name in self.waiting]
+        stamped = tuple((stamp_of(place, unit.now), place.closing) for place in places)
+        stamps = (shape, stamped, order, self.memory.data.stamp(kinds))
         if stamps != self._stamps:
             self._stamps, before = stamps, dict(self.known)
             self.known.clear()
             # of what nobody waits for any more that was asked, it is asked anew
             gone = {key for key in set(self.keys.values()) if self.examples.get(key) not in self.waiting}
             changed = gone | {key for key in before if not alike(before[key], look.answer(key))}
+            self._line.look_again()
             self._line.again(name for name in self.waiting if self.keys.get(name) in changed)
         live, at = running.live_ids(unit), numbers_of(places)
         new = running.of_attempts(unit, [attempt for attempt in live if not self._line.knows(attempt)])
@@ -147,13 +148,7 @@ class Ordering:
             ended=lambda gone: {name: at.timestamp() for name, at in running.ended_at(unit, gone).items()},
             barred=look.barred,
         )
-        try:
-            self._line.see(now, seen)
-        except QueueingError:
-            # what it remembers does not fit what is there: a new one is right from the next look on
-            _LOG.exception("the line is begun anew")
-            self._line = None
-            raise
+        self._line.see(now, seen)
 
     def _read(self, unit: Unit, now: float) -> None:
         """What waits, in the order of turns; of what is as it was nothing is made anew."""
@@ -337,7 +332,7 @@ def _turns(waits: Sequence[Asks]) -> Iterator[tuple[str, Row, Asker, Asker, str]
             yield name, row, turn, turn, ""
 
 
-def _read(unit: Unit, policy: Policy) -> Carried:
+def _used_of_late(unit: Unit, policy: Policy) -> Carried:
     """What accounts have used of late, where nothing is remembered."""
     half_life, used = policy.half_life_s, defaultdict[str, float](float)
     for row in running.ended_since(unit, unit.now - timedelta(seconds=_HALF_LIVES * half_life), limit=_MOST_READ):
@@ -356,6 +351,7 @@ class _Look:
     ordering: Ordering
     order: Order
     standing: Standing
+    places: Sequence[Place]
     bars: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def stands(self, job_id: str) -> Stands | None:
@@ -398,7 +394,8 @@ class _Look:
     def _demand(self, job_id: str) -> Demand:
         memory, asker = self.ordering.memory, self.ordering.waiting[job_id].asker
         spec = memory.spec(self.unit, job_id)
-        return Demand(spec, asker.entity, levels=memory.levels, lender=asker.lender, order=self.order)
+        moving = memory.data.of(spec, self.places)
+        return Demand(spec, asker.entity, levels=memory.levels, lender=asker.lender, order=self.order, moving=moving)
 
     def runs(self, row: Row, numbers: Mapping[ShareId, int], places: Sequence[Place]) -> Runs:
         """An attempt that holds something of a place."""

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from suanlian.model.closing import Closing, closing
+from suanlian.model.data import StorageShare
 from suanlian.model.ids import FlavorId, ShareId
 from suanlian.model.levels import SiteCheck
 from suanlian.model.load import for_the_market
@@ -23,11 +24,12 @@ from suanlian.store.unit import Row, Unit
 _MOST_PARSED: Final = 20_000
 SILENT: Final = timedelta(seconds=90)
 """A connector that was not heard of for this long gets nothing new."""
-BODY: Final[Mapping[Subject, type[Site] | type[Flavor] | type[Share] | type[NewOffer]]] = {
+BODY: Final[Mapping[Subject, type[Site] | type[Flavor] | type[Share] | type[NewOffer] | type[StorageShare]]] = {
     Subject.SITE: Site,
     Subject.FLAVOR: Flavor,
     Subject.SHARE: Share,
     Subject.OFFER: NewOffer,
+    Subject.STORAGE: StorageShare,
 }
 
 

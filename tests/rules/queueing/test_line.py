@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from suanlian.rules.queueing.line import Carried, Line, Room, Runs, Seen, Stands, Waits
@@ -264,6 +264,141 @@ def test_a_large_share_needs_little() -> None:
     line.see(0.0, Seen([Room(0, size, size)], waiting, [], lambda _name: stands, _none, _nowhere))
     assert len(line.step(0.0)) == 20 * 256
     assert sum(array.nbytes for array in line._queue.state) < 20_000_000  # noqa: SLF001 - what it keeps
+
+
+@dataclass
+class Guests:
+    """Guests alone, who want so many ``units`` for 10 s each, over rooms of these ``sizes``."""
+
+    sizes: Sequence[int]
+    units: Mapping[str, int]
+    line: Line = field(init=False)
+    running: dict[str, Runs] = field(default_factory=dict)
+    ends: dict[str, float] = field(default_factory=dict)
+    order: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.line = Line([Room(n, size, size) for n, size in enumerate(self.sizes)], POLICY, Carried(), 0.0)
+
+    def free(self) -> list[int]:
+        taken = [0] * len(self.sizes)
+        for run in self.running.values():
+            taken[run.takes[0][0]] += run.takes[0][1]
+        return [size - used for size, used in zip(self.sizes, taken, strict=True)]
+
+    def look(self, now: float, waiting: dict[str, Waits]) -> None:
+        """End what is over and start what is to start; who started waits no more."""
+        for name in [name for name, run in self.running.items() if run.began + 10.0 <= now]:
+            self.ends[name] = now
+            del self.running[name]
+        rooms = [Room(n, size, left) for n, (size, left) in enumerate(zip(self.sizes, self.free(), strict=True))]
+        here = [one for one in waiting.values() if one.since <= now]
+        stands = {name: Stands("a", units, 10.0, np.zeros(len(self.sizes))) for name, units in self.units.items()}
+        running, ends = self.running, self.ends
+        self.line.see(now, Seen(rooms, here, list(running), stands.get, running.__getitem__, lambda _gone: ends))
+        for start in self.line.step(now):
+            self.order.append(start.job)
+            self.running[f"{len(self.order)}"] = Runs(start.job, "a", ((start.pool, self.units[start.job]),), now, 10.0)
+            left = waiting[start.job]
+            waiting[start.job] = replace(left, count=left.count - 1)
+            if left.count == 1:
+                del waiting[start.job]
+
+
+GUESTS = st.lists(st.tuples(st.integers(0, 25), st.integers(1, 3)), min_size=1, max_size=25)
+"""When a job came, and so many tasks, or units."""
+
+
+@settings(max_examples=100, deadline=None)
+@given(GUESTS, st.lists(st.integers(1, 6), min_size=1, max_size=3))
+@example([(5, 2), (8, 1), (8, 2), (8, 2)], [2, 2, 6])
+@example([(0, 1), (1, 3), (5, 3), (8, 2), (8, 3)], [1, 2, 1])
+def test_guests_who_want_the_same_start_as_they_came(jobs: list[tuple[int, int]], sizes: list[int]) -> None:
+    """Where a guest happens to queue gets it nowhere sooner: an array is not passed by what came later."""
+    waiting = {str(n): Waits(str(n), count, float(at)) for n, (at, count) in enumerate(sorted(jobs))}
+    guests, now = Guests(sizes, dict.fromkeys(waiting, 1)), 0.0
+    while waiting or guests.running:
+        guests.look(now, waiting)
+        now += 1.0
+    assert guests.order == sorted(guests.order, key=int)
+
+
+@settings(max_examples=100, deadline=None)
+@given(GUESTS, st.lists(st.integers(3, 6), min_size=1, max_size=3))
+@example([(0, 3), (5, 1), (5, 3)], [3, 3, 6])
+def test_guests_go_on_as_long_as_there_is_room(jobs: list[tuple[int, int]], sizes: list[int]) -> None:
+    """What is held for guests is kept from those behind them alone: the first in line starts where it fits."""
+    waiting = {str(n): Waits(str(n), 1, float(at)) for n, (at, _) in enumerate(sorted(jobs))}
+    guests, now = Guests(sizes, {str(n): units for n, (_, units) in enumerate(sorted(jobs))}), 0.0
+    while waiting or guests.running:
+        guests.look(now, waiting)
+        first = next((name for name, one in waiting.items() if one.since <= now), None)
+        assert first is None or guests.units[first] > max(guests.free())
+        now += 1.0
+
+
+def seen_of(rooms: Sequence[Room], stands: Mapping[str, Stands], *waiting: Waits) -> Seen:
+    return Seen(rooms, waiting, [], stands.get, _none, _nowhere)
+
+
+def test_an_owner_comes_first_on_what_is_its_own() -> None:
+    """A guest that stands there longer, for whom that room is held, does not keep the owner's own job waiting."""
+    room = Room(0, 4, 0)
+    line = Line([room], POLICY, Carried(), 0.0)
+    running = {"x": Runs("x", "a", ((0, 4),), 0.0, 10.0)}
+    stands = {"guest": Stands("a", 4, 100.0, np.zeros(1)), "own": Stands("b", 4, 100.0, np.zeros(1), 0)}
+    waiting = [Waits("guest", 1, 0.0)]
+    seen = Seen([room], waiting, ["x"], stands.get, running.__getitem__, lambda gone: dict.fromkeys(gone, 10.0))
+    line.see(0.0, seen)
+    assert line.step(0.0) == ()
+    assert line.reserved("guest") == (0, 10.0)
+    both = [*waiting, Waits("own", 1, 5.0)]
+    line.see(5.0, replace(seen, waiting=both))
+    assert line.step(5.0) == ()
+    assert line.reserved("own") == (0, 10.0)
+    assert line.reserved("guest") == (0, 110.0)
+    line.see(10.0, replace(seen, waiting=both, running=[], rooms=[Room(0, 4, 4)]))
+    assert [start.job for start in line.step(10.0)] == ["own"]
+
+
+def test_places_that_changed_are_looked_at_again() -> None:
+    rooms = [Room(0, 2, 2)]
+    line, stands, waits = (
+        Line(rooms, POLICY, Carried(), 0.0),
+        {"a": Stands("a", 2, 10.0, np.zeros(1))},
+        Waits("a", 1, 0.0),
+    )
+    line.see(0.0, seen_of(rooms, stands, waits))
+    line.refuse(line.step(0.0), 0.0, anywhere=True)
+    line.see(60.0, seen_of(rooms, stands, waits))
+    assert line.step(60.0, all_pools=True) == ()
+    line.look_again()
+    line.see(61.0, seen_of(rooms, stands, waits))
+    assert [start.job for start in line.step(61.0)] == ["a"]
+
+
+@pytest.mark.parametrize("whole", [1, 1000])
+def test_headroom_is_counted_in_cores_and_holds_for_every_guest(whole: int) -> None:
+    """At the pool where a guest queues as well; one for whom there will never be enough keeps nobody waiting."""
+    rooms = [Room(0, 16 * whole, 12 * whole, 1.0, whole)]
+    line = Line(rooms, replace(POLICY, headroom=4, brief_s=60.0), Carried(), 0.0)
+    cost = np.zeros(1)
+    stands = {
+        "large": Stands("a", 13 * whole, 500.0, cost),
+        "fits": Stands("a", 8 * whole, 500.0, cost),
+        "long": Stands("a", whole, 500.0, cost),
+        "brief": Stands("a", 2 * whole, 60.0, cost),
+        "own": Stands("b", 2 * whole, 500.0, cost, 0),
+    }
+    first = [Waits(name, 1, float(n)) for n, name in enumerate(["large", "fits", "long"])]
+    line.see(500.0, seen_of(rooms, stands, *first))
+    assert [start.job for start in line.step(500.0)] == ["fits"]
+    assert line.reserved("large") is None
+    runs = {"x": Runs("fits", "a", ((0, 8 * whole),), 500.0, 500.0)}
+    left = [first[0], first[2], Waits("brief", 1, 500.0), Waits("own", 1, 500.0)]
+    rooms = [replace(rooms[0], free=4 * whole)]
+    line.see(500.0, replace(seen_of(rooms, stands, *left), running=["x"], runs=runs.__getitem__))
+    assert {start.job for start in line.step(500.0)} == {"brief", "own"}
 
 
 def test_what_runs_where_nothing_of_its_kind_is_left_counts_nowhere() -> None:

@@ -5,17 +5,16 @@ import numpy as np
 from suanlian.rules.matching.compiled import compiled
 from suanlian.rules.queueing.alone import correct, promise
 from suanlian.rules.queueing.nodes import allows, enter, needed, release, room
-from suanlian.rules.queueing.plan import drop, due, plan
-from suanlian.rules.queueing.rise import note, rise
+from suanlian.rules.queueing.plan import drop, due, headroom, plan
+from suanlian.rules.queueing.rise import note
 from suanlian.rules.queueing.state import (
     ABSENT,
     AGE,
-    BRIEF,
+    ARRIVED,
     DOWN,
     ENDED,
     FAIR,
     HALF_LIFE,
-    HEADROOM,
     HYSTERESIS,
     LEARN,
     MOVE,
@@ -24,7 +23,6 @@ from suanlian.rules.queueing.state import (
     PRIORITY,
     QUEUED,
     RESERVATIONS,
-    RISE,
     RUNNING,
     SHORT,
     WAITING,
@@ -62,6 +60,8 @@ def arrive(s: State, job: int) -> None:
     """A job comes to wait; its row is filled in. What it is promised is found here."""
     if s.status[job] != RUNNING:  # it does not come again after a failure
         s.estimate[job] *= np.exp(s.learned[s.account[job]])
+        s.rank[job] = s.counters[ARRIVED]
+        s.counters[ARRIVED] += 1
     s.status[job] = WAITING
     s.queue[s.counters[QUEUED]] = job
     s.counters[QUEUED] += 1
@@ -196,19 +196,19 @@ def toll(s: State, job: int, pool: int) -> float:
 @compiled
 def _welcome(s: State, job: int, pool: int, now: float) -> bool:
     """Whether a guest leaves the owner enough in one piece for as long as it stays, is short, or is due itself."""
-    if s.policy[HEADROOM] == 0 or s.estimate[job] <= s.policy[BRIEF] or due(s, job) <= now:
+    wanted = headroom(s, job, pool, now)
+    if wanted == 0.0:
         return True
-    headroom = s.policy[HEADROOM] + s.policy[RISE] * rise(s, pool, s.estimate[job], now)
     size = s.size[pool]
     free = room(s, pool)
     if s.first[pool + 1] - s.first[pool] == 1:
-        return bool(free - s.units[job] >= headroom)
+        return bool(free - s.units[job] >= wanted)
     if s.units[job] > size:
-        return bool(free - needed(s.units[job], size) * size >= headroom)
+        return bool(free - needed(s.units[job], size) * size >= wanted)
     for node in range(s.first[pool], s.first[pool + 1]):
         if s.units[job] <= s.free[node] < size:
-            return bool(free >= headroom)
-    return bool(free - size >= headroom)
+            return bool(free >= wanted)
+    return bool(free - size >= wanted)
 
 
 _KEPT = 4
@@ -216,23 +216,28 @@ _KEPT = 4
 
 
 @compiled
-def _is_hopeless(refused: Floats, pool: int, units: float, estimate: float) -> bool:
-    """Whether one that wants no more, for no longer, was refused there before: what came since made it no easier."""
-    for n in range(_KEPT):
-        if units >= refused[pool, n, 0] and estimate >= refused[pool, n, 1]:
-            return True
+def _is_hopeless(refused: Floats, guest: int, pool: int, units: float, estimate: float) -> bool:
+    """Whether one that wants no more, for no longer, was refused there before: what came since made it no easier.
+
+    What is kept from a guest is kept from an owner's job abroad as well, but not the other way round.
+    """
+    for who in range(guest, 2):
+        for n in range(_KEPT):
+            if units >= refused[who, pool, n, 0] and estimate >= refused[who, pool, n, 1]:
+                return True
     return False
 
 
 @compiled
-def _keep(refused: Floats, pool: int, units: float, estimate: float) -> None:
+def _keep(refused: Floats, guest: int, pool: int, units: float, estimate: float) -> None:
     """In the place of one that says less, else of the first that was kept."""
+    kept = refused[guest, pool]
     for n in range(_KEPT):
-        if units <= refused[pool, n, 0] and estimate <= refused[pool, n, 1]:
-            refused[pool, n, 0], refused[pool, n, 1] = units, estimate
+        if units <= kept[n, 0] and estimate <= kept[n, 1]:
+            kept[n, 0], kept[n, 1] = units, estimate
             return
-    refused[pool, : _KEPT - 1] = refused[pool, 1:].copy()
-    refused[pool, _KEPT - 1, 0], refused[pool, _KEPT - 1, 1] = units, estimate
+    kept[: _KEPT - 1] = kept[1:].copy()
+    kept[_KEPT - 1, 0], kept[_KEPT - 1, 1] = units, estimate
 
 
 @compiled
@@ -241,14 +246,15 @@ def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
 
     Who is a guest where it queues may start there too: that is its home in name alone.
 
-    ``refused`` (P, kept, 2): by pool, units and lengths that found no place there since its reservations were renewed.
+    ``refused`` (2, P, kept, 2): of owners' jobs and of guests, by pool, units and lengths that found no place there
+    since its reservations were renewed.
     """
     best, least, most = NOBODY, NEVER, 0
-    home, units, gain = s.home[job], s.units[job], s.reserved[job] - now
+    home, units, gain, guest = s.home[job], s.units[job], s.reserved[job] - now, int(s.guest[job])
     everywhere, priced = s.touched[home], s.cost.shape[0] > 0
     for pool in range(len(s.size)):
         # nearly always nothing happened there, all is taken, or it may not: calls with the whole state cost far more
-        if (pool == home and not s.guest[job]) or not (everywhere or s.touched[pool]):
+        if (pool == home and not guest) or not (everywhere or s.touched[pool]):
             continue
         low = s.first[pool]
         if s.first[pool + 1] - low == 1 and s.free[low] < units:
@@ -256,7 +262,7 @@ def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
         if priced and s.cost[job, pool] >= NEVER:
             continue
         # what others may not take at its home may be what is held for it
-        if pool != home and _is_hopeless(refused, pool, units, s.estimate[job]):
+        if pool != home and _is_hopeless(refused, guest, pool, units, s.estimate[job]):
             continue
         cost = toll(s, job, pool)
         if cost >= NEVER or (pool != home and gain <= cost * (1.0 + s.policy[HYSTERESIS])):
@@ -264,12 +270,12 @@ def _abroad(s: State, job: int, now: float, refused: Floats) -> int:
         free = room(s, pool)
         if cost > least or (cost == least and free <= most and best != NOBODY):
             continue
-        if pool != home and not _welcome(s, job, pool, now):
+        if not _welcome(s, job, pool, now):
             continue
         if fit(s, job, pool, now) != NOBODY:
             best, least, most = pool, cost, free
         elif pool != home:
-            _keep(refused, pool, units, s.estimate[job])
+            _keep(refused, guest, pool, units, s.estimate[job])
     return best
 
 
@@ -317,25 +323,29 @@ def _round(s: State, now: float, out: Ints, count: int) -> int:
     chosen = _chosen(s)
     order = chosen[np.argsort(keys(s, chosen, now), kind="mergesort")]
     before = count
-    changed = np.zeros(len(s.size), dtype=np.bool_)
-    refused = np.full((len(s.size), _KEPT, 2), np.inf)
+    changed, stale = np.zeros((2, len(s.size)), dtype=np.bool_)
+    refused = np.full((2, len(s.size), _KEPT, 2), np.inf)
     for abroad in range(2):
         for job in order:
             home = s.home[job]
             if s.status[job] != WAITING or (abroad == 0 and (s.guest[job] or not s.touched[home])):
                 continue
+            if abroad == 1 and stale[home] and s.guest[job] and s.reserved[job] <= now:
+                plan(s, home, now)  # who stood before it may have taken what was held for it
+                refused[:, home] = np.inf
+                stale[home] = False
             pool = home if abroad == 0 else _abroad(s, job, now, refused)
             node = fit(s, job, pool, now) if pool != NOBODY and toll(s, job, pool) < NEVER else NOBODY
             if node != NOBODY:
                 planned = s.reserved[job] < NEVER
                 start(s, job, pool, node, now)
-                refused[home] = np.inf  # what was reserved for it there is free again
+                refused[:, home] = np.inf  # what was reserved for it there is free again
                 if planned and s.crowded[home]:
                     plan(s, home, now)  # the next in line is not passed by those behind it
                 out[count] = job
                 count += 1
                 changed[home] = True
-                changed[pool] = True
+                changed[pool] = stale[pool] = True
     s.touched[:] = changed
     if count > before:
         _compact(s)

@@ -28,12 +28,16 @@ MOST_SHUNNED_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """A pool as it is seen: one kind of resource of a share. ``worth``: what a unit weighs in fair share."""
+    """A pool as it is seen: one kind of resource of a share.
+
+    ``worth``: what a unit weighs in fair share; ``whole``: so many units are a core, or a card.
+    """
 
     key: Hashable
     size: int
     free: int
     worth: float = 1.0
+    whole: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,7 @@ class Line:
             policy,
             costs=True,
             worth=np.array([room.worth for room in rooms], dtype=np.float64),
+            whole=np.array([room.whole for room in rooms], dtype=np.float64),
         )
         self._accounts: dict[str, int] = {}
         self._jobs: dict[str, _Job] = {}
@@ -181,6 +186,13 @@ class Line:
     def again(self, jobs: Iterable[str]) -> None:
         """Ask anew where these jobs may run and what it costs them, at the next look; promises stay."""
         self._asked_anew.update(dict.fromkeys(jobs))
+
+    def look_again(self) -> None:
+        """Places are other than they were: nothing is left out any more because a job could not start there."""
+        for job in self._jobs.values():
+            if job.shunned:
+                job.shunned.clear()
+                self._cost(job)
 
     def knows(self, attempt: str) -> bool:
         """Whether an attempt that runs was seen before."""

@@ -157,8 +157,20 @@ def room(s: State, pool: int) -> int:
 
 
 @compiled
+def stands_before(s: State, other: int, me: int) -> bool:
+    """Whether what is held for another job is kept from ``me`` (-1: nobody in particular).
+
+    Guests stand in one line wherever they queue: what is held for one is kept from those behind it. An owner's job
+    comes before guests where it is at home.
+    """
+    if other == me or me < 0 or not s.guest[other]:
+        return bool(other != me)
+    return bool(s.rank[other] < s.rank[me]) if s.guest[me] else bool(s.home[other] != s.home[me])
+
+
+@compiled
 def used_at(s: State, node: int, size: int, time: float, me: int) -> int:
-    """Units of a node in use at a time by estimate, with the reservations of others than ``me``.
+    """Units of a node in use at a time by estimate, with the reservations of those who stand before ``me``.
 
     What others use of whom nothing is known is thought to stay.
     """
@@ -170,29 +182,33 @@ def used_at(s: State, node: int, size: int, time: float, me: int) -> int:
     if at < s.entries[node]:
         used += s.entry_units[node, at]
     for n in range(s.held[node]):
-        if s.held_by[node, n] != me and s.held_from[node, n] <= time < s.held_until[node, n]:
+        if s.held_from[node, n] <= time < s.held_until[node, n] and stands_before(s, s.held_by[node, n], me):
             used += s.held_units[node, n]
     return used
 
 
 @compiled
 def fits_span(s: State, node: int, size: int, units: int, begin: float, end: float, me: int) -> bool:
-    """Whether a node has room for a job from ``begin`` to ``end``, by estimate, beside the reservations of others."""
+    """Whether a node has room from ``begin`` to ``end``, by estimate, beside what is held for those before ``me``."""
     if used_at(s, node, size, begin, me) + units > size:
         return False
     for n in range(s.held[node]):
         at = s.held_from[node, n]
-        if s.held_by[node, n] != me and begin < at < end and used_at(s, node, size, at, me) + units > size:
+        if not begin < at < end or not stands_before(s, s.held_by[node, n], me):
+            continue
+        if used_at(s, node, size, at, me) + units > size:
             return False
     return True
 
 
 @compiled
 def allows(s: State, node: int, size: int, units: int, now: float, end: float, me: int) -> bool:
-    """Whether a job that fits now may run until ``end`` without pushing back a reservation of others."""
+    """Whether a job that fits now may run until ``end`` without pushing back those before it."""
     for n in range(s.held[node]):
         at = max(s.held_from[node, n], now)
-        if s.held_by[node, n] != me and at < end and used_at(s, node, size, at, me) + units > size:
+        if at >= end or not stands_before(s, s.held_by[node, n], me):
+            continue
+        if used_at(s, node, size, at, me) + units > size:
             return False
     return True
 

@@ -7,15 +7,20 @@ fits unless work took longer than estimated, so a reservation never moves back o
 import numpy as np
 
 from suanlian.rules.matching.compiled import compiled
-from suanlian.rules.queueing.nodes import enter, fits_span, needed, next_end, used_at, withdrawn
+from suanlian.rules.queueing.nodes import enter, fits_span, needed, next_end, stands_before, used_at, withdrawn
+from suanlian.rules.queueing.rise import rise
 from suanlian.rules.queueing.state import (
+    BRIEF,
     DEADLINE,
+    HEADROOM,
     NEVER,
     NOBODY,
     PROMISE,
     QUEUED,
     RESERVATIONS,
+    RISE,
     WAITING,
+    Ints,
     State,
 )
 
@@ -68,35 +73,43 @@ def _overruns(s: State, pool: int, now: float) -> None:
 
 @compiled
 def _next_end(s: State, node: int, after: float, me: int) -> float:
-    """The first time after ``after`` at which something on a node ends, running or reserved by others than ``me``."""
+    """The first time after ``after`` at which something on a node ends, running or held for those before ``me``."""
     least, owner = NEVER, s.gang[node]
     if owner >= 0 and after < s.ends[owner] < least:
         least = s.ends[owner]
     least = min(least, next_end(s, node, after))
     for n in range(s.held[node]):
-        if s.held_by[node, n] != me and after < s.held_until[node, n] < least:
+        if after < s.held_until[node, n] < least and stands_before(s, s.held_by[node, n], me):
             least = s.held_until[node, n]
     return least
 
 
 @compiled
-def _earliest(s: State, node: int, size: int, units: int, begin: float, job: int) -> float:
-    """When a node could first take a job from ``begin`` on; NEVER if it cannot, or holds all it may hold."""
+def _earliest(s: State, node: int, size: int, units: int, begin: float, job: int, left: float) -> float:
+    """When a node could first take a job from ``begin`` on, with so much ``left`` free when it starts.
+
+    NEVER if it cannot, or holds all it may hold.
+    """
     if s.held[node] == s.held_from.shape[1]:
         return NEVER
-    while begin < NEVER and not fits_span(s, node, size, units, begin, begin + s.estimate[job], job):
+    while begin < NEVER and (
+        (left > 0.0 and used_at(s, node, size, begin, job) + units + left > size)
+        or not fits_span(s, node, size, units, begin, begin + s.estimate[job], job)
+    ):
         begin = _next_end(s, node, begin, job)
     return begin
 
 
 @compiled
-def _hold_small(s: State, job: int, begin: float) -> float:
+def _hold_small(s: State, job: int, begin: float, now: float) -> float:
     """Reserve on the node that takes the job first; among those, where least stays free."""
     pool, units = s.home[job], s.units[job]
-    size = s.size[pool]
+    size, low = s.size[pool], s.first[pool]
+    # of several nodes it is asked when it is to start whether enough of them stay free
+    room = headroom(s, job, pool, now) if s.guest[job] and s.first[pool + 1] - low == 1 else 0.0
     best, first, least = NOBODY, NEVER, 0
-    for node in range(s.first[pool], s.first[pool + 1]):
-        at = _earliest(s, node, size, units, begin, job)
+    for node in range(low, s.first[pool + 1]):
+        at = _earliest(s, node, size, units, begin, job, room)
         if at < NEVER and at <= first:
             left = size - used_at(s, node, size, at, job)
             if at < first or left < least:
@@ -118,7 +131,7 @@ def _hold_whole(s: State, job: int, begin: float) -> float:
     while found != at:
         at = begin if found == NEVER else found
         for n in range(high - low):
-            times[n] = _earliest(s, low + n, size, size, max(times[n], at), job)
+            times[n] = _earliest(s, low + n, size, size, max(times[n], at), job, 0.0)
         found = float(np.sort(times)[wanted - 1])
         if found >= NEVER:
             return NEVER
@@ -137,27 +150,46 @@ def due(s: State, job: int) -> float:
 
 
 @compiled
+def headroom(s: State, job: int, pool: int, now: float) -> float:
+    """So many units a guest must leave its owner free in one piece when it starts: none if it is short, or due."""
+    if s.policy[HEADROOM] == 0 or s.estimate[job] <= s.policy[BRIEF] or due(s, job) <= now:
+        return 0.0
+    return float(s.policy[HEADROOM] * s.whole[pool] + s.policy[RISE] * rise(s, pool, s.estimate[job], now))
+
+
+@compiled
 def _reserve(s: State, job: int, now: float) -> None:
     by = due(s, job)
     begin = now if by == NEVER else max(by, now)
     drop(s, job)
     small = s.units[job] <= s.size[s.home[job]]
-    s.reserved[job] = _hold_small(s, job, begin) if small else _hold_whole(s, job, begin)
+    s.reserved[job] = _hold_small(s, job, begin, now) if small else _hold_whole(s, job, begin)
+
+
+@compiled
+def _in_line(s: State, pool: int, most: int) -> Ints:
+    """The first ``most`` that queue at a pool: its owner's jobs by turns, then guests. For others nothing is held."""
+    found, count = np.empty(most, dtype=np.int64), 0
+    s.crowded[pool] = False
+    for guests in range(2):
+        for n in range(s.counters[QUEUED]):
+            job = s.queue[n]
+            if s.home[job] != pool or s.status[job] != WAITING or s.guest[job] != (guests == 1):
+                continue
+            if s.cost.shape[0] > 0 and s.cost[job, pool] >= NEVER:
+                drop(s, job)  # it may not run there now
+            elif count < most:
+                found[count] = job
+                count += 1
+            else:
+                drop(s, job)
+                s.crowded[pool] = True
+    return found[:count]
 
 
 @compiled
 def plan(s: State, pool: int, now: float) -> None:
-    """Renew the reservations of a pool: the owner's own jobs by arrival, then guests that queue there."""
+    """Renew the reservations of a pool: its owner's own jobs by turns, then guests that queue there."""
     _overruns(s, pool, now)
-    left = int(s.policy[RESERVATIONS])
-    for guests in range(2):
-        for n in range(s.counters[QUEUED]):
-            job = s.queue[n]
-            if s.home[job] == pool and s.status[job] == WAITING and s.guest[job] == (guests == 1):
-                if s.cost.shape[0] > 0 and s.cost[job, pool] >= NEVER:
-                    drop(s, job)  # it may not run there now: nothing is held for it
-                    continue
-                if left > 0:
-                    _reserve(s, job, now)
-                left -= 1
-    s.crowded[pool] = left < 0
+    for job in _in_line(s, pool, int(s.policy[RESERVATIONS])):
+        _reserve(s, job, now)

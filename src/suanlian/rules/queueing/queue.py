@@ -17,6 +17,7 @@ from suanlian.rules.queueing.plan import due
 from suanlian.rules.queueing.policy import Policy, QueueingError
 from suanlian.rules.queueing.state import (
     ABSENT,
+    ARRIVED,
     HALF_LIFE,
     NEVER,
     NOBODY,
@@ -32,7 +33,7 @@ from suanlian.rules.queueing.state import (
 _ROWS: Final = 256
 _BY_ROW: Final = (
     "status", "home", "submit", "estimate", "units", "movable", "guest", "account", "priority", "deadline", "promise",
-    "reserved", "started", "ends", "pool", "node", "after", "cost", "queue", "alone_node",
+    "reserved", "started", "ends", "pool", "node", "after", "cost", "queue", "rank", "alone_node",
 )  # fmt: skip
 _BY_ACCOUNT: Final = ("usage", "stamp", "weight", "learned")
 
@@ -115,8 +116,12 @@ class Queue:
         *,
         costs: bool = False,
         worth: Floats | None = None,
+        whole: Floats | None = None,
     ) -> None:
-        """All is free and nothing waits. ``worth`` (P,): what a unit of each pool weighs in fair share, 1 each."""
+        """All is free and nothing waits. ``worth`` (P,): what a unit of each pool weighs in fair share, 1 each.
+
+        ``whole`` (P,): so many units of each pool are one of what headroom counts, 1 each.
+        """
         if nodes.shape != size.shape or nodes.ndim != 1 or not nodes.size or np.any(nodes < 0) or np.any(size < 1):
             raise QueueingError("pool_size", "pools are counted by nodes and by units of a node, of equal length")
         shares = np.array(weights, dtype=np.float64)
@@ -125,6 +130,8 @@ class Queue:
         self._state = make_state(policy.row(), nodes, size, shares, _ROWS, _ROWS if costs else 0)
         if worth is not None:
             self._state.worth[:] = worth
+        if whole is not None:
+            self._state.whole[:] = whole
         self._rows = 0
         self._spare: list[int] = []
         self._shadows: list[int] = []
@@ -223,6 +230,8 @@ class Queue:
         guests = given[s.guest[given]]
         weighed = guests[np.argsort(choose.keys(s, guests, now), kind="stable")]
         s.queue[: len(rows)] = np.concatenate([given[~s.guest[given]], weighed])
+        s.rank[s.queue[: len(rows)]] = np.arange(len(rows))
+        s.counters[ARRIVED] = len(rows)
 
     def room(self, pool: int, free: int) -> None:
         """So much is free at a pool of one node now; what the queue cannot account for is used by others."""
@@ -324,7 +333,7 @@ class Queue:
         s = self._state
         s.home[row], s.submit[row], s.estimate[row], s.units[row] = job.home, job.submit, job.estimate, job.units
         s.movable[row], s.guest[row], s.account[row] = job.movable, job.guest, job.account
-        s.priority[row], s.deadline[row] = job.priority, job.deadline
+        s.priority[row], s.deadline[row], s.rank[row] = job.priority, job.deadline, s.counters[ARRIVED]
         s.promise[row] = NEVER if job.promise is None else job.promise
         s.reserved[row], s.pool[row], s.node[row], s.after[row] = NEVER, NOBODY, NOBODY, NOBODY
         if job.cost is not None:

@@ -17,6 +17,7 @@ ENDED: Final = 3
 
 # counters
 QUEUED: Final = 0
+ARRIVED: Final = 1
 
 # where each weight stands in a policy's row
 SHORT: Final = 0
@@ -59,6 +60,7 @@ class State(NamedTuple):
     first: Ints
     size: Ints
     worth: Floats  # what a unit weighs in fair share
+    whole: Floats  # so many units are one core, or one card
     touched: Bools
     crowded: Bools  # more wait there than hold a reservation
     free: Ints  # units free on each node
@@ -95,6 +97,7 @@ class State(NamedTuple):
     after: Ints  # the next job on the same node
     cost: Floats  # (N, P) what each pool costs it (s), or (0, 0): move_s everywhere but at home
     queue: Ints  # rows that wait, by arrival
+    rank: Ints  # in the order in which they stand
     # what each owner's own jobs would do alone, strictly first come
     alone_free: Ints
     alone_gang: Ints
@@ -129,10 +132,9 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
     most = min(int(size.max(initial=1)), MOST_ENTRIES)
     return State(
         policy=policy,
-        counters=_ints(1),
+        counters=_ints(2),
         first=first,
         size=size,
-        worth=np.ones(pools),
         touched=np.zeros(pools, dtype=np.bool_),
         crowded=np.zeros(pools, dtype=np.bool_),
         free=free,
@@ -149,8 +151,6 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         held_by=np.zeros((count, kept), dtype=np.int64),
         status=_ints(rows),
         home=_ints(rows),
-        submit=np.zeros(rows),
-        estimate=np.zeros(rows),
         units=_ints(rows),
         movable=np.zeros(rows, dtype=np.bool_),
         guest=np.zeros(rows, dtype=np.bool_),
@@ -159,13 +159,12 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         deadline=np.full(rows, np.inf),
         promise=np.full(rows, NEVER),
         reserved=np.full(rows, NEVER),
-        started=np.zeros(rows),
-        ends=np.zeros(rows),
         pool=_ints(rows, NOBODY),
         node=_ints(rows, NOBODY),
         after=_ints(rows, NOBODY),
         cost=np.zeros((cost_rows, pools if cost_rows else 0)),
         queue=_ints(rows),
+        rank=_ints(rows),
         alone_free=free.copy(),
         alone_gang=_ints(count, NOBODY),
         alone_node=_ints(rows, NOBODY),
@@ -178,5 +177,7 @@ def make_state(policy: Floats, nodes: Ints, size: Ints, weight: Floats, rows: in
         stamp=np.zeros(len(weight)),
         weight=weight,
         learned=np.zeros(len(weight)),
+        **{name: np.zeros(rows) for name in ("submit", "estimate", "started", "ends")},
+        **{name: np.ones(pools) for name in ("worth", "whole")},
         **{name: np.zeros(pools) for name in ("risen", "risen_at", "seen_from", "burst")},
     )

@@ -6,6 +6,19 @@ Owned rows carry account and project. Published things are append-only versions.
 from suanlian.store.tables.allowance import free_job
 from suanlian.store.tables.audit import audit_head, audit_leaf, audit_receipt, audit_witness
 from suanlian.store.tables.base import metadata
+from suanlian.store.tables.datasets import (
+    copy_rule,
+    data_transfer,
+    dataset,
+    dataset_file,
+    dataset_version,
+    grant_page,
+    job_data,
+    replica,
+    replica_use,
+    storage_task,
+    transfer_want,
+)
 from suanlian.store.tables.erasing import erasure
 from suanlian.store.tables.files import checkpoint, checkpoint_piece, log_chunk, object_, output
 from suanlian.store.tables.identifiers import (
@@ -20,6 +33,7 @@ from suanlian.store.tables.journal import event, idempotency, report_received, r
 from suanlian.store.tables.keys import connector_key, delegation_issued, hub_key
 from suanlian.store.tables.lending import lent_job
 from suanlian.store.tables.levels import site_check
+from suanlian.store.tables.links import link, link_reservation, link_sample
 from suanlian.store.tables.market import market_policy, market_tick
 from suanlian.store.tables.node import delegation, hearing, lease, node, own_prefix, uplink
 from suanlian.store.tables.onboarding import (
@@ -60,6 +74,11 @@ __all__ = [
     "connector",
     "connector_key",
     "consequence",
+    "copy_rule",
+    "data_transfer",
+    "dataset",
+    "dataset_file",
+    "dataset_version",
     "delegation",
     "delegation_issued",
     "descriptor",
@@ -68,6 +87,7 @@ __all__ = [
     "erasure",
     "event",
     "free_job",
+    "grant_page",
     "hearing",
     "hub_key",
     "idempotency",
@@ -76,8 +96,12 @@ __all__ = [
     "identity",
     "invitation",
     "job",
+    "job_data",
     "lease",
     "lent_job",
+    "link",
+    "link_reservation",
+    "link_sample",
     "log_chunk",
     "market_policy",
     "market_tick",
@@ -96,6 +120,8 @@ __all__ = [
     "proposal",
     "published",
     "registration",
+    "replica",
+    "replica_use",
     "report_received",
     "report_sent",
     "resolution",
@@ -107,12 +133,14 @@ __all__ = [
     "sign_in",
     "site_check",
     "staged_answer",
+    "storage_task",
     "supply_check",
     "supply_period",
     "task",
     "tes_tag",
     "tes_task",
     "transfer",
+    "transfer_want",
     "uplink",
     "usage_batch",
     "usage_correction",
