@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from suanlian.model.data import DataUse, StorageKind, StorageShare
-from suanlian.model.job import Wants
 from suanlian.model.levels import LevelRules
 from suanlian.model.platform import Site
-from suanlian.rules.data.bringing import Brought, CopyAt, Network, StorageAt, Wanted, Way, bring
+from suanlian.model.transfer_plan import StoragePlace
+from suanlian.rules.data.bringing import Brought, CopyAt, Network, Wanted, Way, bring
 from suanlian.twin.data_world import DataDemand, DataWorld
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,12 +40,32 @@ class Ways:
             return Way(Decimal(str(round(world.mbps[a, b], 3))), Decimal(str(world.link_cny[a, b])))
 
         stores = {one.ref: one for one in map(self._storage, range(len(world.names)))}
-        self._network = Network(stores, way, lambda _a, _b: True, LevelRules(), _EPOCH)
+        self._network = Network(stores, way, LevelRules(), _EPOCH)
 
-    def _storage(self, site: int) -> StorageAt:
+    def _storage(self, site: int) -> StoragePlace:
         name, egress = self.world.names[site], Decimal(str(self.world.egress_cny[site]))
-        share = StorageShare(name="lake", site="site", kind=StorageKind.POSIX, egress_cny_per_gb=egress)
-        return StorageAt(f"{name}/lake", name, name, share, Site(name="site", region="340200"))
+        share = StorageShare(
+            name="lake",
+            site="site",
+            kind=StorageKind.S3,
+            endpoint=f"https://{name}.example.org",
+            egress_cny_per_gb=egress,
+        )
+        return StoragePlace(
+            id=name,
+            platform=name,
+            platform_id=name,
+            entity=name,
+            connector_id=name,
+            share=share,
+            site=Site(name="site", region="340200"),
+            check=None,
+            live=True,
+            reachable=True,
+            withdrawn=False,
+            sealing_key="",
+            booked=0,
+        )
 
     def to(self, dataset: int, site: int, whole: tuple[int, ...]) -> Fetch:
         """How a dataset comes to a site where it is not, from sites where it is whole."""
@@ -54,7 +74,7 @@ class Ways:
             names = self.world.names
             copies = tuple(CopyAt(f"{names[one]}/lake", whole=True) for one in whole if one != site)
             use = DataUse(dataset=f"d{dataset}", path="in")
-            wanted = Wanted(use, use.dataset, int(self.demand.size[dataset]), copies, Wants())
+            wanted = Wanted(use, use.dataset, int(self.demand.size[dataset]), copies)
             found = bring(wanted, [self._network.storages[f"{names[site]}/lake"]], self._network)
             if not isinstance(found, Brought) or found.source is None:
                 raise AssertionError(f"dataset {dataset} cannot come to site {site}: {found}")
