@@ -7,6 +7,7 @@
 #   make test-engines  the tests against real engines, two lanes side by side, which it installs where it can (apt-get as root, npm below .cache/)
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
 #   make check   linter, types, floors, sizes, docs, translations
+#   make test-moving  moves of data killed fifty times, between real S3 servers and folders
 #   make bench   durable submissions through the API, as a ratio to a bare insert
 #   make bench-matching  the matcher against its table of targets, half an hour; ARGS="times --sizes 10k" for less
 #   make bundle  the connector with all it needs, for a site without the internet, below dist/
@@ -23,7 +24,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-engines up simulate test test-engines test-kubernetes check bench bench-matching bundle locale clean distclean
+.PHONY: help demo demo-engines up simulate test test-engines test-kubernetes test-moving check bench bench-matching bundle locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -94,6 +95,9 @@ test-engines: $(VENV)/.installed-dev
 test-kubernetes: $(VENV)/.installed-dev
 	@$(PY) -m scripts.build_kubernetes
 	@SUANLIAN_TEST_KUBERNETES=1 SUANLIAN_RECORD=1 $(PY) -m pytest -p scripts.engines tests/engines/test_kubernetes.py $(ARGS)
+
+test-moving: $(VENV)/.installed-dev
+	@SUANLIAN_KILLS=50 $(PY) -m pytest tests/storage/test_killed.py $(ARGS)
 
 # Every check runs, so that one run shows all there is to mend; the last line counts what failed.
 check: $(VENV)/.installed-dev

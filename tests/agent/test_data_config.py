@@ -3,6 +3,7 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suanlian.agent.config import read_config
-from suanlian.agent.data.allowed import allowed_mbps, refusal
+from suanlian.agent.data.allowed import Ground, allowed_mbps, refusal
+from suanlian.agent.data.moving import MOVES_AT_ONCE, paced
 from suanlian.agent.data.roots import check_roots
 from suanlian.agent.data.terms import Registered, StorageHere, may_register
 from suanlian.model.data import DataFile, StorageKind, StorageShare, manifest_digest
 from suanlian.model.data_protocol import Direction, StorageTask, TaskKind, Window
 from suanlian.model.errors import InvalidError
-from suanlian.model.owner import DataClauses, DataRate, OwnerPolicy
+from suanlian.model.owner import DataClauses, DataRate, JoinLevel, OwnerPolicy
 from suanlian.model.owner import Window as Hours
 from suanlian.model.platform import Site
 from tests.agent.bench import CONFIG, Bench
@@ -148,13 +150,33 @@ def test_the_owner_is_asked_at_the_platform_whatever_the_hub_says(
     said: StorageTask, policy: OwnerPolicy, clause: str
 ) -> None:
     here = StorageHere(register=(Registered(entity="e1", folder="in"),))
-    assert refusal(said, SHARE, here, SITE, policy) == (f"owner_refuses: {clause}" if clause else "")
+    assert refusal(said, Ground(SHARE, here, SITE, policy, JoinLevel.TRADE)) == (
+        f"owner_refuses: {clause}" if clause else ""
+    )
 
 
 def test_storage_that_is_only_read_takes_nothing() -> None:
-    share = SHARE.model_copy(update={"read_only": True})
-    assert "read-only" in refusal(task(), share, StorageHere(), SITE, OwnerPolicy())
-    assert not refusal(task(direction=Direction.WRITE), share, StorageHere(), SITE, OwnerPolicy())
+    ground = Ground(SHARE.model_copy(update={"read_only": True}), StorageHere(), SITE, OwnerPolicy(), JoinLevel.TRADE)
+    assert "read-only" in refusal(task(), ground)
+    assert not refusal(task(direction=Direction.WRITE), ground)
+
+
+@pytest.mark.parametrize(
+    ("level", "policy", "admitted"),
+    [
+        (JoinLevel.OBSERVE, OwnerPolicy(own_entity="e1"), False),
+        (JoinLevel.RUN, OwnerPolicy(), False),
+        (JoinLevel.RUN, OwnerPolicy(partners=("e1",)), True),
+        (JoinLevel.TRADE, OwnerPolicy(), True),
+    ],
+)
+def test_who_only_observes_takes_no_data_and_lets_none_out(
+    level: JoinLevel, policy: OwnerPolicy, *, admitted: bool
+) -> None:
+    ground = Ground(SHARE, StorageHere(), SITE, policy, level)
+    assert (not refusal(task(), ground)) is admitted
+    assert (not refusal(task(TaskKind.GRANT), ground)) is admitted
+    assert not refusal(task(TaskKind.DELETE), ground)
 
 
 NAMES = st.text("ab", min_size=1, max_size=3)
@@ -194,6 +216,30 @@ def test_never_faster_than_the_plan_or_the_owner_says(
         assert found <= max(open_now, default=Decimal(0))
     else:
         assert found == by_owner
+
+
+@given(st.none() | st.integers(1, 1000), st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9)), max_size=3))
+def test_a_move_gets_windows_that_follow_each_other_and_its_part_of_what_the_owner_allows(
+    owners: int | None, spans: list[tuple[int, int]]
+) -> None:
+    clauses = DataClauses(mbps=None if owners is None else Decimal(owners), rates=(NIGHT,))
+    starts = sorted({start for start, _hours in spans})
+    windows = [
+        Window(start=NOON + timedelta(hours=one), end=NOON + timedelta(hours=other), mbps=Decimal(500))
+        for one, other in pairwise(starts)
+    ]
+    found = paced(windows, clauses, NOON)
+    assert found[0].start <= NOON
+    for one, other in pairwise(found):
+        assert one.end == other.start
+        assert one.mbps != other.mbps
+    for minute in range(0, 40 * 60, 7):
+        now = NOON + timedelta(minutes=minute)
+        (rate,) = [one.mbps for one in found if one.start <= now < one.end]
+        plan, own = allowed_mbps(windows, DataClauses(), now), allowed_mbps((), clauses, now)
+        limits = [limit for limit in (plan, None if own is None else own / MOVES_AT_ONCE) if limit is not None]
+        assert rate == min(limits, default=rate)
+    assert paced(windows, DataClauses(), NOON) == tuple(windows)
 
 
 def test_the_digest_of_a_manifest_is_that_of_the_lines_that_sha256sum_checks() -> None:

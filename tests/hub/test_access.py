@@ -14,6 +14,7 @@ from suanlian.model.job import JobState
 from suanlian.model.party import Role
 from suanlian.model.protocol import LogCall, OutputCall
 from suanlian.rules.access import ACTIONS, Access, Door
+from tests.hub.access_data import CONNECTORS, DATA, data_bodies
 from tests.hub.world import World, job, offer, segment
 
 SECRET = "swordfish"
@@ -28,7 +29,6 @@ OWNER = "403 403 403 403 200 404 401"
 BUYERS = "403 403 403 403 200 200 401"
 OPEN = "200 200 200 200 200 200 200"
 NOWHERE = "404 404 404 404 404 404 404"
-SIGNED = "401 401 401 401 401 401 401"
 
 TABLE = {
     "GET /healthz": OPEN,
@@ -103,7 +103,15 @@ TABLE = {
     "GET /v1/flavors": ALL,
     "GET /v1/shares": ALL,
     "GET /v1/offers": ALL,
+    "GET /v1/storages": ALL,
+    **DATA,
     "GET /v1/states": ALL,
+    **dict.fromkeys(("GET /v1/links", "GET /v1/links/classes", "GET /v1/paths"), ALL),
+    "POST /v1/links": "403 403 200 200 403 403 401",
+    "POST /v1/links/{name}/withdraw": "404 403 404 404 403 403 401",
+    "GET /v1/links/reservations": "200 200 200 200 200 200 401",
+    "POST /v1/links/reservations": "403 403 403 403 404 404 401",
+    "POST /v1/links/reservations/{reservation}/give-back": "403 403 403 403 404 404 401",
     "GET /v1/capacity": ALL,
     "GET /v1/capabilities": ALL,
     "GET /v1/platforms/{ref}/supply": PLATFORM,
@@ -154,42 +162,16 @@ TABLE = {
     # the job is no task
     "GET /ga4gh/tes/v1/tasks/{ref}": "403 403 403 403 404 404 401",
     "POST /ga4gh/tes/v1/tasks/{ref}:cancel": "403 403 403 403 404 404 401",
-    **{
-        f"POST /connector/v1/{name}": SIGNED
-        for name in (
-            "enrol",
-            "poll",
-            "report",
-            "usage",
-            "inventory",
-            "logs",
-            "outputs",
-            "checkpoint",
-            "checkpoint-whole",
-            "objects",
-            "secrets",
-            "supervision",
-            "descriptor",
-            "rekey",
-            "recover",
-            "delegation",
-            "audit",
-            "measurements",
-            "lend",
-            "lend-confirm",
-            "lent",
-            "lent-log",
-            "lent-output",
-            "lent-cancel",
-        )
-    },
+    **CONNECTORS,
 }
 """Each route's status for each of WHO; the platform is the provider's, the job the buyer's."""
 
+LINE = {"start": "wuhu-cluster/main", "end": "suzhou-cloud/main", "capacity_mbps": "1000"}
 SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "2099-12-31", "why": "seen"}
 
 
-MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x"}
+MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x", "reservation": "x"}
+MORE |= {"replica": "x", "grant": "x", "page": 0}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:
@@ -229,7 +211,9 @@ def done(world: World) -> dict[str, Any]:
     connector.report(told, JobState.COMPLETE, started_at=started)
     world.hub.settle()
     platform = world.ok("buyer", "GET", "/v1/platforms/wuhu-cluster")["public_id"]
-    return {**made, "attempt": told.attempt_id, "platform": platform}
+    dataset = world.ok("buyer", "POST", "/v1/datasets", {"name": "private"})["id"]
+    world.ok("buyer", "POST", f"/v1/datasets/{dataset}/versions", {})
+    return {**made, "attempt": told.attempt_id, "platform": platform, "dataset": dataset}
 
 
 DECIDED = (
@@ -243,6 +227,8 @@ DECIDED = (
 
 
 def ref_of(path: str, done: dict[str, Any]) -> str:
+    if path.startswith("/v1/datasets/"):
+        return str(done["dataset"])
     return "wuhu-cluster" if "/platforms/" in path else "wuhu" if "/entities/" in path else str(done["id"])
 
 
@@ -262,6 +248,8 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/invitations": {"role": "provider" if who.startswith("provider") else "buyer"},
         "/v1/principals": {"name": f"new-{who}", "role": "buyer", "entity": "lab"},
         "/v1/platforms": {"name": f"new-{who}"},
+        "/v1/links": {"name": f"line-{who}", **LINE},
+        "/v1/links/reservations": {"link": "db", "start": "2026-03-02T00:00Z", "end": "2026-03-03T00:00Z", "mbps": "1"},
         "/v1/market/policy": {"fair_s": 100, "why": "test"},
         "/v1/platforms/{ref}/conformance": {},
         "/v1/operators/invite": {"name": "op3", "why": "test"},
@@ -280,6 +268,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         "/v1/identifiers/{identifier}/thaw": {"why": "test"},
         "/v1/identifiers/{identifier}/revoke": {"why": "test"},
         "/v1/identifiers/{identifier}/move": {"why": "test", "to": done["public_id"]},
+        **data_bodies(who),
         "/v1/jobs": job(),
         "/ga4gh/tes/v1/tasks": {"executors": [{"image": "alpine", "command": ["true"]}]},
         "/v1/jobs:batch": {"jobs": [job()]},
@@ -293,6 +282,7 @@ def call(world: World, who: str, route: str, done: dict[str, Any]) -> int:
         },
     }.get(path)
     person = world.person(who)
+    filled += f"?start={LINE['start']}&end={LINE['end']}" if path == "/v1/paths" else ""
     if path == "/v1/objects":
         sha256 = hashlib.sha256(b"x").hexdigest()
         return person.post(f"{filled}?sha256={sha256}", content=b"x").status_code
@@ -314,6 +304,7 @@ def test_every_route_names_an_action_and_every_action_is_a_routes(world: World) 
                 "/v1/jobs:estimate",
                 "/v1/jobs:plan",
                 "/connector/v1/poll",
+                "/connector/v1/data/poll",
                 "/connector/v1/objects",
                 "/connector/v1/lent",
                 "/connector/v1/lent-log",

@@ -12,6 +12,7 @@ from typing import Any, Final, cast, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from suanlian.agent.config import AgentConfig, Home, read_config
+from suanlian.agent.data.shelf import Shelf, shelf_of
 from suanlian.agent.desk import Desk, Identity
 from suanlian.agent.enrol import read_identity
 from suanlian.agent.fetch import Fetcher
@@ -105,12 +106,14 @@ def opened(home: Home, clock: Clock, driver: Driver | None = None) -> Iterator[D
     word = OwnersWord(home, clock())
     ledger, journal = Ledger(home.ledger), SentJournal(home.sent, clock, config.sent)
     word.note(ledger)
+    shelf = shelf_of(config, home, ledger, clock)
     with open_client(Route(config.proxy, config.ca_file)) as hub_http, open_client() as input_http:
         means = Means(hub_http, clock, journal.record)
         try:
             inputs = fetcher(word.policy, input_http, journal)
-            yield _desk((config, identity, word), (ledger, driver), means, inputs)
+            yield _desk((config, identity, word), (ledger, driver, shelf), means, inputs)
         finally:
+            shelf.close()
             ledger.close()
             journal.close()
 
@@ -127,9 +130,9 @@ def fetcher(policy: OwnerPolicy, http: HttpClient, journal: SentJournal) -> Fetc
 
 
 def _desk(
-    who: tuple[AgentConfig, Identity, OwnersWord], what: tuple[Ledger, Driver], means: Means, inputs: Fetcher
+    who: tuple[AgentConfig, Identity, OwnersWord], what: tuple[Ledger, Driver, Shelf], means: Means, inputs: Fetcher
 ) -> Desk:
-    (config, identity, word), (ledger, driver) = who, what
+    (config, identity, word), (ledger, driver, shelf) = who, what
     home = word.home
     keypair = KeyPair.load(home.key)
     link = Link(config.hub, PublicKey.parse(identity.hub_key), keypair, keyid=identity.connector_id)
@@ -163,4 +166,5 @@ def _desk(
         sources=sources,
         vault=Vault(home, identity.connector_id),
         word=word,
+        shelf=shelf,
     )

@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import Final
 
+from suanlian.agent.data.saving import set_aside
 from suanlian.agent.desk import STALE, Desk, coded, log
 from suanlian.agent.keeping import keep_last
 from suanlian.agent.logs import send_rest
@@ -46,6 +47,41 @@ def gathered(desk: Desk, row: Row, said: Instruction | None) -> tuple[JobState, 
         changes["cause"] = EndCause.PROGRAM
         changes["reason"] = plain(desk.masked(row, f"{row.outcome.reason} {faults[0]}"))
     return end, row.outcome.model_copy(update=changes)
+
+
+def saves(said: Instruction | None) -> bool:
+    """Whether something of it is to become a dataset."""
+    return said is not None and said.spec is not None and bool(said.spec.save)
+
+
+def saved(desk: Desk, row: Row, said: Instruction | None) -> tuple[JobState, Outcome]:
+    """As `gathered`, and then set aside what is to become a dataset; a job that lacks it did not complete.
+
+    What was gathered is journalled between the two: outputs may lie in what is set aside. Raises as `gathered`.
+    """
+    if not row.gathered:
+        end, outcome = gathered(desk, row, said)
+        row = desk.change(row, lambda was: was.with_(gathered=True, end=end, outcome=outcome))
+    if row.end is not JobState.COMPLETE:
+        return row.end or JobState.SYSTEM_ERROR, row.outcome
+    try:
+        _set_aside(desk, row, said)
+    except OutputError as error:
+        reason = plain(desk.masked(row, f"{row.outcome.reason} {error}"))
+        changes = {"cause": EndCause.PROGRAM, "reason": reason}
+        return JobState.EXECUTOR_ERROR, row.outcome.model_copy(update=changes)
+    except OSError as error:
+        raise DriverError(f"what it saved cannot be set aside: {error}", transient=True) from error
+    return JobState.COMPLETE, row.outcome
+
+
+def _set_aside(desk: Desk, row: Row, said: Instruction | None) -> None:
+    driver = desk.driver
+    if row.native_id is None or not isinstance(driver, Stages):
+        raise OutputError("the platform's engine keeps no files of its jobs")
+    if said is not None and said.spec is not None:
+        working = driver.working_directory(NativeId(row.native_id))
+        set_aside(working, desk.home.kept, row.attempt_id, said.spec.save, paths(said))
 
 
 def _send_logs(desk: Desk, row: Row) -> None:

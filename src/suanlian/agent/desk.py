@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from suanlian.agent.config import AgentConfig, Home
+from suanlian.agent.data.shelf import Shelf
 from suanlian.agent.ledger import Ledger
 from suanlian.agent.policy import Halt, House
 from suanlian.agent.reconcile import plain, postponed
@@ -31,6 +32,7 @@ from suanlian.sdk.transport import Clock
 log: Final = logging.getLogger("suanlian.agent")
 STALE: Final = "report_stale"
 _MOMENT: Final = timedelta(seconds=1)
+_BRING: Final = timedelta(seconds=3)
 _INVENTORY_FAULTS: Final = ("inventory_fault", "inventory_refused")
 """Flags with the reason why the inventory is not published: found here, and said by the hub."""
 
@@ -65,6 +67,8 @@ class Desk:
     sources: Callable[[Row], Sources]
     vault: Vault
     word: OwnersWord
+    shelf: Shelf
+    """What is kept of the connector's storage."""
     house: list[House] = field(default_factory=list)
     """The platform as it was last looked at; empty before the first look."""
     loads: list[ShareLoad] = field(default_factory=list)
@@ -133,6 +137,17 @@ class Desk:
             return "the reason is withheld: the job's secrets cannot be opened here"
         redactor = self.vault.redactor(row)
         return reason if redactor is None else redactor.text(reason)
+
+    def bring(self, row: Row, why: str) -> Row:
+        """Wait until the attempt's data is here; the hub is told how far it is where that has changed."""
+        soon = self.clock() + _BRING
+        why = plain(why)
+
+        def waiting(was: Row) -> Row:
+            news = 0 if was.bringing == why else 1
+            return was.with_(bringing=why, report_version=was.report_version + news, not_before=soon)
+
+        return self.change(row, waiting)
 
     def postpone(self, row: Row, why: Exception) -> Row:
         """Try again a little later."""

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from suanlian.agent.agent import Agent
+from suanlian.agent.data.endings import sweep
+from suanlian.agent.data.kit import Kit
+from suanlian.agent.data.work import Storekeeper
 from suanlian.agent.desk import log
 from suanlian.agent.lending.build import loans_of
 from suanlian.drivers.contract import DriverError
@@ -93,6 +96,15 @@ class Rounds:
             Loop("describe", agent.describe, DESCRIBE_S),
             Loop("prune", self._prune, PRUNE_S),
         )
+        self._keeper = Storekeeper(Kit(desk)) if desk.shelf.stores.names else None
+        self._tasks = threading.Event()
+        """The hub wants something else of storage."""
+        if self._keeper is not None:
+            self._loops += (
+                Loop("storage poll", self._poll_storage, 0.2),
+                Loop("storage", self._keep, TICK_S, self._tasks),
+                Loop("storage report", self._keeper.tell, TELL_S),
+            )
         self._loans = loans_of(desk)
         if self._loans is not None:
             self._loops += (Loop("lending", self._loans.round, LEND_S),)
@@ -101,6 +113,9 @@ class Rounds:
         """End all loops; jobs go on."""
         self._stop.set()
         self._news.set()
+        self._tasks.set()
+        if self._keeper is not None:
+            self._keeper.stop()
 
     def run(self) -> None:
         """Run until `stop`; then give the rounds that are under way a moment. Threads never keep the process alive."""
@@ -113,7 +128,7 @@ class Rounds:
         deadline = time.monotonic() + _GRACE_S
         for thread in threads:
             # a long poll waits longer than anybody who stops an agent
-            thread.join(0 if thread.name == "poll" else max(0.0, deadline - time.monotonic()))
+            thread.join(0 if thread.name.endswith("poll") else max(0.0, deadline - time.monotonic()))
 
     def _turn(self, loop: Loop) -> None:
         failures, told = 0, Told()
@@ -141,6 +156,15 @@ class Rounds:
         self._news.set()
         return True
 
+    def _poll_storage(self) -> bool:
+        if self._keeper is None or not self._keeper.poll(self._agent.desk.config.poll_wait_s):
+            return False
+        self._tasks.set()
+        return True
+
+    def _keep(self) -> bool:
+        return self._keeper is not None and self._keeper.tick(_in_a_thread)
+
     def _look(self) -> bool:
         self._agent.look()
         self._agent.publish()
@@ -150,6 +174,8 @@ class Rounds:
     def _prune(self) -> bool:
         self._agent.desk.ledger.prune(self._agent.desk.clock())
         self._agent.tidy()
+        if self._keeper is not None:
+            sweep(self._keeper.kit)
         if self._loans is not None:
             self._loans.prune()
         return False
@@ -166,6 +192,12 @@ class Rounds:
 
         threading.Thread(target=worked, name="slow", daemon=True).start()
         return True
+
+
+def _in_a_thread(work: Callable[[], None]) -> bool:
+    """Storage bounds by itself how much it does at once."""
+    threading.Thread(target=work, name="storage task", daemon=True).start()
+    return True
 
 
 def _kind(error: Exception) -> str:

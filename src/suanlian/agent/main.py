@@ -20,6 +20,7 @@ from suanlian.agent.arguments import HomeOption
 from suanlian.agent.arguments import home as _home
 from suanlian.agent.build import locked, opened, utc_now
 from suanlian.agent.config import read_policy
+from suanlian.agent.data.commands import install as install_storage
 from suanlian.agent.discover.command import install as install_init
 from suanlian.agent.enrol import Doors, Entry, enrol, prepare
 from suanlian.agent.journal import SentJournal
@@ -177,6 +178,7 @@ install_measure(app)
 install_keys(app)
 install_rotation(app)
 install_lending(app)
+install_storage(app)
 
 
 def run(arguments: Sequence[str], settings: AgentSettings | None = None) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from suanlian.agent import keeping, policy, probes
-from suanlian.agent.collect import gathered
+from suanlian.agent.collect import gathered, saved, saves
+from suanlian.agent.data.layout import DataGoneError, Layout, NotHereYetError
 from suanlian.agent.desk import STALE, Desk, coded, log
 from suanlian.agent.levels import misplaced
 from suanlian.agent.policy import Held, House, Present, Refusal
@@ -22,7 +23,9 @@ from suanlian.model.errors import SuanlianError, UnavailableError
 from suanlian.model.ids import AttemptId
 from suanlian.model.job import JobState
 from suanlian.model.protocol import Instruction
+from suanlian.rules.owner import UNFIT
 from suanlian.sdk.strangers import HostUnknownError
+from suanlian.storage.contract import StorageError
 
 T = TypeVar("T")
 _DAY: Final = timedelta(days=1)
@@ -90,12 +93,9 @@ def waits_for_others(desk: Desk, row: Row) -> bool:
 
 
 def lay(desk: Desk, row: Row) -> bool:
-    """Bring the inputs together; False where that ended the attempt."""
-    said = instruction(desk, row)
+    """Bring the inputs together; False where that ended the attempt, or its data is not here yet."""
     try:
-        values = secrets_of(desk, row, said)
-        stage(said, folder(desk, row), desk.sources(row))
-        lay_secrets(said, folder(desk, row), values)
+        return _lay(desk, row, instruction(desk, row))
     except UnavailableError as error:
         if row.tries < (MAX_HOST_TRIES if isinstance(error, HostUnknownError) else MAX_STAGE_TRIES):
             raise
@@ -104,6 +104,26 @@ def lay(desk: Desk, row: Row) -> bool:
         desk.close(row, JobState.SYSTEM_ERROR, coded(error))
     except OSError as error:
         desk.close(row, JobState.PREEMPTED, f"engine_failed: the inputs cannot be laid out here: {error}")
+    return False
+
+
+def _lay(desk: Desk, row: Row, said: Instruction) -> bool:
+    layout = Layout(desk.shelf)
+    try:
+        layout.check(said.data)
+        values = secrets_of(desk, row, said)
+        stage(said, folder(desk, row), desk.sources(row))
+        for one in said.data:
+            layout.lay(one, said.entity, folder(desk, row))
+        lay_secrets(said, folder(desk, row), values)
+    except NotHereYetError as error:
+        desk.bring(row, str(error))
+    except DataGoneError as error:
+        desk.close(row, JobState.PREEMPTED, f"{UNFIT}: its data is not here as it should be: {error}")
+    except StorageError as error:
+        if error.transient and row.tries < MAX_STAGE_TRIES:
+            raise UnavailableError("engine_failed", f"The job's data cannot be read: {error}.") from error
+        desk.close(row, JobState.PREEMPTED, f"{UNFIT}: its data cannot be read here: {error}")
     else:
         return True
     return False
@@ -180,7 +200,8 @@ def collect(desk: Desk, row: Row) -> None:
 def collected(desk: Desk, row: Row) -> Callable[[], object]:
     """Send what is left of logs and outputs; what is then to be journalled, so that the end is reported."""
     try:
-        end, outcome = gathered(desk, row, desk.ledger.instruction(row.attempt_id))
+        said = desk.ledger.instruction(row.attempt_id)
+        end, outcome = saved(desk, row, said) if saves(said) else gathered(desk, row, said)
     except DriverError as error:
         if error.transient:
             raise

@@ -6,6 +6,7 @@ from typing import Final
 from suanlian.agent.desk import Desk, log
 from suanlian.agent.row import Row
 from suanlian.crypto.documents import sign_document
+from suanlian.model.job import Outcome
 from suanlian.model.load import ShareLoad
 from suanlian.model.owner import JoinLevel
 from suanlian.model.platform import Drain
@@ -84,7 +85,7 @@ def _report(row: Row) -> AttemptReport:
         state=row.state,
         started_at=row.started_at,
         ended_at=None if row.closed_at is None else row.ended_at or row.closed_at,
-        outcome=row.outcome if row.closed_at is not None else type(row.outcome)(),
+        outcome=row.outcome if row.closed_at is not None else Outcome(reason=row.bringing),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Final
 from suanlian.agent.agent import Agent
 from suanlian.agent.build import build_driver, is_running, locked, opened, utc_now
 from suanlian.agent.config import Home, read_config, read_policy
+from suanlian.agent.data.book import DataBook
+from suanlian.agent.data.shown import storage_lines
 from suanlian.agent.desk import inventory_faults
 from suanlian.agent.enrol import read_identity
 from suanlian.agent.journal import SentJournal
@@ -138,6 +140,7 @@ def status_lines(home: Home, clock: Clock = utc_now) -> Iterator[str]:
         level, probes = level_of(ledger, config), ledger.probes_since(clock() - timedelta(days=1))
         drain = drain_of(ledger)
         drained = () if drain is None else tuple(_drain_lines(ledger, drain))
+        storage = tuple(storage_lines(config, DataBook(ledger, clock)))
     yield _("Platform {platform} at hub {hub}").format(platform=identity.platform, hub=identity.hub_name)
     yield level_text(level)
     yield _("The agent runs.") if is_running(home) else _("The agent does not run.")
@@ -160,6 +163,7 @@ def status_lines(home: Home, clock: Clock = utc_now) -> Iterator[str]:
         yield f"  {row.attempt_id}  {row.step.value:<10}  {row.state.value:<14}  {row.share}  {row.entity}"
         if row.refused:
             yield "    " + _("the hub refused its report: {reason}").format(reason=row.refused)
+    yield from storage
     for attempt_id, sequence, reason in refused:
         yield _("The hub refused usage segment {sequence} of attempt {attempt}: {reason}").format(
             sequence=sequence, attempt=attempt_id, reason=reason

@@ -79,6 +79,12 @@ class Row(Value):
     """Nothing has to be brought in for it: laying it out waits for no network."""
     taken_back_at: Utc | None = None
     """By when it is to be gone, because its owner's own work wants the share back; None: it may stay."""
+    laden: bool = False
+    """It reads datasets: laying them out may take long."""
+    bringing: LongText = ""
+    """Why it waits before its start: its data is still on its way here."""
+    gathered: bool = False
+    """Its logs and outputs are at the hub: ``end`` and ``outcome`` hold but for what is still to be set aside."""
     room_for: LongText = ""
     """Why its owner wants it to make room: it is preempted as by the hub's wish."""
     signalled_at: Utc | None = None
@@ -135,7 +141,8 @@ def first_row(said: Instruction) -> Row:
         step=begun,
         checkpoint=None if said.spec is None else said.spec.checkpoint,
         priority=0 if said.spec is None else said.spec.priority,
-        bare=said.spec is not None and not (said.spec.inputs or said.spec.secrets or said.passed),
+        bare=said.spec is not None and not (said.spec.inputs or said.spec.secrets or said.passed or said.data),
+        laden=bool(said.data),
         # what a lost ledger reported is there already: only what is newer is heard
         report_version=(said.reported or 0) + 1,
         answered_version=said.reported or 0,

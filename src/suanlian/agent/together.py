@@ -36,10 +36,14 @@ _TURN: Final[Mapping[Move, int]] = {Move.SUBMIT: -1, Move.FORGET: 1}
 
 
 def groups(due: Sequence[tuple[Move, Row]]) -> Iterator[tuple[Move, list[Row]]]:
-    """What is made together: the same move; of submissions those of one job on one share and flavor."""
+    """What is made together: the same move; of submissions those of one job on one share and flavor.
+
+    What reads datasets is laid out by itself: copying them may take long.
+    """
     alike: dict[tuple[str, ...], list[Row]] = {}
     for move, row in due:
         key = (row.job_id, row.share, row.flavor) if move is Move.SUBMIT else ("bare",) if is_bare(move, row) else ()
+        key = (row.attempt_id,) if move is Move.STAGE and row.laden else key
         alike.setdefault((move.value, *key), []).append(row)
     for (name, *_key), rows in sorted(alike.items(), key=lambda item: _TURN.get(Move(item[0][0]), 0)):
         move, left = Move(name), iter(rows)

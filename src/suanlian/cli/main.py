@@ -71,6 +71,12 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "offers": ("offers", N_("List prices.")),
     "offer": ("offers", N_("One offer: publish.")),
     "capacity": ("catalogue", N_("Show what each share has and what of it is held now.")),
+    "links": ("links", N_("List links between sites, and what is known of each.")),
+    "link": ("links", N_("One link between sites: offer, withdraw, reserve, reservations, give-back.")),
+    "path": (
+        "links",
+        N_("Show the way from one site to another: each figure with its grade and age, and the best relay."),
+    ),
     "proposals": ("proposals", N_("List what waits for a second operator.")),
     "proposal": ("proposals", N_("What two persons must want: confirm, decline.")),
     "operator": ("proposals", N_("Those who run the hub: invite.")),

@@ -21,6 +21,8 @@ MAX_TASKS: Final = 256
 MAX_GRANT_ITEMS: Final = 200
 """A sealed page of a grant names so many objects at most: their addresses, with the longest names, have room in it."""
 MAX_SEALED_GRANT_CHARS: Final = 2 * 1024 * 1024
+GRANT_TYPE: Final = "suanlian-storage-grant"
+"""As what a page of a grant is sealed."""
 GRANT_S: Final = 3600
 """So long, in seconds, a grant is good for at most."""
 PROBE_BYTES: Final = 8 * 1024 * 1024
@@ -207,3 +209,8 @@ class GrantPage(Wire):
     expires_at: Utc
     folder: str = Field(default="", description="an absolute directory of the machine that both sides are on")
     urls: dict[str, str] = Field(default_factory=dict, description="by path; each carries its own right")
+
+
+def grant_bound(task_id: str, token: int) -> dict[str, str]:
+    """What a sealed page belongs to: the task that minted it, and that task's token."""
+    return {"task": task_id, "token": str(token)}

@@ -61,6 +61,8 @@ SUPERVISING: Final = frozenset({EntityKind.SUPERVISOR, EntityKind.OPERATOR})
 """Kinds whose people may read the metadata of everybody."""
 PROVIDING: Final = frozenset({EntityKind.PROVIDER, EntityKind.BOTH})
 """Kinds that may own platforms."""
+CARRYING: Final = PROVIDING | {EntityKind.CARRIER}
+"""Kinds that may offer links between sites."""
 
 
 class Standing(StrEnum):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, StringConstraints
 from suanlian.model.base import plain_text
 
 _MAX_PATH: Final = 255
+_PORTS_OF: Final = {"http": 80, "https": 443}
 
 
 def safe_path(text: str) -> str:
@@ -44,3 +45,23 @@ Path = Annotated[str, AfterValidator(safe_path)]
 
 Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_http_url)]
 """An http or https address; whether its host may be read is decided when it is resolved."""
+
+
+def leads_below(url: str, endpoint: str) -> bool:
+    """Whether an address has the scheme, host and port of an endpoint, and a path below its own.
+
+    A bucket may stand before the host, as S3 servers have it.
+    """
+    try:
+        one, other = urlsplit(url), urlsplit(endpoint)
+        ports = [part.port or _PORTS_OF.get(part.scheme) for part in (one, other)]
+    except ValueError:
+        return False
+    if "@" in one.netloc or one.scheme not in _PORTS_OF or one.scheme != other.scheme or ports[0] != ports[1]:
+        return False
+    host, wanted = one.hostname or "", other.hostname or ""
+    if not wanted or not (host == wanted or host.endswith(f".{wanted}")):
+        return False
+    base = other.path.rstrip("/")
+    climbs = any(part in ("..", ".") for part in one.path.replace("%2e", ".").replace("%2E", ".").split("/"))
+    return not climbs and "\\" not in one.path and (not base or one.path == base or one.path.startswith(f"{base}/"))

@@ -10,8 +10,20 @@ from suanlian.model.party import Scope
 from suanlian.rules.access import ACTIONS, Access, Rule
 
 SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
-    Scope.JOBS: frozenset({"job", "object", "charge", "secret", "tes", "dataset", "identifier.resolve-job"}),
-    Scope.PLATFORMS: frozenset({"platform", "offer", "supply", "transfer"}),
+    Scope.JOBS: frozenset(
+        {
+            "job",
+            "object",
+            "charge",
+            "secret",
+            "tes",
+            "dataset",
+            "identifier.resolve-job",
+            "link.reserve",
+            "link.give-back",
+        }
+    ),
+    Scope.PLATFORMS: frozenset({"platform", "offer", "supply", "transfer", "link"}),
     Scope.KEYS: frozenset({"key", "identity"}),
 }
 """Which subjects (what stands before an action's dot) and actions a scope opens. What none names needs ``admin``."""

@@ -13,6 +13,7 @@ from suanlian.sdk.data import Data
 from suanlian.sdk.futures import JobFuture, Watch
 from suanlian.sdk.identifiers import Identifiers
 from suanlian.sdk.jobs import Jobs
+from suanlian.sdk.links import Links
 from suanlian.sdk.mapping import RESULT, Mapped, Ran, check_count, files_of, ran, returned, script_of
 from suanlian.sdk.objects import Objects
 from suanlian.sdk.parties import Parties
@@ -55,6 +56,7 @@ class Client:
         self.identifiers = Identifiers(self._transport)
         self.supervision = Supervision(self._transport)
         self.supply = Supply(self._transport)
+        self.links = Links(self._transport)
         self.audit = Audit(self._transport)
 
     def __enter__(self) -> Self:

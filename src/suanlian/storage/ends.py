@@ -61,8 +61,8 @@ class Target(Protocol):
         """All parts are there. Raises UploadGoneError."""
         ...
 
-    def read(self, number: int, file: DataFile) -> Iterator[bytes]:
-        """What lies there now, to its end."""
+    def read(self, number: int, file: DataFile, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """What lies there now, from ``start`` on, to its end or so many bytes."""
         ...
 
     def finish(self, files: Sequence[DataFile]) -> Sequence[int]:
@@ -92,7 +92,10 @@ class StoredSource:
 
 @dataclass(frozen=True, slots=True)
 class StoredTarget:
-    """A place of storage that is our own, for one transfer: in the end it has the files of the manifest alone."""
+    """A place of storage that is our own, for one transfer: in the end it has the files of the manifest alone.
+
+    Whose storage was pushed to by a grant calls ``finish`` when the pusher is done: a grant sees nothing but its files.
+    """
 
     storage: Writable
     place: str
@@ -123,10 +126,10 @@ class StoredTarget:
         del number
         self.storage.complete(self._path(file), upload.id, tags)
 
-    def read(self, number: int, file: DataFile) -> Iterator[bytes]:
+    def read(self, number: int, file: DataFile, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Read it back."""
         del number
-        return self.storage.read(self._path(file))
+        return self.storage.read(self._path(file), start, length)
 
     def finish(self, files: Sequence[DataFile]) -> Sequence[int]:
         """Compare what is listed with the manifest, by name and size."""

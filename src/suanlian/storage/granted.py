@@ -146,10 +146,10 @@ class GrantedTarget:
         if b"CompleteMultipartUploadResult" not in said:  # S3 begins to answer before it knows how it ends
             raise StorageError(Code.UNREACHABLE, "the storage did not put the parts together", path=file.path)
 
-    def read(self, number: int, file: DataFile) -> Iterator[bytes]:
+    def read(self, number: int, file: DataFile, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Read back what lies there now."""
         with self.grants.page(number) as page:
-            yield from self.web.read(_address(page, file.path + READ), file.path)
+            yield from self.web.read(_address(page, file.path + READ), file.path, start, length)
 
     def finish(self, files: Sequence[DataFile]) -> Sequence[int]:
         """Nothing is known to be missing."""

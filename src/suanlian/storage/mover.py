@@ -7,8 +7,9 @@ large file by parts. In the end the place has the files of the manifest and no o
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ import stamina
 
 from suanlian.model.data import DataFile
 from suanlian.model.data_protocol import Window
-from suanlian.storage.contract import PART_BYTES, Code, StorageError, UploadGoneError, checked, digest
+from suanlian.storage.contract import MIB, PART_BYTES, Code, StorageError, UploadGoneError, checked, digest
 from suanlian.storage.ends import Source, Target, Upload
 from suanlian.storage.journal import Journal
 from suanlian.storage.pace import Pace, Watch, sleep
@@ -27,11 +28,15 @@ from suanlian.storage.pace import Pace, Watch, sleep
 T = TypeVar("T")
 
 THREADS: Final = 8
+AHEAD_BYTES: Final = 8 * MIB
+AHEAD: Final = 3
+"""What is long is read back in pieces of so many bytes, so many of them ahead of what is hashed."""
 _LOOK_S: Final = 0.5
 _ROUNDS: Final = 2
 _FETCHES: Final = 2
 _UPLOADS: Final = 4
-_RETRIED: Final = stamina.RetryingCaller(attempts=4, timeout=120.0, wait_initial=0.2, wait_max=5.0)
+# after a first try without it: it costs more than a small file does
+_RETRIED: Final = stamina.RetryingCaller(attempts=3, timeout=120.0, wait_initial=0.2, wait_max=5.0)
 _AGAIN: Final = frozenset({Code.UNREACHABLE, Code.GRANT_EXPIRED})
 
 
@@ -129,7 +134,7 @@ class _Run:
             if self._halt.is_set():
                 self._tell()
                 return False
-            missing = self._retried(partial(target.finish, self._asked.files))
+            missing = self._retried(lambda: target.finish(self._asked.files))
             if not missing:
                 self._tell()
                 return True
@@ -146,7 +151,10 @@ class _Run:
 
     def _write_all(self) -> None:
         slots = Semaphore(self._asked.threads)
-        with ThreadPoolExecutor(self._asked.threads, thread_name_prefix="move") as pool:
+        with (
+            ThreadPoolExecutor(AHEAD, "move-ahead") as self._ahead,
+            ThreadPoolExecutor(self._asked.threads, "move") as pool,
+        ):
             try:
                 for unit in self._units():
                     self._wait_for(slots)
@@ -286,16 +294,35 @@ class _Run:
 
     def _is_right(self, number: int, file: DataFile) -> bool:
         """Read back what lies at the target now."""
-
-        def read() -> tuple[str, int]:
-            return digest(self._flowing(self._asked.target.read(number, file), paced=self._asked.target.far))
-
         try:
-            return self._retried(read) == (file.sha256, file.size)
+            if file.size <= AHEAD_BYTES:
+                found = self._retried(lambda: digest(self._back(number, file, 0, None)))
+            else:
+                found = digest(self._back_ahead(number, file))
         except StorageError as error:
-            if error.code is Code.SOURCE_GONE:
-                return False
-            raise
+            if error.code is not Code.SOURCE_GONE:
+                raise
+            return False
+        return found == (file.sha256, file.size)
+
+    def _back_ahead(self, number: int, file: DataFile) -> Iterator[bytes]:
+        """In order, some of it read before it is hashed: one stream would wait for the hash, and the hash for it."""
+        waiting: deque[Future[list[bytes]]] = deque()
+
+        def fetch(start: int) -> list[bytes]:
+            length = AHEAD_BYTES if start + AHEAD_BYTES < file.size else None  # to the end, which may be too far
+            return self._retried(lambda: list(self._back(number, file, start, length)))
+
+        for start in range(0, file.size, AHEAD_BYTES):
+            waiting.append(self._ahead.submit(fetch, start))
+            if len(waiting) > AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+    def _back(self, number: int, file: DataFile, start: int, length: int | None) -> Iterator[bytes]:
+        target = self._asked.target
+        return self._flowing(target.read(number, file, start, length), paced=target.far)
 
     # ------------------------------------------------------------ below
 
@@ -322,6 +349,11 @@ class _Run:
             self._files += self._counts
 
     def _retried(self, call: Callable[[], T]) -> T:
+        try:
+            return self._unless_halted(call)
+        except StorageError as error:
+            if not _passes(error):
+                raise
         return _RETRIED(_passes, self._unless_halted, call)
 
     def _unless_halted(self, call: Callable[[], T]) -> T:

@@ -144,7 +144,7 @@ class S3Storage:
         """An upload that goes on where one is under way."""
         found = self._boto.list_multipart_uploads(Bucket=self._at.bucket, Prefix=key).get("Uploads", ())
         begun = [one["UploadId"] for one in found if one["Key"] == key]
-        upload = begun[-1] if begun else self._begun(key)
+        upload = min(begun) if begun else self._begun(key)
 
         def signed(operation: str, **params: object) -> str:
             given = {"Bucket": self._at.bucket, "Key": key, "UploadId": upload, **params}

@@ -198,11 +198,14 @@ def told(unit: Unit, version_id: str, reading: int) -> tuple[int, int, int, str]
 
 def lines(unit: Unit, version_id: str, reading: int, start: int = 0) -> Iterator[tuple[str, int, str]]:
     """The files of a version in the order of paths from the ``start``-th on: path, size, SHA-256; a page at a time."""
-    query = select(_f.start, _f.body).where(_f.version_id == version_id, _f.reading == reading)
-    query = query.where(_f.start + _f.count > start).order_by(_f.start)
-    for first, body in unit.connection.execute(query.execution_options(yield_per=1)):
-        for path, size, sha256 in json.loads(body)[max(0, start - first) :]:  # noqa: UP028 - tuples, not lists
+    pages = select(_f.start, _f.count, _f.body).where(_f.version_id == version_id, _f.reading == reading)
+    pages, at = pages.order_by(_f.start).limit(1), start
+    # a page by its own query: whoever stops in the middle leaves no cursor open
+    while (page := unit.connection.execute(pages.where(_f.start + _f.count > at)).first()) is not None:
+        first, count, body = page
+        for path, size, sha256 in json.loads(body)[max(0, at - first) :]:  # noqa: UP028 - tuples, not lists
             yield path, size, sha256
+        at = first + count
 
 
 def drop_pages(unit: Unit, version_id: str, but: int | None = None) -> None:

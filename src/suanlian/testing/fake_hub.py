@@ -57,6 +57,7 @@ from suanlian.model.protocol import (
 )
 from suanlian.model.secret import SecretContents
 from suanlian.model.usage import USAGE_TYPE, UsageSegment
+from suanlian.testing.fake_data import FakeData
 
 _LIFETIME: Final = timedelta(seconds=60)
 
@@ -125,6 +126,7 @@ class FakeHub:
         self._nonces: set[str] = set()
         self._last: _Answer | None = None
         self._news = threading.Condition()
+        self.data = FakeData(self._news, self.faults)
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _door(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -231,6 +233,8 @@ class FakeHub:
 
     def _take(self, name: str, keyid: str, body: bytes) -> Envelope:
         envelope: dict[str, Any] = {"connector_id": keyid, "expires_at": self.clock() + _LIFETIME}
+        if name.startswith("data/"):
+            return self.data.take(name, body, envelope)
         takers: dict[str, Callable[[bytes, dict[str, Any]], Envelope]] = {
             "enrol": self._enrol,
             "poll": self._poll,

@@ -7,6 +7,7 @@ import json
 import secrets
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -38,12 +39,15 @@ def program() -> str | None:
 
 
 class Seaweed:
-    """One server; use in a ``with``. ``volumes``: so many of a gibibyte it may fill."""
+    """One server; use in a ``with``. ``volumes``: so many of a gibibyte it may fill.
 
-    def __init__(self, *, volumes: int = 64) -> None:
+    ``tls``: files with its certificate and its key; it speaks HTTPS then, for the host ``localhost``.
+    """
+
+    def __init__(self, *, volumes: int = 64, tls: tuple[Path, Path] | None = None) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="suanlian-s3-"))
         self.access_key_id, self.secret_access_key = secrets.token_hex(10), secrets.token_hex(20)
-        self._volumes, self._process = volumes, None
+        self._volumes, self._process, self._tls = volumes, None, tls
         self._ports = {part: free_port() for part in _PARTS}
         self._log = self.root / "log"
         self._config().write_text(json.dumps({"identities": [self._identity()]}))
@@ -53,7 +57,7 @@ class Seaweed:
     @property
     def endpoint(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self._ports['s3']}"
+        return f"{'https://localhost' if self._tls else 'http://127.0.0.1'}:{self._ports['s3']}"
 
     def start(self) -> None:
         """Start it (again) and wait until it answers. Raises AssertionError with the end of its log."""
@@ -64,6 +68,7 @@ class Seaweed:
         ports += [f"-{part}.port.grpc={free_port()}" for part in _PARTS]
         command = [weed, f"-logdir={self.root}", "server", f"-dir={self.root / 'data'}", "-ip=127.0.0.1"]
         command += ["-ip.bind=127.0.0.1", "-s3", f"-s3.config={self._config()}", f"-volume.max={self._volumes}"]
+        command += [f"-s3.cert.file={self._tls[0]}", f"-s3.key.file={self._tls[1]}"] if self._tls else []
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *ports, *_SMALL], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -92,7 +97,8 @@ class Seaweed:
 
     def at(self, bucket: str, prefix: str = "") -> S3At:
         """How storage there is opened."""
-        return S3At(self.endpoint, bucket, self.access_key_id, self.secret_access_key, prefix=prefix)
+        ca = self._tls[0] if self._tls else None
+        return S3At(self.endpoint, bucket, self.access_key_id, self.secret_access_key, prefix=prefix, ca=ca)
 
     def client(self) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
         """A client of boto3 with all rights."""
@@ -102,6 +108,7 @@ class Seaweed:
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             region_name="us-east-1",
+            verify=str(self._tls[0]) if self._tls else None,
             config=Config(s3={"addressing_style": "path"}),
         )
 
@@ -132,7 +139,8 @@ class Seaweed:
         runs = self._process is not None and self._process.poll() is None
         assert runs, f"SeaweedFS has ended: {self._log.read_text(errors='replace')[-_TAIL:]}"
         try:
-            with urllib.request.urlopen(self.endpoint, timeout=5) as answer:  # noqa: S310 - our own, on loopback
+            trusts = ssl.create_default_context(cafile=self._tls[0]) if self._tls else None
+            with urllib.request.urlopen(self.endpoint, timeout=5, context=trusts) as answer:  # noqa: S310 - our own, on loopback
                 return bool(answer.status < _ANSWERED)
         except urllib.error.HTTPError as error:  # 403: it knows its keys already
             return error.code < _ANSWERED

@@ -4,6 +4,7 @@ As with jobs, a hub is told the clause that refuses, never what the policy says.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -12,10 +13,10 @@ from typing import Final
 from suanlian.agent.data.terms import StorageHere, may_register
 from suanlian.model.data import StorageShare
 from suanlian.model.data_protocol import Direction, StorageTask, TaskKind, Window
-from suanlian.model.owner import ANYBODY, DataClauses, OwnerPolicy
+from suanlian.model.owner import ANYBODY, DataClauses, JoinLevel, OwnerPolicy
 from suanlian.model.platform import Site
 from suanlian.rules.levels import lies_within
-from suanlian.rules.owner import REFUSED, is_open
+from suanlian.rules.owner import REFUSED, is_open, level_admits
 
 _MOMENT: Final = timedelta(seconds=1)
 _BRINGS: Final = frozenset({TaskKind.TAKE, TaskKind.KEEP, TaskKind.SCAN})
@@ -25,6 +26,7 @@ _BRINGS: Final = frozenset({TaskKind.TAKE, TaskKind.KEEP, TaskKind.SCAN})
 class DataClause(StrEnum):
     """What a task must pass, by the name that is told to the hub."""
 
+    LEVEL = "level"
     ENTITY = "entity"
     DATA_LEVEL = "data-level"
     RESIDENCY = "residency"
@@ -32,7 +34,18 @@ class DataClause(StrEnum):
     REGISTER = "register"
 
 
-def refusal(task: StorageTask, share: StorageShare, here: StorageHere, site: Site, policy: OwnerPolicy) -> str:
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a task is held against: the storage, what the owner wrote of it, where it is, and the owner's word now."""
+
+    share: StorageShare
+    here: StorageHere
+    site: Site
+    policy: OwnerPolicy
+    level: JoinLevel
+
+
+def refusal(task: StorageTask, ground: Ground) -> str:
     """Why the task is not done, as the hub is told; empty where the owner admits it.
 
     What reads for others, too, is held against entity and level: a policy that was narrowed lets nothing out any more.
@@ -40,13 +53,15 @@ def refusal(task: StorageTask, share: StorageShare, here: StorageHere, site: Sit
     """
     if task.kind in (TaskKind.DELETE, TaskKind.PROBE) or (task.kind is TaskKind.GRANT and not task.version_id):
         return ""
-    level = policy.max_data_level if policy.data.max_level is None else policy.data.max_level
+    policy, share = ground.policy, ground.share
+    highest = policy.max_data_level if policy.data.max_level is None else policy.data.max_level
     checks = (
+        (DataClause.LEVEL, level_admits(ground.level, task.entity, policy.own_entity, policy.partners)),
         (DataClause.ENTITY, _entity(task.entity, policy)),
-        (DataClause.DATA_LEVEL, task.level <= level),
-        (DataClause.RESIDENCY, not _brings(task) or lies_within(site.region, task.residency)),
+        (DataClause.DATA_LEVEL, task.level <= highest),
+        (DataClause.RESIDENCY, not _brings(task) or lies_within(ground.site.region, task.residency)),
         (DataClause.READ_ONLY, not _writes(task) or not share.read_only),
-        (DataClause.REGISTER, task.kind is not TaskKind.SCAN or may_register(here, task.entity, scanned(task))),
+        (DataClause.REGISTER, task.kind is not TaskKind.SCAN or may_register(ground.here, task.entity, scanned(task))),
     )
     return next((f"{REFUSED}: {clause}" for clause, passed in checks if not passed), "")
 

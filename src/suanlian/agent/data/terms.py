@@ -140,10 +140,10 @@ def is_below(path: Path, root: Path) -> bool:
     return path == root or path.is_relative_to(root)
 
 
-def may_register(table: StorageHere, entity: str, folder: str) -> bool:
-    """Whether the owner lets this entity register this folder."""
+def may_register(table: StorageHere, entity: str | None, folder: str) -> bool:
+    """Whether the owner lets this entity (None: any) register this folder."""
     place = PurePosixPath("/", folder)
-    return any(
-        opened.entity == entity and place.is_relative_to(PurePosixPath("/", opened.folder))
+    return ".." not in place.parts and any(
+        entity in (None, opened.entity) and place.is_relative_to(PurePosixPath("/", opened.folder))
         for opened in table.register_
     )

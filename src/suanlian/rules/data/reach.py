@@ -13,7 +13,7 @@ from suanlian.model.data import StorageKind, StorageShare
 from suanlian.model.job import Wants
 from suanlian.model.levels import LevelRules
 from suanlian.model.transfer_plan import StoragePlace
-from suanlian.rules.levels import footing, is_bound, unfit_at
+from suanlian.rules.levels import footing, is_bound, level_grade, lies_within
 
 MAX_PUSHED_BYTES: Final = 5 * 1024**3
 """One PUT brings at most so much, by S3's own rule: larger files are pulled, or not moved."""
@@ -52,4 +52,9 @@ def unfit(place: StoragePlace, level: int, residency: tuple[str, ...], rules: Le
         return ""
     if place.site is None:
         return "its site is published no more"
-    return unfit_at(footing(place.site, place.check, now), wants, rules)
+    found, needed = footing(place.site, place.check, now), level_grade(wants, rules)
+    if found.grade < needed:
+        return f"data of level {level} needs protection grade {needed}, {found.grade} is checked of its site"
+    if not lies_within(found.region, residency):
+        return f"it stays within {', '.join(residency)}, the site is {found.region or 'in no region that was checked'}"
+    return ""

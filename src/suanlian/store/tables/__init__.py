@@ -33,6 +33,7 @@ from suanlian.store.tables.journal import event, idempotency, report_received, r
 from suanlian.store.tables.keys import connector_key, delegation_issued, hub_key
 from suanlian.store.tables.lending import lent_job
 from suanlian.store.tables.levels import site_check
+from suanlian.store.tables.links import link, link_reservation, link_sample
 from suanlian.store.tables.market import market_policy, market_tick
 from suanlian.store.tables.node import delegation, hearing, lease, node, own_prefix, uplink
 from suanlian.store.tables.onboarding import (
@@ -98,6 +99,9 @@ __all__ = [
     "job_data",
     "lease",
     "lent_job",
+    "link",
+    "link_reservation",
+    "link_sample",
     "log_chunk",
     "market_policy",
     "market_tick",
