@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 from suanlian.crypto.sealing import SealingKey, SealingPair, seal_to
 from suanlian.model.data import MAX_FILES_PAGE, DataFile, StorageShare, manifest_digest
 from suanlian.model.data_protocol import (
+    GRANT_TYPE,
     MAX_GRANT_ITEMS,
     DataFilesCall,
     DataGrantsCall,
@@ -24,8 +25,8 @@ from suanlian.model.data_protocol import (
     TaskReport,
     TaskState,
     TaskWish,
+    grant_bound,
 )
-from suanlian.sdk.grants import GRANT_TYP, bound
 from suanlian.testing.hub import SignedConnector
 
 KEY: Final = SealingPair.generate().public.text
@@ -204,7 +205,7 @@ class Lake:
             page = GrantPage(direction=task.direction, expires_at=expires_at, urls={} if self.folder else urls)
             page = page.model_copy(update={"folder": self.folder})
             key = SealingKey.parse(task.sealing_key)
-            sealed = seal_to(page.model_dump_json().encode(), key, GRANT_TYP, bound(task.id, task.token))
+            sealed = seal_to(page.model_dump_json().encode(), key, GRANT_TYPE, grant_bound(task.id, task.token))
             self.client.data_grants(
                 DataGrantsCall(
                     task_id=task.id,

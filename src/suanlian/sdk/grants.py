@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from suanlian.crypto.errors import SealError
 from suanlian.crypto.sealing import SealingRing
-from suanlian.model.data_protocol import Direction, GrantPage
+from suanlian.model.data_protocol import GRANT_TYPE, Direction, GrantPage, grant_bound
 from suanlian.model.dataset_api import DataGrant
 from suanlian.model.errors import (
     ConflictError,
@@ -25,46 +24,20 @@ from suanlian.model.errors import (
     SuanlianError,
     UnavailableError,
 )
+from suanlian.model.paths import leads_below
 from suanlian.sdk.data import Data
 from suanlian.storage.contract import Code, StorageError
 
-GRANT_TYP: Final = "suanlian-storage-grant"
 MINTED_WITHIN_S: Final = 120.0
 """So long a storage's connector may take to give leave."""
 _POLL_FIRST_S: Final = 0.1
 _POLL_MOST_S: Final = 2.0
 _POLL_GROWTH: Final = 1.5
-_PORTS: Final = {"http": 80, "https": 443}
 _NOT_AN_ADDRESS: Final = "//upload"
 """The name of what is no address in a page to write: the upload that parts belong to."""
 
 Ask = Callable[[str], DataGrant]
 """Asks for leave for whoever holds this key; again, it is renewed."""
-
-
-def bound(task_id: str, token: int) -> dict[str, str]:
-    """What a page belongs to: the task that minted it, and that task's token."""
-    return {"task": task_id, "token": str(token)}
-
-
-def leads_below(url: str, endpoint: str) -> bool:
-    """Whether an address has the scheme, host and port of an endpoint, and a path below its own.
-
-    A bucket may stand before the host, as S3 servers have it.
-    """
-    try:
-        one, other = urlsplit(url), urlsplit(endpoint)
-        ports = [part.port or _PORTS.get(part.scheme) for part in (one, other)]
-    except ValueError:
-        return False
-    if "@" in one.netloc or one.scheme not in _PORTS or one.scheme != other.scheme or ports[0] != ports[1]:
-        return False
-    host, wanted = one.hostname or "", other.hostname or ""
-    if not wanted or not (host == wanted or host.endswith(f".{wanted}")):
-        return False
-    base = other.path.rstrip("/")
-    climbs = any(part in ("..", ".") for part in one.path.replace("%2e", ".").replace("%2E", ".").split("/"))
-    return not climbs and "\\" not in one.path and (not base or one.path == base or one.path.startswith(f"{base}/"))
 
 
 @dataclass(slots=True)
@@ -131,7 +104,7 @@ class Leave:
 
     def _opened(self, given: DataGrant, sealed: str, token: int) -> GrantPage:
         try:
-            page = GrantPage.model_validate_json(self._ring.open(sealed, GRANT_TYP, bound(given.id, token)))
+            page = GrantPage.model_validate_json(self._ring.open(sealed, GRANT_TYPE, grant_bound(given.id, token)))
         except (SealError, ValidationError) as error:
             raise _astray(given, "it does not open with the key that was made for it") from error
         self._given = given.model_copy(update={"token": token})
