@@ -276,6 +276,6 @@ def test_what_is_said_of_a_dataset_has_to_be_what_holds(suanlian: Suanlian, fold
     code, _out, err = suanlian("data", "put", folder, "other", "--to", TO, "--public")
     assert (code, "never public" in err) == (1, True), err
     code, _out, err = suanlian("data", "put", folder, "other", "--to", TO)
-    assert (code, "level 2" in err) == (1, True), err
+    assert (code, "level 2" in err, "level 1" in err, "hashing" in err) == (1, True, True, False), err
     code, out, _err = suanlian("data", "ls", "reads", "--json")
     assert json.loads(out)[0]["public"] is True

@@ -19,7 +19,7 @@ from suanlian.sdk.arriving import sealed
 from suanlian.sdk.client import Client
 from suanlian.sdk.folders import Folder, hashed, look
 from suanlian.sdk.getting import Fetching, Wanted, check, chosen, compared
-from suanlian.sdk.putting import Outcome, Put, Sending, begun, check_storage, is_taken, ref_of, unchanged
+from suanlian.sdk.putting import Outcome, Put, Sending, begun, check_fit, check_storage, is_taken, ref_of, unchanged
 
 
 def _put(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
@@ -42,6 +42,7 @@ def _put(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     with open_hub() as hub, bar(quiet=as_json) as shown:
         check_storage(to, _share(hub, to), folder)
         made(hub, name, Said(level, residency or (), title or "", public))
+        check_fit(hub.data, name, to)
         done = _sent(hub, (name, to), folder, shown)
         if wait and done.outcome is not Outcome.UNCHANGED:
             shown.begin(_("{ref}: its storage reads and compares it").format(ref=ref_of(done.version)), 0)

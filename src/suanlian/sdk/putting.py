@@ -8,10 +8,12 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import BinaryIO, Final, TypeVar
 
 import stamina
 
+from suanlian.crypto.sealing import SealingRing
 from suanlian.model.data import (
     MAX_FILES_PAGE,
     DataFile,
@@ -81,6 +83,23 @@ def check_storage(ref: str, share: StorageShare, folder: Folder) -> None:
         wrong = f"the folder has {folder.bytes} bytes, and {share.capacity} is all that it offers"
     if wrong:
         raise ConflictError("storage_unfit", f"Nothing can be put to {ref}: {wrong}.", todo=todo, field="storage")
+
+
+def check_fit(data: Data, name: str, storage: str) -> None:
+    """Ask the hub whether the dataset may lie there at all, before hours of reading: nothing is asked of the storage.
+
+    A dataset without a version gets its first, which is gone on with. Raises ConflictError ``storage_unfit``.
+    """
+    versions = list(islice(data.versions(name), _LOOKED_AT))
+    asked = next((one for one in versions if one.state in READABLE or not one.files), None)
+    if asked is None and versions:
+        return
+    version = asked or data.open(name)
+    try:
+        data.upload(ref_of(version), AskUpload(storage=storage, sealing_key=SealingRing.generate().current.text))
+    except ConflictError as error:
+        if error.code != "state_conflict":  # that nothing was told of it yet, or all is sealed
+            raise
 
 
 def unchanged(data: Data, name: str, files: Sequence[DataFile]) -> DatasetVersion | None:
