@@ -25,6 +25,7 @@ from suanlian.services import (
     checking,
     depending,
     jobs,
+    links,
     market,
     planning,
     telling,
@@ -172,7 +173,9 @@ def _foreseen(
 
 def _by(hub: Hub, unit: Unit) -> planning.By:
     levels = hub.bounds.data.levels
-    return planning.By(throughput.Knowledge(unit).of, levels, market.current(unit), bringing.Bringing(unit, levels))
+    return planning.By(
+        throughput.Knowledge(unit).of, levels, market.current(unit), bringing.Bringing(unit, levels, links.ways_now)
+    )
 
 
 @router.get("/jobs")

@@ -140,7 +140,8 @@ class Bringing:
         uses = sorted({use for spec in specs for use in spec.data}, key=lambda use: use.dataset)
         if not uses:
             return ()
-        copies = [(one.version_id, [(c.storage, c.whole) for c in one.copies], one.wrong) for one in self.wanted(uses)]
+        wanted = self.wanted(uses)
+        copies = [(w.version_id, [(c.storage, c.whole) for c in w.copies], w.wrong, sorted(w.failed)) for w in wanted]
         heard = [(ref, place.reachable) for ref, place in sorted(self.network.storages.items())]
         return tuple(map(str, copies)), tuple(heard)
 

@@ -14,8 +14,8 @@ from suanlian.model.levels import LevelRules
 from suanlian.model.market import DWELL, Acts, MoveProposal, TickState
 from suanlian.rules.compiling import ORDER, quantised
 from suanlian.rules.matching.arrays import Floats
-from suanlian.services import market, moving
-from suanlian.services.bringing import Bringing, WaysOf, no_links
+from suanlian.services import links, market, moving
+from suanlian.services.bringing import Bringing, WaysOf
 from suanlian.services.market import Batch, Found, Memory
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
@@ -90,7 +90,7 @@ class Matcher(Worker):
         *,
         acts: Acts = Acts.NONE,
         moves_every_s: float = 60.0,
-        ways_of: WaysOf = no_links,
+        ways_of: WaysOf = links.ways_now,
     ) -> None:
         """``levels``: which protection grade each data level needs. ``matching``: who solves.
 

@@ -9,8 +9,8 @@ from suanlian.model.decision import Decision, Placed, Waits
 from suanlian.model.event import EventType
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import LevelRules
-from suanlian.services import deciding, market, passing, placing, usage
-from suanlian.services.bringing import Bringing, NotNowError, WaysOf, let_come, no_links
+from suanlian.services import deciding, links, market, passing, placing, usage
+from suanlian.services.bringing import Bringing, NotNowError, WaysOf, let_come
 from suanlian.services.deciding import Weighing
 from suanlian.services.ordering import Ordering
 from suanlian.services.placing import Besides, Brings
@@ -54,7 +54,7 @@ class Placer(Worker):
     every_s: ClassVar[float] = 5.0
     pause_s: ClassVar[float] = 0.02
 
-    def __init__(self, tools: Tools, writer: Writer, levels: LevelRules, ways_of: WaysOf = no_links) -> None:
+    def __init__(self, tools: Tools, writer: Writer, levels: LevelRules, ways_of: WaysOf = links.ways_now) -> None:
         """``levels``: which protection grade each data level needs. ``ways_of``: what is known of links."""
         super().__init__(tools, writer)
         self._levels = levels
