@@ -19,14 +19,16 @@ from suanlian.sdk.client import Client
 
 Reads = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="NAME[@V][:PATH]", help=N_("A dataset that it finds at PATH there; repeatable.")),
+    typer.Option(
+        "--data", metavar="NAME[:PATH]", help=N_("A dataset, as reads@2:in, that it finds at PATH there; repeatable.")
+    ),
 ]
 Saves = Annotated[
     list[str] | None,
     typer.Option(
         "--save",
-        metavar="PATH:NAME[:STORAGE]",
-        help=N_("What it leaves at PATH becomes a version of this dataset, after success; repeatable."),
+        metavar="PATH:NAME",
+        help=N_("What it leaves at PATH becomes a version of this dataset; with :STORAGE brought there; repeatable."),
     ),
 ]
 _BRINGING: Final = re.compile(r"^bringing data: ([0-9]+) of ([0-9]+) bytes of (.+)$")
