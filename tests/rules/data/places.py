@@ -1,7 +1,5 @@
 """Storage for tests of rules."""
 
-from decimal import Decimal
-
 from suanlian.model.data import StorageKind, StorageShare
 from suanlian.model.platform import Site
 from suanlian.model.transfer_plan import StoragePlace
@@ -12,7 +10,7 @@ def place(name: str, site: str = "main", kind: StorageKind = StorageKind.S3, **c
     share_fields = {key: changes.pop(key) for key in list(changes) if key in StorageShare.model_fields}
     endpoint = "" if kind is StorageKind.POSIX else f"https://{name}.example"
     share = StorageShare.model_validate(
-        {"name": "s", "site": site, "kind": kind, "endpoint": endpoint, "read_only": kind is StorageKind.HTTP}
+        {"name": f"s-{site}", "site": site, "kind": kind, "endpoint": endpoint, "read_only": kind is StorageKind.HTTP}
         | share_fields
     )
     said: dict[str, object] = {
@@ -31,6 +29,3 @@ def place(name: str, site: str = "main", kind: StorageKind = StorageKind.S3, **c
         "booked": 0,
     }
     return StoragePlace(**{**said, **changes})  # type: ignore[arg-type]  # of the very fields above
-
-
-PRICE = Decimal("0.5")
