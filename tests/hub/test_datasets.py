@@ -1,8 +1,6 @@
 """Datasets at the hub: from a folder or an upload to a sealed version, its copies, rules, faults and refusals."""
 
-import hashlib
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -479,29 +477,3 @@ def test_each_act_leaves_its_row(world: World, two: tuple[Keeper, Keeper]) -> No
     wanted = {kind for kind in EventType if kind.split(".")[0] in ("dataset", "replica", "data", "copy-rule")}
     wanted |= {EventType.VERSION_OPENED, EventType.VERSION_SEALED, EventType.VERSION_DELETED}
     assert wanted <= {row["type"] for row in rows(world)}
-
-
-def test_a_version_is_read_by_drs_as_a_bundle_of_its_files(world: World) -> None:
-    publish(world, WUHU, storage("web", StorageKind.HTTP), storage("lake", prefixes=["s3://bucket/lake/"]))
-    lake = Keeper(world, WUHU)
-    register(world, lake, "open", share="web", public=True)
-    copied(world, "open@1", LAKE)
-    settle(world, lake)
-    version = dataset(world, "open@1")
-    assert world.person("nobody").get("/ga4gh/drs/v1/service-info").json()["type"]["artifact"] == "drs"
-    bundle = world.ok("buyer2", "GET", f"/ga4gh/drs/v1/objects/{version['id']}")
-    assert [one["name"] for one in bundle["contents"]] == [file.path for file in FILES_SORTED]
-    joined = "".join(sorted(file.sha256 for file in FILES_SORTED))
-    assert bundle["checksums"][0]["checksum"] == hashlib.sha256(joined.encode()).hexdigest()
-    blob = world.ok("buyer2", "GET", f"/ga4gh/drs/v1/objects/{bundle['contents'][1]['id']}")
-    assert (blob["size"], blob["checksums"][0]["checksum"]) == (FILES_SORTED[1].size, FILES_SORTED[1].sha256)
-    urls = {method["type"]: method["access_url"]["url"] for method in blob["access_methods"]}
-    assert urls["https"] == f"https://web.example/open/raw/{quote(FILES_SORTED[1].path)}"
-    assert urls["s3"].startswith(f"s3://bucket/lake/{version['id']}/")
-    first = blob["access_methods"][0]
-    path = f"/ga4gh/drs/v1/objects/{blob['id']}/access/{first['access_id']}"
-    assert world.ok("buyer2", "GET", path) == first["access_url"]
-    refused(world.person("buyer2").get(f"/ga4gh/drs/v1/objects/{version['id']}:99"), 404, "not_found")
-    register(world, lake, "closed", share="web")
-    hidden = dataset(world, "closed@1")["id"]
-    refused(world.person("buyer2").get(f"/ga4gh/drs/v1/objects/{hidden}"), 404, "not_found")

@@ -151,6 +151,10 @@ class Play(RuleBasedStateMachine):
     @initialize()
     def first(self) -> None:
         register(self.world, self.keepers[0], "a", share="lake")
+        register(self.world, self.keepers[0], "b", share="disk")
+        self._post("/v1/datasets/a/replicas", {"to": f"{SUZHOU}/pond"})
+        settle(self.world, *self.keepers)
+        assert set(states(self.world, "a@1").values()) == {"whole"}
 
     @invariant()
     def laws(self) -> None:
@@ -175,6 +179,12 @@ class Play(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), to=st.sampled_from(REFS))
     def copy(self, name: str, to: str) -> None:
         self._post(f"/v1/datasets/{name}/replicas", {"to": to})
+
+    @rule(to=st.sampled_from(REFS))
+    def copy_both(self, to: str) -> None:
+        for name in NAMES:
+            self.copy(name, to)
+        self.world.hub.settle()
 
     @rule(name=st.sampled_from(NAMES), number=st.integers(0, 5))
     def drop(self, name: str, number: int) -> None:
@@ -267,12 +277,13 @@ def begin(template: Template, stores: Stores) -> Begin:
     return lambda: running(template, stores)
 
 
+@pytest.mark.timeout(600)
 def test_the_laws_hold_whatever_happens(begin: Begin) -> None:
     made = type("Played", (Play,), {"begin": staticmethod(begin)})
     run_state_machine_as_test(
         made,
         settings=settings(
-            max_examples=6,
+            max_examples=4,
             stateful_step_count=30,
             deadline=None,
             database=None,
