@@ -19,9 +19,21 @@ from suanlian.model.money import Amount
 from suanlian.model.party import Caller
 from suanlian.model.placement import Explanation
 from suanlian.model.usage import UsageCorrection, UsageSegment
-from suanlian.services import allowance, checking, depending, jobs, market, planning, telling, throughput, usage
+from suanlian.services import (
+    allowance,
+    bringing,
+    checking,
+    depending,
+    jobs,
+    links,
+    market,
+    planning,
+    telling,
+    throughput,
+    usage,
+)
 from suanlian.services.jobs import Wanted
-from suanlian.store.unit import Unit
+from suanlian.store.unit import Row, Unit
 
 router = APIRouter(prefix="/v1", tags=["jobs"])
 _JSON = "application/json"
@@ -81,6 +93,7 @@ def submit(
     kept = _refused_now(hub, caller, [spec], lambda: again.kept(hub, caller, body))
     if kept is not None:
         return Response(kept, media_type=_JSON)
+    (spec,), reads = _exact(hub, caller, [spec])
     prepared = jobs.prepare(hub.node, caller, [spec], hub.now())
     told = jobs.fresh(prepared, spec).model_dump_json()
 
@@ -88,6 +101,7 @@ def submit(
         linked = depending.link(unit, caller, [spec], prepared.jobs)
         made = replace(prepared, jobs=linked)
         jobs.submit(unit, caller, made)
+        _name_data(unit, linked, reads)
         allowance.reserve(unit, caller, [spec], linked, hub.bounds.free)
         return jobs.get(unit, caller, linked[0]["id"]).model_dump_json() if spec.after else told
 
@@ -103,15 +117,32 @@ def submit_many(
     kept = _refused_now(hub, caller, batch.jobs, lambda: again.kept(hub, caller, body))
     if kept is not None:
         return Response(kept, media_type=_JSON)
-    prepared = jobs.prepare(hub.node, caller, batch.jobs, hub.now())
+    specs, reads = _exact(hub, caller, batch.jobs)
+    prepared = jobs.prepare(hub.node, caller, specs, hub.now())
 
     def work(unit: Unit) -> str:
-        linked = depending.link(unit, caller, batch.jobs, prepared.jobs)
+        linked = depending.link(unit, caller, specs, prepared.jobs)
         taken = jobs.submit(unit, caller, replace(prepared, jobs=linked))
-        allowance.reserve(unit, caller, batch.jobs, linked, hub.bounds.free)
+        _name_data(unit, linked, reads)
+        allowance.reserve(unit, caller, specs, linked, hub.bounds.free)
         return json.dumps({"jobs": taken})
 
     return Response(again.run(hub, caller, body, work), media_type=_JSON)
+
+
+def _exact(hub: Hub, caller: Caller, specs: Sequence[JobSpec]) -> tuple[list[JobSpec], list[tuple[str, ...]]]:
+    """The jobs with exact versions of what they read, as strict as that, and the versions of each."""
+    if not any(spec.data for spec in specs):
+        return list(specs), [() for _ in specs]
+    with hub.reading(caller) as unit:
+        found = [bringing.resolve(unit, caller, spec) for spec in specs]
+    checking.check_all([spec for spec, _reads in found], hub.known.checks())  # data makes a job stricter
+    return [spec for spec, _reads in found], [reads for _spec, reads in found]
+
+
+def _name_data(unit: Unit, rows: Sequence[Row], reads: Sequence[tuple[str, ...]]) -> None:
+    for row, versions in zip(rows, reads, strict=True):
+        bringing.name(unit, row["id"], versions)
 
 
 @router.post("/jobs:estimate", openapi_extra=_SPEC_BODY)
@@ -134,13 +165,17 @@ def _foreseen(
     allowance.check(caller, [spec])
     checking.check_all([spec], hub.known.checks())
     checking.check_deadlines([spec], hub.now())
+    (spec,), _reads = _exact(hub, caller, [spec])
     with hub.reading(caller) as unit:
         jobs.check_secrets(unit, caller, {use.name for use in spec.secrets})
         return ask(unit, caller, spec, _by(hub, unit))
 
 
 def _by(hub: Hub, unit: Unit) -> planning.By:
-    return planning.By(throughput.Knowledge(unit).of, hub.bounds.data.levels, market.current(unit))
+    levels = hub.bounds.data.levels
+    return planning.By(
+        throughput.Knowledge(unit).of, levels, market.current(unit), bringing.Bringing(unit, levels, links.ways_now)
+    )
 
 
 @router.get("/jobs")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, model_validator
 
 from suanlian.model.base import Name, Sha256, Text, Utc, Value, Wire
 from suanlian.model.levels import LOWEST, DataLevel, Level, RegionPrefix
@@ -324,3 +324,7 @@ class LocalData(Wire):
     place: Text = Field(default="", description="the folder below the storage's root")
     files: int = Field(ge=0)
     bytes: Bytes
+
+
+LOCAL: Final = TypeAdapter(tuple[LocalData, ...])
+"""Reads and writes what an attempt reads of datasets, as its row keeps it."""

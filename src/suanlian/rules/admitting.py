@@ -40,12 +40,12 @@ MOST_KEPT: Final = 20_000
 
 
 def kind_of(demand: Demand) -> Hashable:
-    """All of a demand that ``LASTING`` filters ask of: equal ones are answered alike."""
+    """All of a demand that ``LASTING`` filters ask of, and what it reads: equal ones are answered alike."""
     spec = demand.spec
     wants = spec.wants.model_copy(update={"max_cost": None, "max_g_co2": None, "detour": None, "prefer": Prefer.COST})
     kinds = frozenset(kind for kind, amount in spec.resources.base().items() if amount)
     grace = None if spec.checkpoint is None else spec.checkpoint.grace_s
-    asked = (spec.variants, wants, spec.features, bool(spec.secrets), kinds, grace, spec.job_class)
+    asked = (spec.variants, wants, spec.features, bool(spec.secrets), kinds, grace, spec.job_class, spec.data)
     return (*asked, demand.entity, demand.lender, demand.order, level_grade(spec.wants, demand.levels))
 
 

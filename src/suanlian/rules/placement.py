@@ -209,7 +209,7 @@ def _terms(question: Question, market: Market) -> tuple[CostTerm, ...]:
 
 def _data_term(question: Question) -> tuple[CostTerm, ...]:
     moving, amount = question.moving, data_cost(question.moving)
-    if moving is None or not amount:
+    if moving is None or not (amount or moving.gb):
         return ()
     how = f"{plain(moving.gb, 3)} GB x {plain(moving.cny_per_gb, 6)} CNY/GB"
     if moving.sources:

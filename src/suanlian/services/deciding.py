@@ -29,7 +29,7 @@ from suanlian.rules.progress import parse_tally
 from suanlian.rules.queueing.line import Starts
 from suanlian.rules.retries import NO_PAST, Past, past_of
 from suanlian.rules.standing import place_of
-from suanlian.services.ports import KnownOf, Turns, nothing_known
+from suanlian.services.ports import NO_DATA, DataOf, KnownOf, Turns, nothing_known
 from suanlian.store import attempts, jobs, platforms
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
@@ -51,6 +51,7 @@ class Weighing:
     levels: LevelRules = USUAL_LEVELS
     known_of: KnownOf = nothing_known
     market: Market = NO_MARKET
+    data: DataOf = NO_DATA
 
 
 USUAL: Final = Weighing()
@@ -102,6 +103,7 @@ class _Look:
         self._levels = weighing.levels
         self._known_of = weighing.known_of
         self._market = weighing.market
+        self._data = weighing.data
         self._ordering = ordering
         self._places = Places(unit)
         self.places = list(self._places.all())
@@ -176,7 +178,8 @@ class _Look:
         failed, refused = past.get(task["idx"], NO_PAST)
         affordable, moved_from = _aimed(budget.within(spec, rest), task, self._unit.now)
         refused |= moved_from
-        return Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"], self._order)
+        moving = self._data.of(spec, self.places)
+        return Demand(affordable, row["entity"], failed, self._levels, refused, row["lender"], self._order, moving)
 
     def _where(self, demand: Demand, known: Known | None, start: Starts) -> tuple[Explanation, int | None]:
         """Where a task goes that may start now, and that place's number if it is another than the queue thought of.

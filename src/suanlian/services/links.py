@@ -7,6 +7,7 @@ and a carrier takes back no link that somebody holds a part of.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from suanlian.data.network import SOURCE, estimated
@@ -25,6 +26,7 @@ from suanlian.model.link import (
 )
 from suanlian.model.party import CARRYING, Caller, EntityKind, Role
 from suanlian.model.platform import Site
+from suanlian.rules.data.bringing import Way, Ways
 from suanlian.rules.links import classes, paths
 from suanlian.rules.links.reserving import MAX_SPAN, Held, cost, is_open, left
 from suanlian.rules.links.views import LAST, Declared, Guess, views
@@ -187,6 +189,25 @@ def way(unit: Unit, start: str, end: str) -> PathView:
 def _relays(unit: Unit, known: Mapping[str, Site]) -> set[str]:
     """Where a copy can stand between: where there is storage; while nobody publishes any, each site might."""
     return links.storage_sites(unit) or set(known)
+
+
+def ways_now(unit: Unit) -> Ways:
+    """How bytes go between sites as things are: by the cheapest wire of each pair, the fastest of equal ones."""
+    found = dict[tuple[str, str], LinkView]()
+    for view in every_view(unit):
+        before = found.get((view.start, view.end))
+        if not view.courier and (before is None or _cheapest(view) < _cheapest(before)):
+            found[view.start, view.end] = view
+
+    def way(start: str, end: str) -> Way:
+        known = found.get((start, end))
+        return Way() if known is None else Way(known.mbps, known.cny_per_gb)
+
+    return way
+
+
+def _cheapest(view: LinkView) -> tuple[Decimal, Decimal]:
+    return view.cny_per_gb, -(view.mbps or Decimal(0))
 
 
 def latency_shares(unit: Unit) -> LatencyShares:

@@ -49,7 +49,7 @@ from suanlian.rules.normalising import Known
 from suanlian.rules.orderly import order_now
 from suanlian.rules.preferring import most_dearer
 from suanlian.rules.pricing import expected_rent
-from suanlian.services.ports import KnownOf, nothing_known
+from suanlian.services.ports import NO_DATA, DataOf, KnownOf, nothing_known
 from suanlian.store import attempts, jobs, market, policies, published
 from suanlian.store.market import Asker
 from suanlian.store.places import Places
@@ -83,6 +83,8 @@ class Memory:
 
     levels: LevelRules
     admissions: Admissions = field(default_factory=Admissions)
+    data: DataOf = NO_DATA
+    """As of the look that is being made."""
     specs: OrderedDict[str, JobSpec] = field(default_factory=OrderedDict)
     askers: dict[str, Asker] = field(default_factory=dict)
     texts: WeakValueDictionary[str, JobSpec] = field(default_factory=WeakValueDictionary)
@@ -135,7 +137,7 @@ def gather(
     if not rows:
         return None
     places = Places(unit).all()
-    asks = _Asks(unit, memory, order_now(orderly(), places), partial(_known, known_of, places))
+    asks = _Asks(unit, memory, order_now(orderly(), places), partial(_known, known_of, places), places)
     waiting = asks.all(rows, rest)
     hours = _hours(unit, memory, places)
     return Batch(compiled(waiting, places, hours, memory.admissions, unit.now, _energy(), rest), len(rows))
@@ -158,6 +160,7 @@ class _Asks:
     memory: Memory
     order: Order
     known_of: Callable[[JobSpec, str, str], Known | None]
+    places: Sequence[Place]
     demands: dict[tuple[int, str, str], Demand] = field(default_factory=dict)
 
     def all(self, rows: Sequence[Row], rest: Callable[[], None]) -> list[Waiting]:
@@ -174,7 +177,10 @@ class _Asks:
         alike = id(spec), asker.entity, asker.lender
         demand = self.demands.get(alike)
         if demand is None:
-            demand = Demand(spec, asker.entity, levels=self.memory.levels, lender=asker.lender, order=self.order)
+            moving = self.memory.data.of(spec, self.places)
+            demand = Demand(
+                spec, asker.entity, levels=self.memory.levels, lender=asker.lender, order=self.order, moving=moving
+            )
             self.demands[alike] = demand
         return Waiting(job_id, demand, count, known=self.known_of(spec, asker.account_id, job_id))
 
@@ -232,7 +238,7 @@ def going(
     if not runs:
         return None
     known = partial(_known, known_of, places)
-    waiting = _Asks(unit, memory, order, known).all(market.waiting(unit, limit=MOST_WAITING), rest)
+    waiting = _Asks(unit, memory, order, known, places).all(market.waiting(unit, limit=MOST_WAITING), rest)
     counted = Counter((row["job_id"], row["share_id"]) for row in runs)
     moving = [_running(unit, row, memory, order, at[ShareId(row["share_id"])], known) for row in runs]
     hours = _hours(unit, memory, places, counted)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from suanlian.model.demand import MAX_GRACE_S
 from suanlian.model.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
@@ -119,9 +119,9 @@ def _make_room(unit: Unit, row: Row, why: str) -> None:
     if Wish(row["wish"]) not in _ROOM:
         return
     if "preempt" in _knows(unit, row):
-        _wish(unit, row, Wish.PREEMPT, why)
+        attempts.wish(unit, row, Wish.PREEMPT, why)
     elif row["started_at"] is None:
-        _wish(unit, row, Wish.RECALL, why)
+        attempts.wish(unit, row, Wish.RECALL, why)
     else:
         wrong = "The connector of its place is of an earlier release: it can only be cancelled there."
         raise ConflictError("not_possible_there", wrong, todo="Cancel it and submit it again, or wait for its end.")
@@ -130,12 +130,6 @@ def _make_room(unit: Unit, row: Row, why: str) -> None:
 def _knows(unit: Unit, row: Row) -> frozenset[str]:
     connector = platforms.find_connector(unit, row["connector_id"])
     return frozenset() if connector is None else lost.knows(connector)
-
-
-def _wish(unit: Unit, row: Row, wish: Wish, why: str) -> None:
-    values: dict[str, Any] = {"wish": wish.value, "wish_version": row["wish_version"] + 1, "wish_why": why[:400]}
-    values["revision"] = platforms.next_revision(unit, row["connector_id"])
-    attempts.change(unit, row["id"], values)
 
 
 def pause(unit: Unit, caller: Caller, ref: str, asked: Which) -> int:
@@ -158,7 +152,7 @@ def pause(unit: Unit, caller: Caller, ref: str, asked: Which) -> int:
             had = ", ".join(flavor.features) or "none"
             wrong = f"Its place cannot let it stand still: what it can do is {had}."
             raise ConflictError("not_possible_there", wrong, todo="Move it, or cancel it.")
-        _wish(unit, row, Wish.PAUSE, "paused by its owner")
+        attempts.wish(unit, row, Wish.PAUSE, "paused by its owner")
     unit.record(EventType.JOB_PAUSING, job["id"], account_id=job["account_id"], tasks=len(running))
     return len(running)
 
@@ -170,7 +164,7 @@ def resume(unit: Unit, caller: Caller, ref: str, asked: Which) -> int:
     if not paused:
         raise ConflictError("state_conflict", "Nothing of it is paused.", todo="suanlian show tells how it stands.")
     for row in paused:
-        _wish(unit, row, Wish.RUN, "")
+        attempts.wish(unit, row, Wish.RUN, "")
     unit.record(EventType.JOB_RESUMING, job["id"], account_id=job["account_id"], tasks=len(paused))
     return len(paused)
 

@@ -180,8 +180,7 @@ def _move(unit: Unit, row: Row, stride: Stride) -> Platform:
 def _recall(unit: Unit, platform_id: str) -> None:
     """Take back what has not started; what runs goes on."""
     for attempt in attempts.unstarted_at(unit, platform_id):
-        version, revision = attempt["wish_version"] + 1, platforms.next_revision(unit, attempt["connector_id"])
-        attempts.change(unit, attempt["id"], {"wish": Wish.RECALL.value, "wish_version": version, "revision": revision})
+        attempts.wish(unit, attempt, Wish.RECALL)
 
 
 def _lift(unit: Unit, caller: Caller, row: Row, decision: Decision) -> Moved:

@@ -120,12 +120,15 @@ class Ordering:
         now, order = unit.now.timestamp(), order_now(orderly(), places)
         self._read(unit, now)
         rooms = rooms_of(places)
-        look = _Look(unit, self, order, Standing(places, self.memory.admissions, unit.now, self.policy.move_s))
+        standing = Standing(places, self.memory.admissions, unit.now, self.policy.move_s)
+        look = _Look(unit, self, order, standing, places)
         shape = tuple((room.key, room.size) for room in rooms)
         if self._line is None or shape != self._shape:
             carried = _used_of_late(unit, self.policy) if self._line is None else self._line.carried(now)
             self._line, self._shape, self._full_at = Line(rooms, self.policy, carried, now), shape, float("-inf")
-        stamps = (shape, tuple((stamp_of(place, unit.now), place.closing) for place in places), order)
+        kinds = [self.memory.spec(unit, name) for name in self.examples.values() if name in self.waiting]
+        stamped = tuple((stamp_of(place, unit.now), place.closing) for place in places)
+        stamps = (shape, stamped, order, self.memory.data.stamp(kinds))
         if stamps != self._stamps:
             self._stamps, before = stamps, dict(self.known)
             self.known.clear()
@@ -348,6 +351,7 @@ class _Look:
     ordering: Ordering
     order: Order
     standing: Standing
+    places: Sequence[Place]
     bars: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def stands(self, job_id: str) -> Stands | None:
@@ -390,7 +394,8 @@ class _Look:
     def _demand(self, job_id: str) -> Demand:
         memory, asker = self.ordering.memory, self.ordering.waiting[job_id].asker
         spec = memory.spec(self.unit, job_id)
-        return Demand(spec, asker.entity, levels=memory.levels, lender=asker.lender, order=self.order)
+        moving = memory.data.of(spec, self.places)
+        return Demand(spec, asker.entity, levels=memory.levels, lender=asker.lender, order=self.order, moving=moving)
 
     def runs(self, row: Row, numbers: Mapping[ShareId, int], places: Sequence[Place]) -> Runs:
         """An attempt that holds something of a place."""

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -38,13 +38,36 @@ Handed = Callable[[Unit, Row, int], tuple[Source, ...]]
 """What a task of a job is handed besides its inputs. Raises MissingError where something of it is not there."""
 
 
+Brings = Callable[[Unit, Placed, JobSpec, Sequence[str]], str | None]
+"""Lets the data of a job come to where these attempts go: what their rows keep of it. May give the whole unit up."""
+
+
+def no_data(_unit: Unit, _decision: Placed, _spec: JobSpec, _attempts: Sequence[str]) -> str | None:
+    """Nothing comes."""
+    return None
+
+
 def nothing(_unit: Unit, _row: Row, _index: int) -> tuple[Source, ...]:
     """Nothing is handed to anybody."""
     return ()
 
 
-def apply(unit: Unit, decision: Decision, handed: Handed = nothing) -> bool:
-    """Make a decision true, if it still fits what is true now; False when it no longer does."""
+@dataclass(frozen=True, slots=True)
+class Besides:
+    """What comes to a task besides its inputs: what it is handed, and its datasets."""
+
+    handed: Handed = nothing
+    brings: Brings = no_data
+
+
+NOTHING: Final = Besides()
+
+
+def apply(unit: Unit, decision: Decision, besides: Besides = NOTHING) -> bool:
+    """Make a decision true, if it still fits what is true now; False when it no longer does.
+
+    Raises what ``besides.brings`` raises.
+    """
     passed_over = decision.instead_of if isinstance(decision, Placed) else ""
     locked = {ref: jobs.lock(unit, ref) for ref in sorted({decision.job_id, passed_over} - {""})}
     row = locked[decision.job_id]
@@ -58,7 +81,7 @@ def apply(unit: Unit, decision: Decision, handed: Handed = nothing) -> bool:
         body = {"text": decision.text, "explanation": shortened(decision.explanation).model_dump(mode="json")}
         jobs.change(unit, row["id"], {"waiting": json.dumps(body)})
         return True
-    is_placed = _place(unit, row, decision, handed)
+    is_placed = _place(unit, row, decision, besides)
     other = locked.get(passed_over)
     if is_placed and other is not None:
         jobs.trade_turns(unit, row, other)
@@ -74,18 +97,18 @@ def _make(unit: Unit, row: Row) -> bool:
     return True
 
 
-def _place(unit: Unit, row: Row, decision: Placed, handed: Handed) -> bool:
+def _place(unit: Unit, row: Row, decision: Placed, besides: Besides) -> bool:
     if decision.fences:
-        return _give_another(unit, row, decision, handed)
+        return _give_another(unit, row, decision, besides)
     tasks = jobs.tasks_at(unit, row["id"], decision.numbers)
     still = {index: tasks[index] for index, number in decision.numbers.items() if _waits_for(tasks.get(index), number)}
     sources, ended = dict[int, tuple[Source, ...]](), False
     for index, task in still.items():
         try:
-            sources[index] = handed(unit, row, index)
+            sources[index] = besides.handed(unit, row, index)
         except MissingError as error:
             row, ended = _end_task(unit, row, task, str(error)), True
-    return bool(sources and _give_place(unit, row, decision, Ready(still, sources))) or ended
+    return bool(sources and _give_place(unit, row, decision, Ready(still, sources, besides.brings))) or ended
 
 
 def _waits_for(task: Row | None, number: int) -> bool:
@@ -95,7 +118,7 @@ def _waits_for(task: Row | None, number: int) -> bool:
     return bool(task["attempts"] + 1 == number)
 
 
-def _give_another(unit: Unit, row: Row, decision: Placed, handed: Handed) -> bool:
+def _give_another(unit: Unit, row: Row, decision: Placed, besides: Besides) -> bool:
     """Give a place to a task whose own is lost; only now, with the new one at hand, does the old attempt end.
 
     A connector that came back since the decision keeps it.
@@ -108,7 +131,7 @@ def _give_another(unit: Unit, row: Row, decision: Placed, handed: Handed) -> boo
         return False
     since = lost.lost_connector(unit, old["connector_id"])
     try:
-        ready = Ready({index: task}, {index: handed(unit, row, index)})
+        ready = Ready({index: task}, {index: besides.handed(unit, row, index)}, besides.brings)
     except MissingError:
         return False
     if row["committed"] is not None and old["estimate"] is not None:  # it is not paid
@@ -145,6 +168,7 @@ class Ready:
 
     tasks: Mapping[int, Row]
     sources: Mapping[int, tuple[Source, ...]]
+    brings: Brings = no_data
 
 
 def _give_place(unit: Unit, row: Row, decision: Placed, ready: Ready) -> bool:
@@ -169,6 +193,7 @@ def _give_place(unit: Unit, row: Row, decision: Placed, ready: Ready) -> bool:
     shared = _shared_columns(unit, row, decision, spec) | {"platform_id": platform["id"]}
     shared |= {"relied": None if relied is None else relied.model_dump_json()}
     shared |= {"estimate": None if rest is None else decision.estimate, "first_told_at": None}
+    shared |= {"data": ready.brings(unit, decision, spec, list(ids.values()))}
     last = platforms.next_revision(unit, decision.connector_id, count)
     rows = [
         {**shared, **_own_columns(ready, index, attempt_id, decision.numbers[index]), "revision": last - count + 1 + n}

@@ -22,7 +22,7 @@ from suanlian.rules.orderly import order_now
 from suanlian.rules.placement import TIME_MENDS
 from suanlian.rules.pricing import expected_hours
 from suanlian.rules.retries import past_of
-from suanlian.services.ports import KnownOf
+from suanlian.services.ports import NO_DATA, DataOf, KnownOf
 from suanlian.store import attempts, jobs, parties, running
 from suanlian.store.places import Places
 from suanlian.store.unit import Row, Unit
@@ -40,6 +40,7 @@ class By:
     known_of: KnownOf
     levels: LevelRules = USUAL_LEVELS
     market: Market = NO_MARKET
+    data: DataOf = NO_DATA
 
 
 def estimate(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Explanation:
@@ -55,7 +56,8 @@ def plan(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Explanation:
 
 def _of_spec(unit: Unit, caller: Caller, spec: JobSpec, by: By) -> Asked:
     places = Places(unit).all()
-    demand = Demand(spec, _name(unit, caller.entity_id), levels=by.levels, order=order_now(orderly(), places))
+    order, moving = order_now(orderly(), places), by.data.of(spec, places)
+    demand = Demand(spec, _name(unit, caller.entity_id), levels=by.levels, order=order, moving=moving)
     return _asked(unit, demand, places, by, (caller.account_id, ""))
 
 
@@ -67,7 +69,7 @@ def outlook(unit: Unit, caller: Caller, ref: str, index: int, found: Explanation
     spec, places = JobSpec.model_validate_json(row["spec"]), Places(unit).all()
     failed, refused = past_of(attempts.with_places(unit, row["id"], [index]), [index], unit.now)[index]
     entity, order = _name(unit, row["entity_id"]), order_now(orderly(), places)
-    demand = Demand(spec, entity, failed, by.levels, refused, row["lender"], order)
+    demand = Demand(spec, entity, failed, by.levels, refused, row["lender"], order, by.data.of(spec, places))
     asked = _asked(unit, demand, places, by, (row["account_id"], row["id"]))
     asked = replace(asked, rest=budget.rest(spec.budget, row["committed"]))
     now = _with_outlook(unit, asked, row["queued"], jobs.waiting_count(unit, but=row["id"]))

@@ -3,17 +3,18 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from suanlian.crypto.keys import KeyPair
 from suanlian.crypto.oidc import Keys
 from suanlian.model.audit import AuditAnswer, AuditCall
 from suanlian.model.data_protocol import TaskReport
+from suanlian.model.ids import ShareId
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import LevelRules
 from suanlian.model.lineage import KeyPin, SignedKeyChange
 from suanlian.model.node import Resolution, Resolved
-from suanlian.model.place import Place
+from suanlian.model.place import Moving, Place
 from suanlian.model.placement import Queueing
 from suanlian.model.rekey import DelegationAnswer, DelegationCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
@@ -36,6 +37,33 @@ KnownOf = Callable[[JobSpec, str, str, Sequence[Place]], Known | None]
 
 def nothing_known(*_asked: object) -> None:
     """Places are compared by what they publish alone."""
+
+
+class DataOf(Protocol):
+    """What bringing the data of jobs to places takes, as of one moment (``bringing``)."""
+
+    def of(self, spec: JobSpec, places: Sequence[Place], /) -> Mapping[ShareId, Moving]:
+        """For each place where its data is not, what bringing it takes; places are the same at each call."""
+        ...
+
+    def stamp(self, specs: Collection[JobSpec], /) -> object:
+        """Equal where nothing that bears on it has changed."""
+        ...
+
+
+class NoData:
+    """No job's data has to be brought anywhere."""
+
+    def of(self, _spec: JobSpec, _places: Sequence[Place], /) -> Mapping[ShareId, Moving]:
+        """Nothing."""
+        return {}
+
+    def stamp(self, _specs: Collection[JobSpec], /) -> object:
+        """Nothing changes."""
+        return ()
+
+
+NO_DATA: Final = NoData()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +241,7 @@ class Memory(Protocol):
 
     levels: LevelRules
     admissions: Admissions
+    data: DataOf
 
     def spec(self, unit: Unit, job_id: str) -> JobSpec:
         """The spec of a job, which never changes."""

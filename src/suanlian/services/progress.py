@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from suanlian.model.data import LOCAL
 from suanlian.model.event import EventType
 from suanlian.model.ids import AttemptId, JobId
 from suanlian.model.job import ENDED, EndCause, JobSpec, JobState, Outcome, Wants
@@ -86,7 +87,7 @@ def _that_fit(rows: Sequence[Row], specs: Mapping[str, str], *, shares: bool) ->
     held, seen = 0, set[str]()
     for number, row in enumerate(rows):
         is_run = row["wish"] in WITH_SPEC and not (shares and row["job_id"] in seen)
-        held += len(row["passed"] or "") + (len(specs[row["job_id"]]) if is_run else 0)
+        held += len(row["passed"] or "") + len(row["data"] or "") + (len(specs[row["job_id"]]) if is_run else 0)
         seen.add(row["job_id"])
         if number and (number == MAX_WISHES or held > MAX_WISHED_BYTES):
             return number
@@ -114,6 +115,7 @@ def _instruction(row: Row, specs: Mapping[str, JobSpec]) -> Instruction:
         task=PROBE_TASK.validate_json(row["probe"]) if row["probe"] else None,
         spec=specs[row["job_id"]] if wish in WITH_SPEC else None,
         passed=tuple(source.passed for source in passed.of_row(row)) if wish in WITH_SPEC else (),
+        data=LOCAL.validate_json(row["data"]) if row["data"] and wish in WITH_SPEC else (),
         number=row["number"],
         restored=row["restored"],
         fenced=row["fenced_at"] is not None,

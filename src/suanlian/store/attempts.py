@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, insert, select, update
 
+from suanlian.model.protocol import Wish
+from suanlian.store import platforms
 from suanlian.store import tables as t
 from suanlian.store.bulk import insert_rows
 from suanlian.store.jobs import ordinary
@@ -173,6 +175,20 @@ def unstarted_at(unit: Unit, platform_id: str) -> Sequence[Row]:
     waits = (t.attempt.c.state == "QUEUED") & (t.attempt.c.wish == "run") & t.attempt.c.started_at.is_(None)
     query = select(t.attempt).where(t.attempt.c.platform_id == platform_id, waits)
     return unit.connection.execute(query.order_by(t.attempt.c.id).with_for_update()).mappings().all()
+
+
+def waiting_for_data(unit: Unit, limit: int) -> Sequence[Row]:
+    """Attempts that read datasets, have not begun and are to run, the oldest first."""
+    waits = t.attempt.c.ended_at.is_(None) & t.attempt.c.started_at.is_(None) & t.attempt.c.data.is_not(None)
+    query = select(t.attempt.c.id, t.attempt.c.data).where(waits, t.attempt.c.wish == Wish.RUN.value)
+    return unit.connection.execute(query.order_by(t.attempt.c.id).limit(limit)).mappings().all()
+
+
+def wish(unit: Unit, row: Row, wanted: Wish, why: str = "") -> None:
+    """Let its connector be told another wish of an attempt, which is locked; with why, in words, where that is kept."""
+    values: dict[str, Any] = {"wish": wanted.value, "wish_version": row["wish_version"] + 1}
+    values |= {"wish_why": why[:400]} if why else {}
+    change(unit, row["id"], {**values, "revision": platforms.next_revision(unit, row["connector_id"])})
 
 
 def of_platform(unit: Unit, platform_id: str, *, before: str, limit: int) -> Sequence[Row]:

@@ -141,6 +141,14 @@ def over(unit: Unit, opened_before: datetime, limit: int) -> Sequence[str]:
     return unit.connection.execute(select(_v.id).where(live, late).order_by(_v.id).limit(limit)).scalars().all()
 
 
+def by_full_ref(unit: Unit, ref: str) -> Row | None:
+    """The version that ``account/name@number`` means, deleted ones left out; who may see it was decided before."""
+    account, _, rest = ref.partition("/")
+    name, _, number = rest.partition("@")
+    query = _versions().where(t.account.c.name == account, _d.name == name, _v.number == int(number or 0))
+    return unit.connection.execute(query.where(_v.state != "deleted")).mappings().one_or_none()
+
+
 def name_by_job(unit: Unit, job_id: str, version_ids: Collection[str]) -> None:
     """A job names these versions: until it has ended, none of them is deleted."""
     insert_new(unit.connection, t.job_data, [{"version_id": one, "job_id": job_id} for one in sorted(set(version_ids))])

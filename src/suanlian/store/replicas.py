@@ -194,6 +194,17 @@ def stray(unit: Unit, limit: int) -> Sequence[Row]:
     return unit.connection.execute(query).mappings().all()
 
 
+def comes(unit: Unit, replica_id: str) -> bool:
+    """Whether a copy is whole, or something brings it."""
+    row = find(unit, replica_id)
+    if row is None or row["state"] != ReplicaState.COMING:
+        return row is not None and row["state"] == ReplicaState.WHOLE
+    transfer = select(t.data_transfer.c.id).where(
+        t.data_transfer.c.replica_id == replica_id, t.data_transfer.c.ended_at.is_(None)
+    )
+    return unit.connection.execute(transfer.limit(1)).first() is not None
+
+
 def local_to(unit: Unit, version_ids: Collection[str], connector_id: str) -> Sequence[Row]:
     """Whole copies of these versions in storage of a connector."""
     query = select(t.replica).where(_r.version_id.in_(list(version_ids)), _r.connector_id == connector_id)

@@ -203,10 +203,18 @@ def waiting(unit: Unit, limit: int) -> Sequence[Row]:
 
 
 def unwanted(unit: Unit, limit: int) -> Sequence[str]:
-    """Transfers that go on and that nobody wants any more; a relay is wanted while what comes after it goes on."""
+    """Transfers that go on and that nobody wants any more.
+
+    A relay is wanted while what comes after it goes on; what an attempt reads until that has ended; what a job that
+    waits is to read until the job has.
+    """
     after = t.data_transfer.alias("after")
     goes_on = exists().where(after.c.id == _w.who, after.c.state.not_in(_ENDED))
-    wanted = exists().where(_w.transfer_id == _x.id, or_(_w.purpose != "relay", goes_on))
+    reads = exists().where(t.attempt.c.id == _w.who, t.attempt.c.ended_at.is_(None))
+    waits = exists().where(t.job.c.id == _w.who, t.job.c.ended_at.is_(None))
+    by = {"relay": goes_on, "job": reads, "prefetch": waits}
+    held = [(_w.purpose == purpose) & still for purpose, still in by.items()]
+    wanted = exists().where(_w.transfer_id == _x.id, or_(_w.purpose.not_in(list(by)), *held))
     open_ = _x.state.not_in((*_ENDED, TransferState.CANCELING.value))
     return unit.connection.execute(select(_x.id).where(open_, ~wanted).limit(limit)).scalars().all()
 
@@ -239,6 +247,14 @@ def failed_since(unit: Unit, version_id: str, age: timedelta) -> dict[str, tuple
     for storage_id, at in unit.connection.execute(query.where(_x.ended_at > unit.now - age).order_by(_x.ended_at)):
         found[storage_id] = (found.get(storage_id, (0, at))[0] + 1, at)
     return found
+
+
+def left_of(unit: Unit, replica_ids: Collection[str]) -> dict[str, int]:
+    """Of copies that are coming, how many bytes are still to come."""
+    if not replica_ids:
+        return {}
+    query = select(_x.replica_id, _x.bytes - _x.bytes_done).where(_x.replica_id.in_(list(replica_ids)))
+    return {copy: int(left) for copy, left in unit.connection.execute(query.where(_x.ended_at.is_(None)))}
 
 
 def source_storage(unit: Unit, row: Row) -> str:

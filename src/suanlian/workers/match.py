@@ -14,7 +14,8 @@ from suanlian.model.levels import LevelRules
 from suanlian.model.market import DWELL, Acts, MoveProposal, TickState
 from suanlian.rules.compiling import ORDER, quantised
 from suanlian.rules.matching.arrays import Floats
-from suanlian.services import market, moving
+from suanlian.services import links, market, moving
+from suanlian.services.bringing import Bringing, WaysOf
 from suanlian.services.market import Batch, Found, Memory
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
@@ -89,14 +90,16 @@ class Matcher(Worker):
         *,
         acts: Acts = Acts.NONE,
         moves_every_s: float = 60.0,
+        ways_of: WaysOf = links.ways_now,
     ) -> None:
         """``levels``: which protection grade each data level needs. ``matching``: who solves.
 
         ``acts``: which moves of running work it makes itself; ``moves_every_s``: how often that is looked at.
+        ``ways_of``: what is known of links.
         """
         super().__init__(tools, writer)
         self._matching = matching
-        self._memory = Memory(levels)
+        self._memory, self._levels, self._ways_of = Memory(levels), levels, ways_of
         self._acts, self._moves_every_s = acts, moves_every_s
         self._moves_at = -math.inf
         self._failed = 0
@@ -108,6 +111,7 @@ class Matcher(Worker):
         if time.monotonic() < self._rest_until:
             return False
         with self.tools.reading() as unit:
+            self._memory.data = Bringing(unit, self._levels, self._ways_of)
             batch = market.gather(unit, self._memory, Knowledge(unit).of, Gently().rest)
             warm = market.warm(unit)
         self.renew()
@@ -154,6 +158,7 @@ class Matcher(Worker):
         """With what running work should do; that it could not be asked fails nothing else."""
         self._moves_at = time.monotonic()
         with self.tools.reading() as unit:
+            self._memory.data = Bringing(unit, self._levels, self._ways_of)
             going = market.going(unit, self._memory, Knowledge(unit).of, Gently().rest)
         if going is None:
             return replace(found, moves=())

@@ -1,15 +1,19 @@
 """Gives waiting tasks a place, whenever jobs come, capacity is released or the catalogue changes."""
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import ClassVar, Final
 
 from suanlian.model.decision import Decision, Placed, Waits
 from suanlian.model.event import EventType
+from suanlian.model.job import JobSpec
 from suanlian.model.levels import LevelRules
-from suanlian.services import deciding, market, passing, placing, usage
+from suanlian.services import deciding, links, market, passing, placing, usage
+from suanlian.services.bringing import Bringing, NotNowError, WaysOf, let_come
 from suanlian.services.deciding import Weighing
 from suanlian.services.ordering import Ordering
+from suanlian.services.placing import Besides, Brings
 from suanlian.services.throughput import Knowledge
 from suanlian.store.unit import Unit
 from suanlian.store.writer import Writer
@@ -44,21 +48,25 @@ class Placer(Worker):
             EventType.PLATFORM_UNDRAINED,
             EventType.CONNECTOR_DRAINED,
             EventType.MARKET_POLICY_CHANGED,
+            EventType.REPLICA_MOVED,
         }
     )
     every_s: ClassVar[float] = 5.0
     pause_s: ClassVar[float] = 0.02
 
-    def __init__(self, tools: Tools, writer: Writer, levels: LevelRules) -> None:
-        """``levels``: which protection grade each data level needs."""
+    def __init__(self, tools: Tools, writer: Writer, levels: LevelRules, ways_of: WaysOf = links.ways_now) -> None:
+        """``levels``: which protection grade each data level needs. ``ways_of``: what is known of links."""
         super().__init__(tools, writer)
         self._levels = levels
-        self._ordering = Ordering(market.Memory(levels))
+        self._ways_of = ways_of
+        self._memory = market.Memory(levels)
+        self._ordering = Ordering(self._memory)
 
     def step(self) -> bool:
         """One look at all that waits; again at once while tasks are being placed, or some have yet to be told."""
         with self.tools.reading() as unit:
-            weighing = Weighing(self._levels, Knowledge(unit).of, market.current(unit))
+            data = self._memory.data = Bringing(unit, self._levels, self._ways_of)
+            weighing = Weighing(self._levels, Knowledge(unit).of, market.current(unit), data)
             try:
                 found = deciding.decide(unit, self._ordering, limit=_JOBS, weighing=weighing)
             except BaseException:
@@ -75,14 +83,26 @@ class Placer(Worker):
     def _apply(self, decisions: tuple[Decision, ...]) -> list[Decision]:
         """Those that came true."""
         made: list[tuple[Decision, Future[bool]]] = [
-            (decision, self.writer.submit(self.apply(partial(_apply, decision)))) for decision in decisions
+            (decision, self.writer.submit(self.apply(partial(_apply, decision, self._brings))))
+            for decision in decisions
         ]
-        return [decision for decision, future in made if future.result(_ANSWER_S)]
+        return [decision for decision, future in made if _came_true(future)]
+
+    def _brings(self, unit: Unit, decision: Placed, spec: JobSpec, attempts: Sequence[str]) -> str | None:
+        """Asked again in the unit that gives the place: copies may have come or gone since the decision."""
+        return let_come(unit, Bringing(unit, self._levels, self._ways_of), decision.place, spec, attempts)
 
 
-def _apply(decision: Decision, unit: Unit) -> bool:
+def _came_true(future: Future[bool]) -> bool:
+    try:
+        return future.result(_ANSWER_S)
+    except NotNowError:  # nothing of it was written
+        return False
+
+
+def _apply(decision: Decision, brings: Brings, unit: Unit) -> bool:
     """In one unit with the new place, what was charged for an attempt that it takes the place of is taken back."""
-    done = placing.apply(unit, decision, passing.sources)
+    done = placing.apply(unit, decision, Besides(passing.sources, brings))
     if done and isinstance(decision, Placed) and decision.fences:
         usage.void(unit, decision.fences)
     return done

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
 from suanlian.model.transfer_plan import NoWay, Planned, TransferPlanner
-from suanlian.services import moved, transfers, uploads, ways
+from suanlian.services import bringing, moved, transfers, uploads, ways
 from suanlian.store.writer import Writer
 from suanlian.workers.loop import Tools, Worker
 
@@ -38,10 +38,12 @@ class Transfers(Worker):
             cut_off = ways.cut_off(unit, _AT_ONCE)
             unheard = moved.unheard(unit, _AT_ONCE)
             over = uploads.over(unit, _AT_ONCE)
+            stranded = bringing.stranded(unit)
         more = self.each(unwanted, self._give_up)
         more = self.each(cut_off, self._plan_again) or more
         more = self.each(unheard, self._set_back) or more
         self.each(over, self._close)
+        self.each(stranded, self._give_back)
         with self.tools.reading() as unit:
             waiting = ways.waiting(unit, self._levels, _AT_ONCE)
         if not waiting:
@@ -60,6 +62,9 @@ class Transfers(Worker):
 
     def _close(self, task_id: str) -> bool:
         return self.writer.run(self.apply(partial(uploads.close, task_id=task_id)))
+
+    def _give_back(self, attempt_id: str) -> bool:
+        return self.writer.run(self.apply(partial(bringing.give_back, attempt_id=attempt_id)))
 
     def _apply(self, decided: Planned | NoWay) -> bool:
         self.renew()

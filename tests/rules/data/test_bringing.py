@@ -7,18 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suanlian.model.data import DataUse, StorageKind, StorageShare
-from suanlian.model.job import Wants
 from suanlian.model.levels import LevelRules
 from suanlian.model.place import Place
 from suanlian.model.placement import Filter, Term
 from suanlian.model.platform import Site
+from suanlian.model.transfer_plan import StoragePlace
 from suanlian.rules.data.bringing import (
     ASSUMED_MBPS,
     GB,
     Brought,
     CopyAt,
     Network,
-    StorageAt,
     Wanted,
     Way,
     bring,
@@ -33,22 +32,32 @@ NAMES = ("wuhu", "suzhou", "jiashan", "west")
 USE = DataUse(dataset="reads@1", path="in")
 
 
-def storage(
-    name: str, *, egress: str = "0.5", reachable: bool = True, free: int | None = None, **more: object
-) -> StorageAt:
-    share = StorageShare.model_validate(
-        {"name": "lake", "site": "site", "kind": StorageKind.POSIX, "egress_cny_per_gb": egress, **more}
+def storage(name: str, *, egress: str = "0.5", reachable: bool = True, booked: int = 0, **more: object) -> StoragePlace:
+    said = {"name": "lake", "site": "site", "kind": StorageKind.POSIX, "egress_cny_per_gb": egress, "filesystem": "one"}
+    share = StorageShare.model_validate(said | more)
+    return StoragePlace(
+        id=f"id-{name}",
+        platform=name,
+        platform_id=name,
+        entity=name,
+        connector_id=f"c-{name}",
+        share=share,
+        site=Site(name="site", region="340200"),
+        check=None,
+        live=True,
+        reachable=reachable,
+        withdrawn=False,
+        sealing_key="key",
+        booked=booked,
     )
-    site = Site(name="site", region="340200")
-    return StorageAt(f"{name}/lake", name, f"c-{name}", share, site, free=free, reachable=reachable)
 
 
-def network(*storages: StorageAt, ways: Callable[[str, str], Way] = lambda _a, _b: Way()) -> Network:
-    return Network({one.ref: one for one in storages}, ways, lambda _a, _b: True, LevelRules(), NOW)
+def network(*storages: StoragePlace, ways: Callable[[str, str], Way] = lambda _a, _b: Way()) -> Network:
+    return Network({one.ref: one for one in storages}, ways, LevelRules(), NOW)
 
 
 def wanted(*copies: CopyAt, size: int = 10**9, **more: object) -> Wanted:
-    return replace(Wanted(USE, "v1", size, copies, Wants()), **more)  # type: ignore[arg-type]
+    return replace(Wanted(USE, "v1", size, copies), **more)  # type: ignore[arg-type]
 
 
 def whole(name: str) -> CopyAt:
@@ -96,15 +105,18 @@ def test_what_is_under_way_counts_with_what_is_left_of_it() -> None:
         (wanted(CopyAt("wuhu/lake", whole=False)), storage("suzhou"), "no whole copy is reachable now"),
         (wanted(whole("gone")), storage("suzhou"), "no whole copy is reachable now"),
         (wanted(whole("wuhu"), wrong="it was deleted"), storage("suzhou"), "it was deleted"),
-        (wanted(whole("wuhu")), storage("suzhou", free=10), "10 bytes free"),
+        (wanted(whole("wuhu")), storage("suzhou", capacity=10), "no room for"),
         (wanted(whole("wuhu")), storage("suzhou", reachable=False), "not heard of"),
         (wanted(whole("wuhu")), storage("suzhou", read_only=True), "only read"),
         (wanted(whole("wuhu")), storage("suzhou", shares=("gpu",)), "no storage there"),
-        (wanted(whole("wuhu"), wants=Wants(data_level=3)), storage("suzhou"), "protection grade"),
-        (wanted(whole("wuhu"), wants=Wants(residency=("31",))), storage("suzhou"), "stays within 31"),
+        (wanted(whole("wuhu")), storage("suzhou", filesystem="two"), "reached by none"),
+        (wanted(whole("wuhu"), level=3), storage("suzhou"), "protection grade"),
+        (wanted(whole("wuhu"), residency=("31",)), storage("suzhou"), "stays within 31"),
     ],
 )
-def test_where_it_cannot_come_the_place_says_why_and_is_never_chosen(one: Wanted, store: StorageAt, said: str) -> None:
+def test_where_it_cannot_come_the_place_says_why_and_is_never_chosen(
+    one: Wanted, store: StoragePlace, said: str
+) -> None:
     there, where = network(storage("wuhu"), store), place("suzhou")
     moving = moving_for([one], [where], {where.share_id: "c-suzhou"}, there)
     assert said in moving[where.share_id].wrong
@@ -133,7 +145,7 @@ def test_a_job_goes_to_its_data_where_that_is_cheaper_than_bringing_it() -> None
 
 def test_storage_of_another_connector_or_site_is_not_local() -> None:
     one = storage("wuhu")
-    elsewhere = replace(one, ref="wuhu/far", share=one.share.model_copy(update={"name": "far", "site": "other"}))
+    elsewhere = replace(one, share=one.share.model_copy(update={"name": "far", "site": "other"}))
     there = network(one, elsewhere)
     assert [s.ref for s in local_to(place("wuhu"), "c-wuhu", there)] == ["wuhu/lake"]
     assert local_to(place("wuhu"), "c-other", there) == ()
@@ -171,3 +183,13 @@ def test_nothing_is_cheaper_than_what_is_taken(
     assert moving.gb * moving.cny_per_gb == pytest.approx(min(able.values()) * Decimal(size) / GB, abs=Decimal("1e-5"))
     slowest = min((speeds.get(name) or ASSUMED_MBPS for name in able), default=ASSUMED_MBPS)
     assert moving.hours <= Decimal(size) / GB * 8000 / slowest / 3600 + Decimal("1e-5")
+
+
+def test_folders_of_two_machines_are_joined_by_s3_storage_between() -> None:
+    """A file of more than 5 GiB is not pushed there."""
+    bucket = storage("jiashan", kind="s3", endpoint="https://s3.example")
+    there = network(storage("wuhu"), storage("suzhou", filesystem="two"), bucket)
+    found = bring(wanted(whole("wuhu")), [there.storages["suzhou/lake"]], there)
+    assert isinstance(found, Brought)
+    said = bring(wanted(whole("wuhu"), largest=6 * 1024**3), [there.storages["suzhou/lake"]], there)
+    assert isinstance(said, str)

@@ -49,29 +49,23 @@ def _fluid(ready: Ready, link: int, members: list[int]) -> list[int]:
 
 
 def small(seed: int) -> Problem:
-    """Two to four transfers over two to four links of different prices by the hour; all can be in time."""
+    """Three to five transfers that compete for two to four links, whose prices differ by the hour."""
     rng = np.random.default_rng(seed)
     factors = tuple(float(rng.choice([0.5, 1.0, 1.5])) for _ in range(24))
+    prices = rng.uniform(0.05, 0.5, 4)
     links = tuple(
-        Link(
-            f"link-{n}",
-            f"s/{n % 2}",
-            "t/t",
-            float(rng.uniform(50, 150)),
-            float(rng.uniform(0.05, 0.5)),
-            factors=factors,
-        )
+        Link(f"link-{n}", f"s/{n % 2}", "t/t", float(rng.uniform(30, 90)), float(prices[n]), factors=factors)
         for n in range(int(rng.integers(2, 5)))
     )
     transfers = tuple(
         Transfer(
             f"transfer-{n}",
-            int(rng.uniform(10, 60) * GB),
+            int(rng.uniform(20, 60) * GB),
             "t/t",
             tuple(Source(f"s/{m}", float(rng.choice([0.0, 0.1]))) for m in range(2)),
-            deadline=hours_after(float(rng.uniform(9, 14))),
+            deadline=hours_after(float(rng.uniform(3, 9))),
         )
-        for n in range(int(rng.integers(2, 5)))
+        for n in range(int(rng.integers(3, 6)))
     )
     return Problem(transfers, links, NOW, weights=Weights(early=0.0))
 

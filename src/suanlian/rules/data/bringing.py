@@ -11,13 +11,12 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, NamedTuple
 
-from suanlian.model.data import DataUse, StorageShare
+from suanlian.model.data import DataUse, StorageKind
 from suanlian.model.ids import ShareId
-from suanlian.model.job import Wants
-from suanlian.model.levels import LevelRules, SiteCheck
+from suanlian.model.levels import LOWEST, LevelRules
 from suanlian.model.place import Moving, Place
-from suanlian.model.platform import Site
-from suanlian.rules.levels import footing, unfit_at
+from suanlian.model.transfer_plan import StoragePlace
+from suanlian.rules.data.reach import Reach, reach_between, unfit
 
 GB: Final = Decimal(10**9)
 """Prices of bytes are for 10^9 of them."""
@@ -40,28 +39,6 @@ AT_HOME: Final = Way(Decimal(10_000))
 
 
 @dataclass(frozen=True, slots=True)
-class StorageAt:
-    """A storage share with all that bears on whether data may come there or from there.
-
-    ``free``: bytes that nobody booked, None where nobody counts. ``reachable``: its connector was heard of of late.
-    """
-
-    ref: str
-    platform: str
-    connector_id: str
-    share: StorageShare
-    site: Site
-    check: SiteCheck | None = None
-    free: int | None = None
-    reachable: bool = True
-
-    @property
-    def at(self) -> str:
-        """The site, as ``platform/site``."""
-        return f"{self.platform}/{self.share.site}"
-
-
-@dataclass(frozen=True, slots=True)
 class CopyAt:
     """A copy of a version: on which storage (by ref), whether it is whole, how many bytes of it are still to come."""
 
@@ -78,10 +55,14 @@ class Wanted:
     version_id: str
     size: int
     copies: tuple[CopyAt, ...]
-    wants: Wants
-    """Its level and residency, as a job that wanted no more would state them."""
+    level: int = LOWEST
+    residency: tuple[str, ...] = ()
+    largest: int = 0
+    """Bytes of its largest file."""
     wrong: str = ""
     """Why it is to be had nowhere: deleted, lost, not sealed."""
+    failed: frozenset[str] = frozenset()
+    """Storage to which it could not be brought a short while ago."""
 
 
 class Brought(NamedTuple):
@@ -97,22 +78,29 @@ class Brought(NamedTuple):
 
 Ways = Callable[[str, str], Way]
 """From a site to another, each as ``platform/site``."""
-Reaches = Callable[[StorageShare, StorageShare], bool]
-"""Whether bytes can come from the one to the other, directly or over a third."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Storage by ref, the ways between sites, and what reaches what."""
+    """Storage by ref, and the ways between sites."""
 
-    storages: Mapping[str, StorageAt]
+    storages: Mapping[str, StoragePlace]
     ways: Ways
-    reaches: Reaches
     levels: LevelRules
     now: datetime
 
+    def reaches(self, source: StoragePlace, target: StoragePlace, largest: int) -> bool:
+        """Whether a version can come from the one to the other, directly or over S3 storage between."""
+        return reach_between(source, target, largest) is not Reach.NONE or any(
+            relay.share.kind is StorageKind.S3
+            and relay.reachable
+            and reach_between(source, relay, largest) is not Reach.NONE
+            and reach_between(relay, target, largest) is not Reach.NONE
+            for relay in self.storages.values()
+        )
 
-def local_to(place: Place, connector_id: str, network: Network) -> tuple[StorageAt, ...]:
+
+def local_to(place: Place, connector_id: str, network: Network) -> tuple[StoragePlace, ...]:
     """Storage that work at this place reads: of the same connector, at the same site; in the order of names."""
     found = (
         one
@@ -125,7 +113,7 @@ def local_to(place: Place, connector_id: str, network: Network) -> tuple[Storage
     return tuple(sorted(found, key=lambda one: one.ref))
 
 
-def bring(wanted: Wanted, local: Sequence[StorageAt], network: Network) -> Brought | str:
+def bring(wanted: Wanted, local: Sequence[StoragePlace], network: Network) -> Brought | str:
     """How one version comes to work that reads this storage; or why it cannot, in English words."""
     name = wanted.use.dataset
     if wanted.wrong:
@@ -149,7 +137,7 @@ def bring(wanted: Wanted, local: Sequence[StorageAt], network: Network) -> Broug
 
 
 def _onto(
-    wanted: Wanted, target: StorageAt, there: CopyAt | None, sources: Sequence[StorageAt], network: Network
+    wanted: Wanted, target: StoragePlace, there: CopyAt | None, sources: Sequence[StoragePlace], network: Network
 ) -> Brought | str:
     if wrong := unwelcome(wanted, target, there, network):
         return wrong
@@ -157,30 +145,32 @@ def _onto(
     ways = [
         _priced(wanted, source, target, size, network)
         for source in sources
-        if source.ref != target.ref and network.reaches(source.share, target.share)
+        if source.ref != target.ref and network.reaches(source, target, wanted.largest)
     ]
     if not ways:
         return f"{target.ref} is reached by none of its copies ({', '.join(one.ref for one in sources[:4])})"
     return min(ways, key=lambda one: (one.cny, one.hours, one.source or ""))
 
 
-def unwelcome(wanted: Wanted, target: StorageAt, there: CopyAt | None, network: Network) -> str:
+def unwelcome(wanted: Wanted, target: StoragePlace, there: CopyAt | None, network: Network) -> str:
     """Why a copy of it must not come onto this storage; empty where it may."""
     if target.share.read_only:
         return f"{target.ref} is only read"
     if not target.reachable:
         return f"the connector of {target.ref} is not heard of"
-    if unfit := unfit_at(footing(target.site, target.check, network.now), wanted.wants, network.levels):
-        return f"{target.ref}: {unfit}"
-    if there is None and target.free is not None and target.free < wanted.size:
-        return f"{target.ref} has {target.free} bytes free, it has {wanted.size}"
+    if wrong := unfit(target, wanted.level, wanted.residency, network.levels, network.now):
+        return f"{target.ref}: {wrong}"
+    if target.ref in wanted.failed:
+        return f"it could not be brought to {target.ref} a short while ago"
+    if there is None and not target.has_room(wanted.size):
+        return f"{target.ref} has no room for {wanted.size} bytes"
     return ""
 
 
-def _priced(wanted: Wanted, source: StorageAt, target: StorageAt, size: int, network: Network) -> Brought:
-    way = AT_HOME if source.at == target.at else network.ways(source.at, target.at)
+def _priced(wanted: Wanted, source: StoragePlace, target: StoragePlace, size: int, network: Network) -> Brought:
+    way = AT_HOME if source.where == target.where else network.ways(source.where, target.where)
     gb = Decimal(size) / GB
-    price = source.share.egress_cny_per_gb + way.cny_per_gb if source.at != target.at else Decimal(0)
+    price = source.share.egress_cny_per_gb + way.cny_per_gb if source.where != target.where else Decimal(0)
     hours = gb * _MBIT_S_PER_GB / max(way.mbps or ASSUMED_MBPS, Decimal("0.001")) / _HOUR_S
     return Brought(
         wanted,

@@ -123,8 +123,9 @@ def make_room(problem: Problem, grid: Grid) -> Room:
     price = np.zeros((links + len(lanes), slots))
     opened: dict[tuple[Hours, ...], Bools] = {}
     for n, link in enumerate(problem.links):
-        is_open = opened.setdefault(link.hours, open_slots(grid, link.hours)) if link.hours else None
-        _fill(grid, link, free[n], arrive[n], is_open)
+        if link.hours and link.hours not in opened:
+            opened[link.hours] = open_slots(grid, link.hours)
+        _fill(grid, link, free[n], arrive[n], opened.get(link.hours))
         price[n] = link.cny_per_gb * (np.array(link.factors)[grid.clock] if link.factors else 1.0)
     _hold(problem, grid, free, lanes)
     return Room(free, arrive, price, lanes)

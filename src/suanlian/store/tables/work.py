@@ -180,6 +180,8 @@ attempt = Table(
     Column("restored", Boolean, nullable=False, server_default=text("false")),
     # objects that it may read besides the inputs, frozen when it got its place (model/demand.Source)
     Column("passed", Document),
+    # datasets that it reads, and where they lie (model/data.LocalData)
+    Column("data", Document),
     # of a job with a budget: what it was to cost
     Column("estimate", Exact),
     UniqueConstraint("job_id", "idx", "number"),
