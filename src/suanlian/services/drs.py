@@ -62,7 +62,7 @@ def _uri(node: Node, object_id: str) -> str:
 def _bundle(unit: Unit, node: Node, version: Row) -> DrsObject:
     if version["files"] > MAX_CONTENTS:
         wrong = f"The version has {version['files']} files; {MAX_CONTENTS} are told at most."
-        todo = "GET /v1/datasets/{ref}/files tells them by pages."
+        todo = "GET /v1/datasets/REF/files tells them by pages."
         raise TooLargeError("limit_exceeded", wrong, todo=todo, field="object_id")
     contents, sums = list[DrsContents](), list[str]()
     for number, (path, _size, sha256) in enumerate(datasets.lines(unit, version["id"], version["reading"])):
