@@ -141,6 +141,7 @@ def _kinds() -> dict[str, str]:
         "pricing": _("option pricing"),
         "rendering": _("rendering in tiles"),
         "word-count": _("word count"),
+        "dataset": _("reads a dataset"),
         "inference": _("inference"),
         "architecture": _("native or WebAssembly"),
         "failure": _("fails on purpose"),
