@@ -26,7 +26,7 @@ INPUTS = "http://127.0.0.1:4321"
 
 
 def setting(tmp_path: Path) -> Setting:
-    return Setting("http://127.0.0.1:8420", INPUTS, MEASURED, tmp_path / "tools")
+    return Setting("http://127.0.0.1:8420", INPUTS, MEASURED, tmp_path / "tools", tmp_path / "lakes")
 
 
 @pytest.mark.parametrize("plan", PLATFORMS, ids=lambda plan: plan.name)

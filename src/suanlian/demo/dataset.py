@@ -12,11 +12,11 @@ from suanlian.demo.onboarding import Hub
 from suanlian.demo.record import BothText, CopyRecord, DataRecord, PlacedRecord, RuleRecord, TransferRecord
 from suanlian.demo.results import both
 from suanlian.demo.trouble import Trouble
-from suanlian.demo.work.failure import CheckFailure
+from suanlian.demo.work.failure import CheckFailure, differs
 from suanlian.demo.work.job import DemoJob
 from suanlian.demo.work.placed import DATASET, placed_digests, placed_files
 from suanlian.demo.world import DATA_COPIED, DATA_HOME, DATA_REGION, LAKE
-from suanlian.i18n import _
+from suanlian.i18n import _, use_language
 from suanlian.i18n.reasons import place_text, reason_line, term_text
 from suanlian.model.data import (
     DataFile,
@@ -24,8 +24,9 @@ from suanlian.model.data import (
     DataTransfer,
     NewCopyRule,
     NewDataset,
+    Replica,
     ReplicaState,
-    StorageKind,
+    StorageShare,
     VersionState,
     Where,
     manifest_digest,
@@ -38,6 +39,7 @@ from suanlian.sdk.client import Client
 
 HOME: Final = f"{DATA_HOME}/{LAKE}"
 COPIED: Final = f"{DATA_COPIED}/{LAKE}"
+PLACES: Final = f"{HOME}, {COPIED}"
 EXPECTED: Final[Mapping[str, str]] = {"sum-placed-digits": DATA_HOME, "recognise-placed-digits": DATA_COPIED}
 """Where each job that reads the dataset has to go: to the copy that costs it least."""
 _LOOK_S: Final = 0.2
@@ -64,17 +66,18 @@ class Sent:
 def begin(hub: Hub, key: str, still_well: Check) -> None:
     """Register the folder in which the dataset lies, and ask for two copies, one in Shanghai. Waits for neither."""
     with hub.client(key) as owner:
-        _until(lambda: HOME in published(owner), _PUBLISHED_S, still_well, _("{what} is not published").format(what=HOME))
+        wrong = _("{what} is not published").format(what=HOME)
+        _until(lambda: HOME in published(owner), _PUBLISHED_S, still_well, wrong)
         owner.data.make(NewDataset(name=DATASET, title="digits at 25 places of a picture", level=LOWEST))
         owner.data.open(DATASET, NewVersion(register=Register(storage=HOME, folder=OPENED)))
         for rule in _RULES:
             owner.data.keep(AskCopyRule(dataset=DATASET, rule=rule))
 
 
-def published(client: Client) -> set[str]:
-    """All storage, as people write it."""
+def published(client: Client) -> dict[str, StorageShare]:
+    """All storage by its name, as people write it."""
     names = {platform.id: platform.name for platform in client.platforms.list()}
-    return {f"{names[one.platform_id]}/{one.body.name}" for one in client.catalogue.storages()}
+    return {f"{names[one.platform_id]}/{one.body.name}": one.body for one in client.catalogue.storages()}
 
 
 def await_copies(owner: Client, still_well: Check) -> None:
@@ -98,7 +101,7 @@ def send(owner: Client, jobs: Sequence[tuple[DemoJob, JobSpec]], still_well: Che
 
         def has_place(job_id: str = job.id, found: list[Explanation] = found) -> bool:
             found[:] = [owner.jobs.why(job_id)]
-            return found[0].winner is not None
+            return found[0].winner is not None and any(task.attempts for task in owner.jobs.tasks(job_id))
 
         _until(has_place, _PLACED_S, still_well, _("{what} has no place").format(what=demo.name))
         yield Sent(job, demo, without, found[0])
@@ -134,13 +137,16 @@ def _same(why: Explanation, other: Candidate) -> Candidate | None:
     return next((one for one in found if one.variant == other.variant), None)
 
 
-def data_record(owner: Client, sent: Sequence[Sent]) -> DataRecord:
-    """The dataset at the end: its copies, what was moved, how far the rules hold, and the jobs that went to it."""
+def data_record(owner: Client, sent: Sequence[Sent], ran: Mapping[str, str | None]) -> DataRecord:
+    """The dataset at the end: its copies, what was moved, how far the rules hold, and the jobs that went to it.
+
+    ``ran``: on which platform each job ran, by its name.
+    """
     version = next(iter(owner.data.versions(DATASET)))
-    sites = {f"{one.storage}": one for one in version.replicas}
+    prices = {name: share.egress_cny_per_gb for name, share in published(owner).items()}
     moved = [one for one in owner.data.transfers() if one.version_id == version.id]
     rules = sorted(owner.data.rules(), key=lambda one: one.created_at)
-    failures = [failure for failure in _wrong_with(version) if failure]
+    failures = [*_wrong_with(version), *(failure for one in sent for failure in _wrongly_placed(one, ran))]
     return DataRecord(
         dataset=f"{version.dataset}@{version.number}",
         public_id=version.public_id,
@@ -149,19 +155,72 @@ def data_record(owner: Client, sent: Sequence[Sent]) -> DataRecord:
         bytes=version.bytes,
         level=version.level,
         digest=version.digest or "",
-        egress={name: one.egress_cny_per_gb for name, one in _folders(owner).items()},
-        copies=tuple(
-            CopyRecord(storage=name, site=one.site, state=one.state, managed=one.managed, verified_at=one.verified_at)
-            for name, one in sorted(sites.items())
-        ),
+        copies=tuple(_copy(one, prices) for one in sorted(version.replicas, key=lambda one: one.storage)),
         transfers=tuple(map(_transfer, moved)),
         rules=tuple(
             RuleRecord(copies=one.rule.copies, regions=one.rule.where.regions, whole=one.whole) for one in rules
         ),
-        jobs=tuple(map(_placed, sent)),
-        failures=tuple(both(failure.message) for failure in [*failures, *_wrongly_placed(sent)]),
+        jobs=tuple(_placed(one) for one in sent),
+        failures=tuple(both(failure.message) for failure in failures),
     )
 
 
-def _folders(owner: Client) -> dict[str, StorageEgress]:
-    raise NotImplementedError
+def _copy(copy: Replica, prices: Mapping[str, Decimal]) -> CopyRecord:
+    return CopyRecord(
+        storage=copy.storage,
+        state=copy.state,
+        managed=copy.managed,
+        verified_at=copy.verified_at,
+        egress_cny_per_gb=prices.get(copy.storage, Decimal(0)),
+    )
+
+
+def _transfer(one: DataTransfer) -> TransferRecord:
+    took = None if one.ends_at is None else (one.ends_at - one.created_at) / timedelta(seconds=1)
+    return TransferRecord(
+        source=one.source or "",
+        target=one.target,
+        purpose=one.purpose,
+        state=one.state,
+        bytes=one.bytes_done,
+        cost_cny=one.cost_cny,
+        took_s=None if took is None else Decimal(f"{max(0.0, took):.1f}"),
+    )
+
+
+def _placed(sent: Sent) -> PlacedRecord:
+    won, other = sent.why.won, sent.without.won
+    english, chinese = both_lines(sent)
+    return PlacedRecord(
+        job=sent.demo.name,
+        platform=won.platform if won else "",
+        without=other.platform if other else "",
+        why=tuple(BothText(en=en, zh=zh) for en, zh in zip(english, chinese, strict=True)),
+    )
+
+
+def both_lines(sent: Sent) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`because` in English and Chinese."""
+    with use_language("en"):
+        english = because(sent)
+    with use_language("zh"):
+        return english, because(sent)
+
+
+def _wrong_with(version: DatasetVersion) -> Iterator[CheckFailure]:
+    """Both copies are whole, and the manifest that the hub keeps is that of the files as they were made."""
+    digests, files = placed_digests(), placed_files()
+    made = manifest_digest(DataFile(path=path, size=len(files[path]), sha256=digests[path]) for path in files)
+    yield from differs(DATASET, "digest", version.digest, made)
+    whole = {copy.storage for copy in version.replicas if copy.state is ReplicaState.WHOLE}
+    if missing := sorted({HOME, COPIED} - whole):
+        yield CheckFailure(DATASET, "no-copy", {"where": ", ".join(missing)})
+
+
+def _wrongly_placed(sent: Sent, ran: Mapping[str, str | None]) -> Iterator[CheckFailure]:
+    """It ran where its data is cheapest to read, and without its data it would have gone elsewhere."""
+    name, wanted = sent.demo.name, EXPECTED[sent.demo.name]
+    other = sent.without.won
+    values = {"had": ran.get(name) or "-", "wanted": wanted, "without": other.platform if other else "-"}
+    if values["had"] != wanted or values["without"] in (wanted, "-"):
+        yield CheckFailure(name, "not-by-data", values)

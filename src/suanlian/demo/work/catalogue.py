@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from importlib.resources import files
 
 from suanlian.demo.work.datasets import digit_centroids, digit_pictures
-from suanlian.demo.work.placed import DATASET, TRAINED_ROWS
 from suanlian.demo.work.job import (
     Accuracy,
     DataInput,
@@ -23,6 +22,7 @@ from suanlian.demo.work.job import (
     View,
     WordCount,
 )
+from suanlian.demo.work.placed import DATASET, TRAINED_ROWS
 
 NATIVE = "python-science"
 WASM = "wasm32-wasi"

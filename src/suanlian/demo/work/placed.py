@@ -1,8 +1,8 @@
-"""What is in the dataset of the demo? Every picture of the digits set, at 25 places of a picture twice as wide and high.
+"""What is in the dataset of the demo? Every picture of the digits set, at 25 places of one twice as wide and high.
 
 Plain bytes, a grey level (0 to 16) each, 256 a picture, row after row; one file for each place, ``RR-CC.bin`` with the
-picture's first row and column there; ``labels.bin`` holds the digits shown, a byte each. Made of the data set inside the
-scikit-learn wheel, the same bytes for the same wheel.
+picture's first row and column there; ``labels.bin`` holds the digits shown, a byte each. Made of the data set inside
+the scikit-learn wheel, the same bytes for the same wheel.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def placed_digests() -> dict[str, str]:
 
 
 def sums() -> list[list[int]]:
-    """For each digit the sum of all its pictures at all places, a number a grey level; from the small pictures alone."""
+    """For each digit the sum of all its pictures at all places, 256 numbers; from the small pictures alone."""
     small = [[0] * (SMALL * SMALL) for _ in range(10)]
     for picture, label in zip(digit_pictures(0, len(labels("digits"))), labels("digits"), strict=True):
         small[label] = [total + level for total, level in zip(small[label], picture, strict=True)]

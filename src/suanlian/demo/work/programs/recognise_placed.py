@@ -1,7 +1,7 @@
 """Which digit does each picture show, wherever in it the digit stands? Reads a dataset, whole.
 
 Usage: python recognise_placed.py DIRECTORY ROWS
-DIRECTORY holds files RR-CC.bin of pictures (256 bytes each, 16 rows of 16 grey levels) and labels.bin, a byte a picture.
+DIRECTORY holds files RR-CC.bin of pictures (256 bytes each, 16 rows of 16 grey levels) and labels.bin, a byte each.
 Each picture is cut to the 8 x 8 corner where it begins to show something. The model is the mean of the first ROWS
 pictures of each digit in 00-00.bin, in sixteenths of a grey level; all arithmetic is on integers, so the labels are
 exact. Writes out/result.json: for every file the labels of the pictures after these, as one text of digits, and the

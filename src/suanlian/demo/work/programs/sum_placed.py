@@ -1,7 +1,7 @@
 """What does each digit look like on the average, wherever it stands? Reads a dataset, whole.
 
 Usage: python sum_placed.py DIRECTORY
-DIRECTORY holds files RR-CC.bin of pictures (256 bytes each, 16 rows of 16 grey levels) and labels.bin, a byte a picture.
+DIRECTORY holds files RR-CC.bin of pictures (256 bytes each, 16 rows of 16 grey levels) and labels.bin, a byte each.
 Writes out/result.json: for each digit the sum of all its pictures in all files (integers, so exact), how many pictures
 there were, and the SHA-256 of every file as it was read here.
 """
