@@ -64,14 +64,12 @@ class Sent:
 
 
 def begin(hub: Hub, key: str, still_well: Check) -> None:
-    """Register the folder in which the dataset lies, and ask for two copies, one in Shanghai. Waits for neither."""
+    """Register the folder in which the dataset lies; its connector reads it while the platforms are tested."""
     with hub.client(key) as owner:
         wrong = _("{what} is not published").format(what=HOME)
         _until(lambda: HOME in published(owner), _PUBLISHED_S, still_well, wrong)
         owner.data.make(NewDataset(name=DATASET, title="digits at 25 places of a picture", level=LOWEST))
         owner.data.open(DATASET, NewVersion(register=Register(storage=HOME, folder=OPENED)))
-        for rule in _RULES:
-            owner.data.keep(AskCopyRule(dataset=DATASET, rule=rule))
 
 
 def published(client: Client) -> dict[str, StorageShare]:
@@ -80,8 +78,13 @@ def published(client: Client) -> dict[str, StorageShare]:
     return {f"{names[one.platform_id]}/{one.body.name}": one.body for one in client.catalogue.storages()}
 
 
-def await_copies(owner: Client, still_well: Check) -> None:
-    """Return when both copies are whole and both rules are kept. Raises Trouble."""
+def keep_copies(owner: Client, still_well: Check) -> None:
+    """Ask for two copies, one in Shanghai; return when both are whole and both rules are kept. Raises Trouble.
+
+    Only platforms that are live take copies: asked for before, another place would be found.
+    """
+    for rule in _RULES:
+        owner.data.keep(AskCopyRule(dataset=DATASET, rule=rule))
 
     def is_kept() -> bool:
         version = next(iter(owner.data.versions(DATASET)))

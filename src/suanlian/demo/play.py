@@ -102,7 +102,6 @@ class Play:
         platforms = onboarding.enter(self.fleet, delta, self.plans, self.root, setting)
         self.jobs = catalogue(native_architecture().value)
         buyers, supervisor = onboarding.buyers(delta), onboarding.supervisor(delta)
-        # read and copied while the platforms are tested
         dataset.begin(delta, buyers[DATA_OWNER], self.fleet.check)
         onboarding.await_live(self.fleet, delta, self.plans, self.say)
         open_setting = replace(setting, allow_unisolated=True)
@@ -151,7 +150,7 @@ class Play:
 
     def _submit_readers(self, owner: Client, origin: str) -> Iterator[tuple[str, tuple[str, DemoJob]]]:
         """First those that read the dataset, while every platform has room: only cost decides where they go."""
-        dataset.await_copies(owner, self.fleet.check)
+        dataset.keep_copies(owner, self.fleet.check)
         self.say(_("{dataset}: two whole copies, at {places}.").format(dataset=DATASET, places=dataset.PLACES))
         mine = [(job, self._spec(job, origin)) for job in self.jobs if job.data]
         for sent in dataset.send(owner, mine, self.fleet.check):
