@@ -100,14 +100,17 @@ def send(owner: Client, jobs: Sequence[tuple[DemoJob, JobSpec]], still_well: Che
     for demo, spec in jobs:
         without = owner.jobs.plan(spec.model_copy(update={"data": ()}))
         job = owner.jobs.submit(spec)
-        found: list[Explanation] = []
+        yield Sent(job, demo, without, _await_place(owner, demo, job, still_well))
 
-        def has_place(job_id: str = job.id, found: list[Explanation] = found) -> bool:
-            found[:] = [owner.jobs.why(job_id)]
-            return found[0].winner is not None and any(task.attempts for task in owner.jobs.tasks(job_id))
 
-        _until(has_place, _PLACED_S, still_well, _("{what} has no place").format(what=demo.name))
-        yield Sent(job, demo, without, found[0])
+def _await_place(owner: Client, demo: DemoJob, job: Job, still_well: Check) -> Explanation:
+    """Why it went where it went, once it did."""
+
+    def has_place() -> bool:
+        return any(task.attempts for task in owner.jobs.tasks(job.id))
+
+    _until(has_place, _PLACED_S, still_well, _("{what} has no place").format(what=demo.name))
+    return owner.jobs.why(job.id)
 
 
 def _until(is_so: Callable[[], bool], seconds: float, still_well: Check, wrong: str) -> None:
