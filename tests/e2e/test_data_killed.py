@@ -27,7 +27,7 @@ def _note(text: str) -> None:
 
 
 def _registered(here: Yard, storm: Storm, name: str) -> None:
-    data = files_of(storm.chance)
+    data = files_of(random.Random(name))
     write(here.root("lake") / "in" / name, data)
     with storm.calm():
         here.make(name, data)
@@ -47,7 +47,7 @@ def _copied(here: Yard, storm: Storm, name: str, way: str, to: str) -> None:
 
 
 def _put(here: Yard, storm: Storm, name: str) -> None:
-    data, pair, folder = files_of(storm.chance), SealingPair.generate(), here.root(name)
+    data, pair, folder = files_of(random.Random(name)), SealingPair.generate(), here.root(name)
     write(folder, data)
     with storm.calm():
         here.make(name, data)
@@ -61,11 +61,22 @@ def _put(here: Yard, storm: Storm, name: str) -> None:
 
 def _round(here: Yard, storm: Storm, number: int) -> None:
     """Every way once: a folder to a folder and to a bucket, a person to a bucket, a bucket to a bucket."""
-    if KILLS > 3:
-        _put(here, storm, f"put-{number}")
-        _copied(here, storm, f"put-{number}", "pull S3 to S3", SPRING)
-        _registered(here, storm, f"pushed-{number}")
-        _copied(here, storm, f"pushed-{number}", "push folder to S3", WELL)
+    chains = [_folder_to_folder] if KILLS <= 3 else [_person_and_buckets, _folder_to_bucket, _folder_to_folder]
+    for chain in storm.chance.sample(chains, len(chains)):
+        chain(here, storm, number)
+
+
+def _person_and_buckets(here: Yard, storm: Storm, number: int) -> None:
+    _put(here, storm, f"put-{number}")
+    _copied(here, storm, f"put-{number}", "pull S3 to S3", SPRING)
+
+
+def _folder_to_bucket(here: Yard, storm: Storm, number: int) -> None:
+    _registered(here, storm, f"pushed-{number}")
+    _copied(here, storm, f"pushed-{number}", "push folder to S3", WELL)
+
+
+def _folder_to_folder(here: Yard, storm: Storm, number: int) -> None:
     _registered(here, storm, f"folder-{number}")
     _copied(here, storm, f"folder-{number}", "pull folder to folder", POND)
 

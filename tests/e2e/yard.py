@@ -41,7 +41,7 @@ from suanlian.testing.seaweed import Seaweed
 
 LAKE, SPRING, POND, WELL = "wuhu/lake", "wuhu/spring", "suzhou/pond", "suzhou/well"
 """A folder and a prefix of a bucket of each platform."""
-_MBPS: Final = 120
+_MBPS: Final = 160
 """The owner's bound for two moves together, so that one takes ten seconds: killed later, nothing is under way."""
 _RUNS: Final = "The agent of platform"
 """What an agent says once it works."""
@@ -69,8 +69,9 @@ secret = "file:{keys}/secret"
 
 
 def files_of(chance: random.Random, large_bytes: int = 64 * MIB) -> dict[str, bytes]:
-    """What a dataset holds: one large file, forty small ones, an empty one, names of all sorts."""
+    """What a dataset holds: one large file, twelve of 4 MiB, forty small ones, two empty ones, names of all sorts."""
     data = {f"small {n % 5}/样本 {n:02d}.bin": chance.randbytes(chance.randrange(1, 40_000)) for n in range(40)}
+    data |= {f"medium/{n}.bin": chance.randbytes(4 * MIB) for n in range(12)}
     return data | {"数据 集/大 文件.bin": chance.randbytes(large_bytes), "empty": b"", "数据 集/空 的": b""}
 
 
