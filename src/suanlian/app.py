@@ -38,7 +38,6 @@ from suanlian.model.node import Resolution, Resolved
 from suanlian.model.rekey import REKEY_TYPE, DelegationCall, NewKey, RekeyCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.rules.addresses import refused_address, refused_ip
-from suanlian.rules.data.ways import plan_simply
 from suanlian.sdk.client import Client
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.sdk.follow import Hop
@@ -424,7 +423,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Eraser(tools, writer),
         Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
         TesFiles(tools, writer, node_now, (Elsewhere.open(doors, refused_ip), doors, hub.bounds.account_bytes)),
-        Transfers(tools, writer, hub.bounds.data.levels, plan_simply),
+        Transfers(tools, writer, hub.bounds.data.levels),
         Copies(tools, writer, hub.bounds.data.levels),
         Refused(tools, writer, hub.refusals),
         Auditor(tools, writer, node_now),
