@@ -68,6 +68,18 @@ def test_a_version_of_more_files_than_a_page_of_a_grant(tmp_path: Path) -> None:
         assert len(bench.hub.data.grants) == 3
 
 
+def test_a_lost_ledger_that_is_told_to_forget_a_move_deletes_nothing(tmp_path: Path) -> None:
+    with DataBench(tmp_path) as bench:
+        move = bench.wish(bench.b, pull(granted(bench)), FILES)
+        bench.ended(move, bench.b.keeper())
+        for file in bench.b.home.root.glob("ledger.sqlite3*"):
+            file.unlink()
+        b = bench.b.keeper()
+        bench.forget(move, b)
+        assert b.kit.book.rows() == []
+        assert read(bench.b.lake / move.place) == FILES
+
+
 def test_a_retry_after_the_end_reads_what_lies_there_and_fetches_nothing(tmp_path: Path) -> None:
     with DataBench(tmp_path) as bench:
         b = bench.b.keeper()

@@ -130,6 +130,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "signature_replayed": N_("The signed call was seen before."),
     "state_conflict": N_("The thing is in a state in which this cannot be done."),
     "status_forged": N_("The status is not signed by the hub in charge."),
+    "storage_unreachable": N_("The storage, or its connector, was not reached or broke off."),
     "token_algorithm": N_("The token is signed by an algorithm that is not taken."),
     "token_audience": N_("The token is for another application."),
     "token_expired": N_("The token's time is over."),

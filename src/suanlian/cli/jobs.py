@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from suanlian.cli.arguments import JobName
+from suanlian.cli.datajobs import job_data, why_so
 from suanlian.cli.output import AsJson, Columns, listing, plain, print_json, record, remark
 from suanlian.cli.session import job_named, only_job_named, open_hub
 from suanlian.cli.shown import data_level, marked, resources, span, when
@@ -54,7 +55,7 @@ def _show(
     with open_hub() as hub:
         seen = hub.jobs.get(job_named(hub, job))
         tasks = list(hub.jobs.tasks(seen.id, index))
-        fields = [] if as_json else [*_with_waits(hub, seen), *_shut(hub, seen, tasks)]
+        fields = [] if as_json else [*_with_waits(hub, seen), *job_data(hub, seen, tasks), *_shut(hub, seen, tasks)]
     if as_json:
         print_json({"job": plain(seen), "tasks": [plain(task) for task in tasks]})
         return
@@ -146,7 +147,7 @@ def _list_attempts(tasks: list[Task]) -> None:
             (_("Ran"), lambda attempt: span(attempt.started_at, attempt.ended_at)),
             (_("Exit code"), lambda attempt: attempt.outcome.exit_code),
             (_("Limit hit"), lambda attempt: attempt.outcome.limit),
-            (_("Reason"), lambda attempt: told(attempt.outcome.reason)),
+            (_("Reason"), why_so),
             (_("Condition"), condition),
             ("", lambda attempt: marked(attempt.simulated)),
         ],

@@ -50,6 +50,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "logs": ("logs", N_("Print what a job wrote.")),
     "outputs": ("outputs", N_("List a job's output files, or fetch them into a directory.")),
     "cancel": ("jobs", N_("Cancel a job.")),
+    "data": ("data", N_("Datasets: ls, show, put, get, cp, rm, verify, register; rules for copies, transfers.")),
+    "storage": ("data", N_("List storage, and what may go there.")),
     "move": (
         "moving",
         N_("Let a job save, end and go on elsewhere; without a checkpoint from zero (--yes)."),

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
+from suanlian.cli.datajobs import Reads, Saves, data_fields
 from suanlian.cli.following import Follower, Stream
 from suanlian.cli.output import AsJson, plain, print_json, remark
 from suanlian.cli.session import open_hub
@@ -60,6 +61,8 @@ def _run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help=N_("The program and its arguments."))],
     inputs: Files = None,
     outputs: Outputs = None,
+    data: Reads = None,
+    save: Saves = None,
     into: Annotated[Path, typer.Option("--into", metavar="DIR", help=N_("Where what it brings back is put."))] = Path(),
     environment: Annotated[
         str | None, typer.Option("--environment", metavar="NAME", help=N_("In which named environment."))
@@ -104,7 +107,7 @@ def _run(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         "env": dict(_pair(text) for text in env or ()),
         "wants": {} if on is None else {"platform": on},
     }
-    fields |= {"outputs": outputs or [], "network": network, "nodes": nodes}
+    fields |= {"outputs": outputs or [], "network": network, "nodes": nodes, **data_fields(data, save)}
     software = Software(environment, image, tuple(architecture or ()), chip)
     job, spec = _submit(command, software, fields, (inputs or [], stdin))
     if detach:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from suanlian.cli.datajobs import Reads, Saves
+from suanlian.cli.dataref import saved, use
 from suanlian.cli.following import returns_with
 from suanlian.cli.jobs import job_fields, submitted
 from suanlian.cli.output import AsJson, record, remark
@@ -63,6 +65,8 @@ def _submit(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     files: SpecFiles,
     settings: Settings = None,
     after: AfterJobs = None,
+    reads: Reads = None,
+    saves: Saves = None,
     wait: Annotated[
         bool, typer.Option("--wait", help=N_("Wait until it ends; exit code 3 unless it ends COMPLETE."))
     ] = False,
@@ -72,7 +76,7 @@ def _submit(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
     as_json: AsJson = False,
 ) -> None:
     with open_hub() as hub:
-        jobs = _submit_all(hub, files, settings or [], after or [])
+        jobs = _submit_all(hub, files, settings or [], _Besides(after or [], reads or [], saves or []))
         if wait:
             jobs = [_waited(hub, job, timeout_s) for job in jobs]
         if len(jobs) == 1:
@@ -86,17 +90,28 @@ def _submit(  # noqa: PLR0913, PLR0917 - Typer makes an option of each parameter
         raise typer.Exit(JOB_FAILED)
 
 
-def _submit_all(hub: Client, files: list[Path], settings: list[str], after: list[str]) -> list[Job]:
+class _Besides(NamedTuple):
+    """What the command says besides the files."""
+
+    after: list[str]
+    reads: list[str]
+    saves: list[str]
+
+
+def _submit_all(hub: Client, files: list[Path], settings: list[str], besides: _Besides) -> list[Job]:
     """One after the other, so that each may name those before it; what was taken before one is refused stays taken."""
     made, jobs = dict[str, Job](), list[Job]()
-    further = [_after(text) for text in after]
+    further = [_after(text) for text in besides.after]
+    reads = tuple(use(text) for text in besides.reads)
+    saves = tuple(saved(text) for text in besides.saves)
     # read whole before the first is submitted: a mistake in the last file leaves nothing behind
     for spec in [load(file, settings, hub.objects.upload) for file in files]:
         named = tuple(
             one.model_copy(update={"job": made[one.job].id if one.job in made else only_job_named(hub, one.job)})
             for one in (*spec.after, *further)
         )
-        made[spec.name] = hub.jobs.submit(spec.model_copy(update={"after": named}))
+        more = {"data": (*spec.data, *reads), "save": (*spec.save, *saves)}
+        made[spec.name] = hub.jobs.submit(spec.model_copy(update={"after": named, **more}))
         jobs.append(made[spec.name])
         warn_of_never(hub, made[spec.name], spec)
     return jobs

@@ -135,6 +135,7 @@ CODES: Final[Mapping[str, str]] = {
     "signature_replayed": "The signed call was seen before.",
     "state_conflict": "The thing is in a state in which this cannot be done.",
     "storage_full": "The storage has no room for it.",
+    "storage_unreachable": "The storage, or its connector, was not reached or broke off.",
     "storage_unfit": "The data may not lie at the storage's site, or nothing is written there.",
     "token_of_another_connector": "The join token is bound to another connector's name.",
     "status_forged": "The status is not signed by the hub in charge.",

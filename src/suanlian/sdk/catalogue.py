@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from suanlian.model.data import StorageShare
 from suanlian.model.measurement import Capability
 from suanlian.model.offer import NewOffer
 from suanlian.model.platform import Flavor, Share, Site
@@ -32,6 +33,10 @@ class Catalogue:
     def offers(self, platform: str | None = None) -> Iterator[Published[NewOffer]]:
         """Prices."""
         return items(self._transport, Published[NewOffer], "/v1/offers", {"platform": platform})
+
+    def storages(self, platform: str | None = None) -> Iterator[Published[StorageShare]]:
+        """Storage, with what it is spoken to as and where."""
+        return items(self._transport, Published[StorageShare], "/v1/storages", {"platform": platform})
 
     def states(self, platform: str | None = None) -> ShareStates:
         """How full each share is, and how old that is."""

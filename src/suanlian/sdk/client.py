@@ -9,6 +9,7 @@ from suanlian.model.errors import ConflictError
 from suanlian.model.job import Job, JobSpec
 from suanlian.sdk.audit import Audit
 from suanlian.sdk.catalogue import Catalogue
+from suanlian.sdk.data import Data
 from suanlian.sdk.futures import JobFuture, Watch
 from suanlian.sdk.identifiers import Identifiers
 from suanlian.sdk.jobs import Jobs
@@ -48,6 +49,7 @@ class Client:
         self.objects = Objects(self._transport)
         self.platforms = Platforms(self._transport)
         self.catalogue = Catalogue(self._transport)
+        self.data = Data(self._transport)
         self.secrets = AccountSecrets(self._transport)
         self.parties = Parties(self._transport)
         self.sign_in = SignIn(self._transport)

@@ -52,7 +52,7 @@ def _seen(unit: Unit, caller: Caller, rule_id: str) -> Row:
     row = copyrules.seen(unit, caller, rule_id)
     if row is None:
         wrong = f"You have no rule {rule_id[:80]!r}."
-        raise NotFoundError("not_found", wrong, todo="suanlian data rules lists yours.", field="rule")
+        raise NotFoundError("not_found", wrong, todo="suanlian data rule ls lists them.", field="rule")
     return row
 
 

@@ -44,7 +44,9 @@ def leave(unit: Unit, version_id: str, replica_id: str, *, why: str = "") -> Non
         return
     if state is ReplicaState.COMING:
         wrong = "The copy is coming: what brings it is canceled instead."
-        raise ConflictError("state_conflict", wrong, todo="suanlian data transfers; suanlian data cancel ID.")
+        raise ConflictError(
+            "state_conflict", wrong, todo="suanlian data transfers lists it; suanlian data transfer cancel ID ends it."
+        )
     if replicas.used(unit, [replica_id]):
         raise ConflictError("dataset_in_use", "The copy is being read.", todo="Try again when that has ended.")
     others = [row for row in copies.values() if row["id"] != replica_id and row["state"] == ReplicaState.WHOLE]

@@ -34,6 +34,7 @@ from suanlian.store.unit import Row, Unit
 
 LIFE: Final = timedelta(seconds=GRANT_S)
 MOST_TRIES: Final = 8
+_OTHERS: Final = "suanlian storage lists others."
 _S3_INSTEAD: Final = "Name S3 storage, or let the data be registered where it lies: suanlian data register."
 
 
@@ -48,10 +49,11 @@ def upload(unit: Unit, caller: Caller, version_id: str, to: tuple[str, str], lev
     ref, key = to
     _check_key(key)
     place, version = _storage(unit, ref), datasets.lock(unit, version_id)
+    if version is not None:  # what never could lie there is told first: whoever asks may have files to read for hours
+        _check_writable(unit, version, place, levels)
     if version is None or version["state"] != VersionState.OPEN or not version["files"]:
         wrong = "Only an open version of which files were told is written."
         raise ConflictError("state_conflict", wrong, todo="Open one and tell its files first: suanlian data put.")
-    _check_writable(unit, version, place, levels)
     take = _taking(unit, version, place)
     inbox = f".inbox/{take['id']}"
     said = _granting(version, place, Direction.WRITE, key)
@@ -83,13 +85,13 @@ def _check_key(text: str) -> None:
 
 def _check_writable(unit: Unit, version: Row, place: StoragePlace, levels: LevelRules) -> None:
     wrong = unfit(place, version["level"], datasets.residency_of(version), levels, unit.now)
-    todo = "suanlian storage lists others."
+    todo = "Name storage of a site whose grade and region were checked; data that all may read can be of level 1."
     if place.share.read_only:
-        wrong = "it is only read"
+        wrong, todo = "it is only read", _OTHERS
     elif place.share.kind is StorageKind.POSIX:
         wrong, todo = "it is a folder of another machine, which nobody writes from outside", _S3_INSTEAD
     elif not place.live or not place.reachable:
-        wrong = "its platform takes nothing now, or is not heard of"
+        wrong, todo = "its platform takes nothing now, or is not heard of", _OTHERS
     elif version["largest"] > MAX_PUSHED_BYTES:
         wrong = f"its largest file has {version['largest']} bytes, and one PUT brings at most {MAX_PUSHED_BYTES}"
         todo = "Split that file, or let the data be registered where it lies: suanlian data register."

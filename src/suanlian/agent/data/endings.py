@@ -11,7 +11,7 @@ from suanlian.agent.data.keeping import forget_kept
 from suanlian.agent.data.kit import Fields, Kit, Run
 from suanlian.agent.data.moving import empty_inbox, journal_key
 from suanlian.agent.data.places import is_own, own_place, reader_of
-from suanlian.agent.data.row import Step, TaskRow
+from suanlian.agent.data.row import TaskRow
 from suanlian.agent.row import Step as AttemptStep
 from suanlian.model.data_protocol import Direction, StorageTask, TaskKind, TaskReport, TaskState
 from suanlian.model.ids import AttemptId
@@ -54,13 +54,13 @@ def give_up(kit: Kit, task: StorageTask) -> None:
 
 
 def forget(kit: Kit, row: TaskRow) -> None:
-    """Its end is recorded: its traces go."""
+    """Its end is recorded: its traces go. Never a replica: a ledger that was lost knows of none that is whole.
+
+    What came of a move that is forgotten half-way waits for another try, or for the deletion of its replica.
+    """
     task = row.task
     if task.kind is TaskKind.KEEP:
         forget_kept(kit, task)
-    if row.step is Step.OPEN:
-        give_up(kit, task)
-        return
     if task.kind is TaskKind.TAKE:
         empty_inbox(kit.stores.writable(task.storage), task.source_place)
     if task.kind in _BRINGS and _done(row.end):

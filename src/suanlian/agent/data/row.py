@@ -75,10 +75,15 @@ def told(row: TaskRow | None, said: StorageTask) -> TaskRow:
         return row
     if said.version <= before.version:
         # the hub still wants what has ended here: our word of it was lost, or its store was put back
-        again = row.step is Step.ENDED and row.heard and said.wish is not TaskWish.FORGET
+        again = row.step is Step.ENDED and row.heard and said.wish is not TaskWish.FORGET and not _stays(row)
         return row.with_(heard=False) if again and said.version == before.version else row
     wish = max(said.wish, before.wish, key=_RANK.__getitem__)
     return row.with_(task=said.model_copy(update={"wish": wish}))
+
+
+def _stays(row: TaskRow) -> bool:
+    """A grant that is minted stays open at the hub as long as it is used."""
+    return row.task.kind is TaskKind.GRANT and row.end is not None and row.end.state is TaskState.DONE
 
 
 def report_of(task: StorageTask, state: TaskState, **more: object) -> TaskReport:
