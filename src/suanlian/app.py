@@ -65,6 +65,7 @@ from suanlian.workers.drain import Drainer
 from suanlian.workers.erase import Eraser
 from suanlian.workers.late import Late
 from suanlian.workers.lineage import Lineage
+from suanlian.workers.links import Links
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.lost import Loser
 from suanlian.workers.match import Matcher
@@ -386,7 +387,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
 
     hub.keys = keys = HubKeys(settings.hub_home, store, clock, changed)
     keys.refresh()
-    return Running(hub, _workers(tools, hub, keys) + _matcher(tools, hub, settings), KeyWatch(keys))
+    return Running(hub, _workers(tools, hub, keys) + _optional(tools, hub, settings), KeyWatch(keys))
 
 
 def _key_in_use(settings: HubSettings, store: Store, clock: Clock) -> KeyPair:
@@ -431,11 +432,13 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
     )
 
 
-def _matcher(tools: Tools, hub: Hub, settings: HubSettings) -> tuple[Worker, ...]:
+def _optional(tools: Tools, hub: Hub, settings: HubSettings) -> tuple[Worker, ...]:
+    """What an operator may do without."""
+    probes = (Links(tools, hub.writer),) if settings.link_probes else ()
     if not settings.matcher_memory:
-        return ()
+        return probes
     process = MatchingProcess(memory_bytes=settings.matcher_memory)
-    return (Matcher(tools, hub.writer, hub.bounds.data.levels, process, acts=settings.market_moves),)
+    return (*probes, Matcher(tools, hub.writer, hub.bounds.data.levels, process, acts=settings.market_moves))
 
 
 def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:

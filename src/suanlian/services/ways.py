@@ -7,7 +7,7 @@ that may no longer be read, or a transfer that waits no longer, is left to the n
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -24,8 +24,12 @@ from suanlian.model.transfer_plan import (
     StoragePlace,
     WaitingTransfer,
 )
+from suanlian.rules.data.planned import Answers as Answers  # noqa: PLC0414 - who asks for a plan gets it
+from suanlian.rules.data.planned import Asked, plan_transfers
 from suanlian.rules.data.reach import unfit
 from suanlian.rules.data.states import READABLE, wait_after
+from suanlian.rules.data.ways import plan_simply
+from suanlian.rules.transfers.problem import Link, Reserved
 from suanlian.store import datasets, replicas, storage_tasks, transfers
 from suanlian.store.storages import Storages
 from suanlian.store.transfers import Wanted
@@ -59,6 +63,22 @@ def going(unit: Unit, levels: LevelRules, limit: int) -> list[GoingTransfer]:
         )
         for one in _all(unit, list(rows.values()), levels)
     ]
+
+
+def plan(
+    waiting: Sequence[WaitingTransfer],
+    going_on: Sequence[GoingTransfer],
+    known: tuple[Sequence[Link], Sequence[Reserved]],
+    now: datetime,
+) -> Answers:
+    """All of them planned together. ``known``: links, and what is reserved of them."""
+    return plan_transfers(Asked(waiting, going_on, *known, now))
+
+
+def unplanned(waiting: Sequence[WaitingTransfer], now: datetime) -> tuple[Answers, bool]:
+    """What of those without an hour has no way at all, and whether any has one: then a plan is due."""
+    found = plan_simply([one for one in waiting if not one.planned], now)
+    return Answers(list(found), []), any(isinstance(one, Planned) for one in found)
 
 
 def windows_of(row: Row) -> tuple[Window, ...]:

@@ -11,9 +11,8 @@ from typing import ClassVar, Final
 from suanlian.model.event import EventType
 from suanlian.model.levels import LevelRules
 from suanlian.model.transfer_plan import Changed, NoWay, Planned
-from suanlian.rules.data.planned import Answers, Asked, plan_transfers
-from suanlian.rules.data.ways import plan_simply
 from suanlian.services import bringing, links, moved, transfers, uploads, ways
+from suanlian.services.ways import Answers
 from suanlian.store.writer import Writer
 from suanlian.workers.loop import Tools, Worker
 
@@ -63,16 +62,16 @@ class Transfers(Worker):
             waiting = ways.waiting(unit, self._levels, _AT_ONCE)
             since = now - self._planned_at
             going = ways.going(unit, self._levels, _AT_ONCE) if waiting or since >= SLOWLY else []
-        fresh = plan_simply([one for one in waiting if not one.planned], now)
+        none, fresh = ways.unplanned(waiting, now)
         slow = since >= SLOWLY and any(one.transfer.slow is not None for one in going)
-        if not slow and since < AGAIN and not any(isinstance(one, Planned) for one in fresh):
-            return Answers(fresh, [])
+        if not slow and since < AGAIN and not fresh:
+            return none
         if not waiting and not going:
             return Answers([], [])
         self._planned_at = now
         with self.tools.reading() as unit:
-            known, reserved = links.for_plan(unit)
-        return plan_transfers(Asked(waiting, going, known, reserved, now))
+            known = links.for_plan(unit)
+        return ways.plan(waiting, going, known, now)
 
     def _give_up(self, transfer_id: str) -> bool:
         return self.writer.run(self.apply(partial(transfers.give_up, transfer_id=transfer_id)))

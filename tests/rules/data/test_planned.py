@@ -24,7 +24,12 @@ MBIT_OF_GB = 8000
 def place(site: str, kind: StorageKind = StorageKind.S3, *, machine: str = "", **changes: object) -> StoragePlace:
     """Storage at ``platform/site``; each site has a connector of its own unless another one is named."""
     platform, _, name = site.partition("/")
-    said = {"name": f"{kind}-{name}", "site": name, "kind": kind, "endpoint": f"https://{name}.example"}
+    said: dict[str, object] = {
+        "name": f"{kind}-{name}",
+        "site": name,
+        "kind": kind,
+        "endpoint": f"https://{name}.example",
+    }
     said |= {"read_only": kind is StorageKind.HTTP}
     share = StorageShare.model_validate({**said, "endpoint": "" if kind is StorageKind.POSIX else said["endpoint"]})
     known = {"reachable": True, "sealing_key": "key", **changes}
