@@ -8,9 +8,10 @@ import pytest
 from suanlian.model.data import DataFile
 from suanlian.model.data_protocol import TaskKind, TaskState
 from suanlian.model.party import CHINA
+from suanlian.model.platform import Site
 from suanlian.workers.transfers import AGAIN
-from tests.hub.storing import FILES_SORTED, SUZHOU, WUHU, Keeper, publish, register, settle, states, storage
-from tests.hub.world import World
+from tests.hub.storing import FILES_SORTED, KEY, SUZHOU, WUHU, Keeper, publish, register, settle, states, storage
+from tests.hub.world import World, inventory, offer
 
 HERE, THERE = f"{WUHU}/main", f"{SUZHOU}/main"
 POND = f"{SUZHOU}/pond"
@@ -135,3 +136,53 @@ def test_a_deadline_that_can_be_kept_is(world: World, two: tuple[Keeper, Keeper]
     found = now(world, made)
     assert datetime.fromisoformat(found["ends_at"]) <= due
     assert float(found["cost_cny"]) == pytest.approx(3.0, rel=0.01)
+
+
+def third(world: World) -> None:
+    """A further site of the first platform, with storage."""
+    told = inventory()
+    (main,) = told.sites
+    sites = (main, Site(name="west", region="640500"))
+    shares = (storage("lake"), storage("well", site="west"))
+    world.connector(WUHU).publish(told.model_copy(update={"sites": sites, "storage": shares}), offer(), sealing_key=KEY)
+
+
+def lines(world: World, thin: str) -> None:
+    """A thin link directly, wide ones over the third site."""
+    line(world, capacity_mbps=thin)
+    line(world, name="up", end=f"{WUHU}/west", capacity_mbps="1000")
+    line(world, name="down", start=f"{WUHU}/west", capacity_mbps="1000")
+
+
+def test_a_relay_is_taken_where_it_is_quicker(world: World, two: tuple[Keeper, Keeper]) -> None:
+    lake, pond = two
+    third(world)
+    lines(world, thin="10")
+    ref = register(world, lake)
+    made = asked(world, ref)
+    world.hub.settle()
+    assert (now(world, made)["via"], now(world, made)["code"]) == (f"{WUHU}/well", "relay")
+    settle(world, lake, pond)
+    assert states(world, ref) == {f"{WUHU}/lake": "whole", f"{WUHU}/well": "whole", POND: "whole"}
+
+
+def test_a_transfer_over_a_link_that_degraded_comes_from_another_copy(world: World, two: tuple[Keeper, Keeper]) -> None:
+    lake, pond = two
+    third(world)
+    ref = register(world, lake)
+    line(world, capacity_mbps="1000")
+    world.ok("buyer", "POST", f"/v1/datasets/{ref}/replicas", {"to": f"{WUHU}/well"})
+    settle(world, lake, pond)
+    line(world, name="down", start=f"{WUHU}/west", capacity_mbps="900")
+    made = asked(world, ref)
+    move = going(world, lake, pond)
+    assert now(world, made)["source"] == f"{WUHU}/lake"
+    pass_by(world, lake, pond, seconds=150)
+    pond.say(move, TaskState.GOING, bytes_done=move.bytes // 1000, mbps="3")
+    world.hub.settle()
+    assert now(world, made)["tries"] == 0
+    again = going(world, lake, pond)
+    assert again.token > move.token
+    assert now(world, made)["source"] == f"{WUHU}/well"
+    settle(world, lake, pond)
+    assert states(world, ref)[POND] == "whole"
