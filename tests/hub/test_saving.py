@@ -7,9 +7,11 @@ import pytest
 from suanlian.model.data import StorageKind
 from suanlian.model.data_protocol import TaskKind
 from suanlian.model.job import JobState
-from tests.hub.storing import SUZHOU, WUHU, Keeper, dataset, publish, register, settle, states, storage
+from suanlian.model.platform import Site
+from tests.hub.storing import KEY, SUZHOU, WUHU, Keeper, dataset, publish, register, settle, states, storage
 from tests.hub.test_bad_input import refused
-from tests.hub.world import World, job
+from tests.hub.test_levels import check, hub_in
+from tests.hub.world import Stores, World, inventory, job, offer
 
 DISK, POND = f"{WUHU}/disk", f"{SUZHOU}/pond"
 SAVE = {"path": "out", "dataset": "model"}
@@ -62,18 +64,23 @@ def test_only_success_leaves_something(world: World, two: tuple[Keeper, Keeper],
     assert world.person("buyer").get("/v1/datasets/model").status_code == 404
 
 
-def test_it_is_as_strict_as_what_the_job_read(world: World, two: tuple[Keeper, Keeper]) -> None:
-    disk, _pond = two
-    ref = register(world, disk, share="disk", residency=["34"])
-    made = world.submit(wants={"platform": WUHU}, data=[{"dataset": ref, "path": "in"}], save=[SAVE])
-    world.hub.settle()
-    waiting = world.job(made["id"])["state"]
-    if waiting == "QUEUED":
-        pytest.skip("the site's region is not checked here")
-    told = next(one for one in world.connector(WUHU).poll().instructions if one.job_id == made["id"])
-    world.connector(WUHU).report(told, JobState.COMPLETE)
-    settle(world, disk)
-    assert world.ok("buyer", "GET", "/v1/datasets/model")["residency"] == ["34"]
+def test_it_is_as_strict_as_what_the_job_read(world: World, stores: Stores) -> None:
+    with hub_in(world, stores) as made:
+        site = Site(name="main", region="340200", protection_grade=3)
+        shares = (storage("disk", StorageKind.POSIX),)
+        published = inventory().model_copy(update={"sites": (site,), "storage": shares})
+        made.connector(WUHU).publish(published, offer(), sealing_key=KEY)
+        assert check(made).status_code == 200
+        disk = Keeper(made, WUHU)
+        ref = register(made, disk, share="disk", residency=["34"], level=2)
+        made.ok("buyer", "POST", "/v1/datasets", {"name": "lax", "level": 2})
+        saves = [SAVE, {"path": "log", "dataset": "lax"}]
+        done(made, data=[{"dataset": ref, "path": "in"}], save=saves)
+        settle(made, disk)
+        found = made.ok("buyer", "GET", "/v1/datasets/model")
+        assert (found["level"], found["residency"], found["versions"][0]["state"]) == (2, ["34"], "sealed")
+        # a dataset that may lie anywhere takes nothing that was made of what stays
+        assert "stays within 34" in dataset(made, "lax@1")["reason"]
 
 
 def test_what_cannot_be_kept_says_why(world: World, two: tuple[Keeper, Keeper]) -> None:
