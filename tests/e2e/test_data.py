@@ -111,7 +111,10 @@ def world() -> Iterator[World]:
             "suzhou": FOLDER.format(root=pond, peer=lake) + BUCKET.format(endpoint=seaweed.endpoint, keys=keys),
         }
         for name, text in storage.items():
-            make_platform(started, hub, name, file=agent_toml(hub.url, name, slots) + text)
+            # the bucket's server is on loopback, which a connector calls only where its owner says so
+            allowed = f'[policy]\nallowed_origins = ["{seaweed.endpoint}"]\n'
+            file = agent_toml(hub.url, name, slots).replace("[policy]\n", allowed) + text
+            make_platform(started, hub, name, file=file)
         yield World(started, hub, lake, pond, hub.let_in("lab", Role.BUYER))
 
 
