@@ -145,7 +145,7 @@ class Placing:
 
 
 def _apply(decision: Decision, unit: Unit) -> bool:
-    return placing.apply(unit, decision, passing.sources)
+    return placing.apply(unit, decision, placing.Besides(passing.sources))
 
 
 def _peak_mib(pid: int | None) -> float:
