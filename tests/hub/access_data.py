@@ -28,6 +28,10 @@ DATA: Final = {
     "GET /v1/grants/{grant}": "403 403 403 403 404 404 401",
     "GET /v1/grants/{grant}/pages/{page}": "403 403 403 403 404 404 401",
     "DELETE /v1/grants/{grant}": "403 403 403 403 404 404 401",
+    "GET /ga4gh/drs/v1/service-info": "200 200 200 200 200 200 200",
+    # the dataset has no version that is sealed
+    "GET /ga4gh/drs/v1/objects/{object_id}": "403 403 403 403 404 404 401",
+    "GET /ga4gh/drs/v1/objects/{object_id}/access/{access_id}": "403 403 403 403 404 404 401",
     "GET /v1/transfers": "200 200 403 403 200 200 401",
     "GET /v1/transfers/{ref}": "404 404 403 403 404 404 401",
     "POST /v1/transfers/{ref}/cancel": "403 403 403 403 404 404 401",

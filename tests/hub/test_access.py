@@ -171,7 +171,7 @@ SITE_CHECK = {"grade": 3, "region": "340200", "number": "1", "valid_until": "209
 
 
 MORE = {"version": 1, "transfer": "x", "connector": "c1", "number": 1, "check_id": "x", "reservation": "x"}
-MORE |= {"replica": "x", "grant": "x", "page": 0}
+MORE |= {"replica": "x", "grant": "x", "page": 0, "object_id": "x", "access_id": "x"}
 
 
 def api_routes(app: FastAPI) -> list[APIRoute]:

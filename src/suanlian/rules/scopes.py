@@ -18,6 +18,7 @@ SUBJECTS: Final[Mapping[Scope, frozenset[str]]] = {
             "secret",
             "tes",
             "dataset",
+            "drs",
             "identifier.resolve-job",
             "link.reserve",
             "link.give-back",

@@ -12,7 +12,7 @@ from suanlian.model.ids import AccountId, EntityId, PrincipalId, ProjectId
 from suanlian.model.job import JobSpec, Outcome
 from suanlian.model.party import Caller, EntityKind, Erasure, Role
 from suanlian.rules.erasing import BLANK, blank_name, blank_outcome, blank_spec
-from suanlian.store import checkpoints, erasing, parties
+from suanlian.store import checkpoints, datasets, erasing, parties
 from suanlian.store.unit import Row, Unit
 
 BATCH: Final = 50
@@ -101,6 +101,7 @@ def _end(unit: Unit, row: Row) -> bool:
     erasing.blank_principal(unit, row["principal_id"], name)
     if row["whole"]:
         erasing.blank_account(unit, row["account_id"], name)
+        datasets.erase(unit, row["account_id"], name)
         erasing.blank_entity(unit, row["entity_id"], name)
     erasing.change(unit, row["principal_id"], {"done_at": unit.now})
     unit.record(EventType.ACCOUNT_ERASED, row["principal_id"], whole=row["whole"])

@@ -240,6 +240,8 @@ def erase(unit: Unit, account_id: str, name: str) -> None:
     mine = (_v.account_id == account_id, _v.state != "deleted")
     unit.connection.execute(update(t.dataset_version).where(*mine).values(**gone))
     unit.connection.execute(update(t.copy_rule).where(t.copy_rule.c.account_id == account_id).values(ended_at=unit.now))
+    theirs = select(t.data_transfer.c.id).where(t.data_transfer.c.account_id == account_id)
+    unit.connection.execute(delete(t.transfer_want).where(t.transfer_want.c.transfer_id.in_(theirs)))
     found = unit.connection.execute(select(_d.id).where(_d.account_id == account_id)).scalars().all()
     for number, dataset_id in enumerate(found):
         change(unit, dataset_id, {"name": f"{name}-{number}", "title": "", "deleted_at": unit.now, "public": False})
