@@ -12,7 +12,7 @@ from suanlian.testing.people_samples import MOMENT, UUID, job, public_id, publis
 from .conftest import Suanlian
 
 READS = {"dataset": "lab/reads@2", "path": "in", "only": ["a"]}
-FLAVOR = {
+FLAVOR: dict[str, object] = {
     "name": "slice",
     "compute_class": "general",
     "architecture": "x86_64",
