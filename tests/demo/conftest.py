@@ -12,6 +12,7 @@ import suanlian
 from suanlian.demo.work.catalogue import catalogue
 from suanlian.demo.work.corpus import corpus
 from suanlian.demo.work.job import DemoJob, JobResult, Variant
+from suanlian.demo.work.placed import placed_files
 
 WASM_RUNNER = Path(suanlian.__file__).parent / "drivers" / "local" / "wasm.py"
 
@@ -26,6 +27,10 @@ def _command_line(variant: Variant) -> list[str]:
 def _run_task(job: DemoJob, variant: Variant, index: int, folder: Path) -> subprocess.CompletedProcess[str]:
     for path, content in job.inputs:
         (folder / path).write_bytes(content if isinstance(content, bytes) else corpus(content.key))
+    for use in job.data:
+        (folder / use.path).mkdir(parents=True)
+        for path, data in placed_files().items():
+            (folder / use.path / path).write_bytes(data)
     environment = {"PATH": os.environ["PATH"], "SUANLIAN_TASK_INDEX": str(index), **job.env}
     if job.array_size is not None:
         environment["SUANLIAN_ARRAY_SIZE"] = str(job.array_size)

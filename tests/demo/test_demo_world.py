@@ -1,3 +1,4 @@
+import hashlib
 import tomllib
 from dataclasses import replace
 from decimal import Decimal
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from suanlian.agent.config import read_config
 from suanlian.demo.agentfile import Setting, agent_toml, toml
 from suanlian.demo.figures import chip_performance, grid_g_co2_per_kwh, one_way_ms
+from suanlian.demo.lakes import OPENED, dig, lake_of
 from suanlian.demo.submit import buyer_of, spec_of
 from suanlian.demo.work.catalogue import catalogue
 from suanlian.demo.work.job import DemoJob
-from suanlian.demo.world import BUYERS, PLATFORMS, PlatformPlan, inventory, offers
+from suanlian.demo.work.placed import LABELS, PLACES, placed_digests
+from suanlian.demo.world import BUYERS, DATA_HOME, DATA_OWNER, LAKE, PLATFORMS, PlatformPlan, inventory, offers
 from suanlian.model.performance import Architecture, Grade, Performance, Precision
 from suanlian.model.place import is_simulated
 from suanlian.model.quantity import ResourceKind, total
@@ -26,7 +29,7 @@ INPUTS = "http://127.0.0.1:4321"
 
 
 def setting(tmp_path: Path) -> Setting:
-    return Setting("http://127.0.0.1:8420", INPUTS, MEASURED, tmp_path / "tools")
+    return Setting("http://127.0.0.1:8420", INPUTS, MEASURED, tmp_path / "tools", tmp_path / "lakes")
 
 
 @pytest.mark.parametrize("plan", PLATFORMS, ids=lambda plan: plan.name)
@@ -43,6 +46,34 @@ def test_the_agent_reads_what_the_demo_writes_for_it(plan: PlatformPlan, tmp_pat
     assert not config.policy.allow_unisolated
     declared = {environment.name for flavor in published.flavors for environment in flavor.environments}
     assert declared <= config.driver.environments.keys()
+
+
+def test_every_folder_is_named_by_all_others_and_one_is_opened_to_one_buyer(tmp_path: Path) -> None:
+    opened = []
+    for plan in PLATFORMS:
+        path = tmp_path / "agent.toml"
+        path.write_text(agent_toml(plan, setting(tmp_path)), encoding="utf-8")
+        config = read_config(path)
+        here = config.storage[LAKE]
+        assert [share.name for share in config.inventory.storage] == [LAKE]
+        assert here.root == lake_of(tmp_path / "lakes", plan.name)
+        assert set(here.peers) == {lake_of(tmp_path / "lakes", other.name) for other in PLATFORMS} - {here.root}
+        opened += [(plan.name, one.entity, one.folder) for one in here.register_]
+    assert opened == [(DATA_HOME, DATA_OWNER, OPENED)]
+
+
+def test_what_leaves_a_storage_costs_differently_everywhere() -> None:
+    prices = [share.egress_cny_per_gb for plan in PLATFORMS for share in inventory(plan, MEASURED).storage]
+    assert len(set(prices)) == len(PLATFORMS)
+
+
+def test_the_dataset_lies_where_it_is_registered(tmp_path: Path) -> None:
+    dig(tmp_path, PLATFORMS)
+    folder = lake_of(tmp_path, DATA_HOME) / OPENED
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+    assert found == placed_digests()
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 20_000_000
+    assert len({digest for path, digest in found.items() if path != LABELS}) == len(PLACES)
 
 
 def test_allow_unisolated_is_written_where_it_must_be(tmp_path: Path) -> None:

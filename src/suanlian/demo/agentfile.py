@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import suanlian
+from suanlian.demo.lakes import storage_table
 from suanlian.demo.work.catalogue import NATIVE, WASM
 from suanlian.demo.world import PlatformPlan, inventory, offers
 from suanlian.model.performance import Performance
@@ -21,12 +22,16 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Setting:
-    """What differs from one run of the demo to the next. ``inputs``: the origin of the demo's file server."""
+    """What differs from one run of the demo to the next. ``inputs``: the origin of the demo's file server.
+
+    ``lakes``: the folder in which the platforms' storage lies.
+    """
 
     hub: str
     inputs: str
     measured: tuple[Performance, ...]
     tools: Path
+    lakes: Path
     allow_unisolated: bool = False
 
 
@@ -45,6 +50,7 @@ def agent_toml(plan: PlatformPlan, setting: Setting) -> str:
             "allowed_origins": [setting.inputs],
         },
         "driver": {"name": "local", "environments": environments(setting.tools), "options": {"grace_s": _GRACE_S}},
+        "storage": storage_table(setting.lakes, plan),
         "inventory": published.model_dump(mode="json", exclude_none=True),
         "offers": [offer.model_dump(mode="json", exclude_none=True) for offer in offers(plan)],
     }

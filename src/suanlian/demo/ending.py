@@ -12,11 +12,13 @@ from rich.console import Console
 
 from suanlian import __version__
 from suanlian.demo.audited import audited
+from suanlian.demo.dataset import data_record
 from suanlian.demo.joined import joined
 from suanlian.demo.options import Options
 from suanlian.demo.page import page
 from suanlian.demo.play import Play, Stage, cores
 from suanlian.demo.record import (
+    DataRecord,
     DemoReport,
     HubRecord,
     JobRecord,
@@ -33,7 +35,7 @@ from suanlian.demo.watch import Watch
 from suanlian.demo.work.checks import check_groups
 from suanlian.demo.work.job import View
 from suanlian.demo.work.pictures import merged_png
-from suanlian.demo.world import native_architecture
+from suanlian.demo.world import DATA_OWNER, native_architecture
 from suanlian.i18n import _, language
 from suanlian.model.report import Receipt, SupervisionReport
 from suanlian.sdk.client import Client
@@ -82,6 +84,7 @@ def report_of(ending: Ending) -> DemoReport:
     supervision, receipts = _supervision(ending)
     with stage.delta.client() as operator:
         platforms = _platforms(operator)
+    data = _data(ending, jobs)
     return DemoReport(
         version=__version__,
         made_at=datetime.now(UTC),
@@ -95,9 +98,10 @@ def report_of(ending: Ending) -> DemoReport:
         receipts=receipts,
         resolved=tuple(_resolved(stage, jobs, platforms)),
         audit=audited(ending.play.fleet, stage.delta, ending.play.root),
+        data=data,
         pictures=tuple(_pictures(watch.found.values())),
-        verified=not between and all(job.verified for job in jobs),
-        failures=between,
+        verified=not between and not data.failures and all(job.verified for job in jobs),
+        failures=(*between, *data.failures),
     )
 
 
@@ -111,6 +115,12 @@ def write(report: DemoReport, out: Path) -> None:
 def _jobs(ending: Ending) -> Iterable[JobRecord]:
     for number, (buyer, _job) in ending.watch.jobs.items():
         yield job_record(ending.watch.found[number], buyer, ending.play.charges)
+
+
+def _data(ending: Ending, jobs: Iterable[JobRecord]) -> DataRecord:
+    stage = ending.stage
+    with stage.delta.client(stage.buyers[DATA_OWNER]) as owner:
+        return data_record(owner, ending.play.by_data, {job.name: job.platform for job in jobs})
 
 
 def _supervision(ending: Ending) -> tuple[SupervisionReport, tuple[Receipt, ...]]:

@@ -15,6 +15,7 @@ from suanlian.demo.states import state_name
 from suanlian.demo.trouble import Trouble
 from suanlian.demo.world import BUYERS, DELTA, DELTA_LABEL, NATIONAL, PlatformPlan
 from suanlian.i18n import _
+from suanlian.model.conformance import Result
 from suanlian.model.errors import SuanlianError
 from suanlian.model.ids import PlatformId
 from suanlian.model.party import Decision, NewPrincipal, Role
@@ -204,9 +205,10 @@ def start_agent(fleet: Fleet, platform: Platform) -> None:
 def await_live(fleet: Fleet, hub: Hub, plans: Sequence[PlatformPlan], tell: Callable[[str], None]) -> None:
     """Follow each platform through its steps, let it go live when it is verified, end when all are. Raises Trouble.
 
-    Conformance and verification are the hub's own doing: it begins them when a connector has published.
+    Conformance and verification are the hub's own doing: it begins them when a connector has published. A run that
+    failed, as on a machine that is busy with other work, is asked for anew.
     """
-    began, seen = time.monotonic(), dict[str, PlatformState]()
+    began, seen, failed = time.monotonic(), dict[str, PlatformState](), set[str]()
     names = {plan.name for plan in plans}
     while True:
         fleet.check()
@@ -218,12 +220,27 @@ def await_live(fleet: Fleet, hub: Hub, plans: Sequence[PlatformPlan], tell: Call
                 tell(line.format(platform=name, state=state_name(state), seconds=f"{time.monotonic() - began:.0f}"))
             if state is PlatformState.VERIFIED:
                 go_live(hub, name)
+            if state is PlatformState.CONNECTED:
+                _test_anew(hub, name, failed, tell)
         seen = now
         if all(state is PlatformState.LIVE for state in now.values()):
             return
         if time.monotonic() > began + _LIVE_S:
             raise _not_live(hub, [name for name, state in now.items() if state is not PlatformState.LIVE])
         time.sleep(_STEP_S)
+
+
+def _test_anew(hub: Hub, name: str, failed: set[str], tell: Callable[[str], None]) -> None:
+    """Ask once more for a conformance run where the newest one failed. ``failed``: runs that were looked at."""
+    with hub.client() as operator:
+        run = next(operator.platforms.conformance(name), None)
+        if run is None or run.passed is not False or run.id in failed:
+            return
+        failed.add(run.id)
+        findings = run.report.findings if run.report else ()
+        names = ", ".join(one.check.value for one in findings if one.result is Result.FAILED)
+        tell(_("  {platform}: failed in conformance: {checks}; asked for anew").format(platform=name, checks=names))
+        operator.platforms.ask_conformance(name)
 
 
 def _not_live(hub: Hub, names: Sequence[str]) -> Trouble:

@@ -15,6 +15,7 @@ from suanlian.demo.shown import where
 from suanlian.demo.states import state_name
 from suanlian.demo.world import REGION_TITLES
 from suanlian.i18n import _ as translated
+from suanlian.model.data import Purpose
 from suanlian.model.performance import ComputeClass, Grade
 from suanlian.model.platform import PlatformState
 
@@ -59,6 +60,7 @@ def _environment() -> Environment:
         kind=_kind,
         compute_class=_compute_class,
         grade=_grade,
+        purpose=_purpose,
         platform_state=_platform_state,
     )
     return environment
@@ -133,6 +135,22 @@ def _grade(grade: Grade) -> Markup:
     return _spans(both(lambda: _grade_names()[grade]))
 
 
+def _purpose(purpose: Purpose) -> Markup:
+    return _spans(both(lambda: _purposes()[purpose]))
+
+
+def _purposes() -> dict[Purpose, str]:
+    _ = translated
+    return {
+        Purpose.RULE: _("a rule for copies"),
+        Purpose.JOB: _("a job that reads it"),
+        Purpose.PREFETCH: _("a job that waits"),
+        Purpose.PERSON: _("somebody's wish"),
+        Purpose.RELAY: _("the first half of a way"),
+        Purpose.POPULAR: _("many readers nearby"),
+    }
+
+
 def _kinds() -> dict[str, str]:
     _ = translated
     return {
@@ -141,6 +159,7 @@ def _kinds() -> dict[str, str]:
         "pricing": _("option pricing"),
         "rendering": _("rendering in tiles"),
         "word-count": _("word count"),
+        "dataset": _("reads a dataset"),
         "inference": _("inference"),
         "architecture": _("native or WebAssembly"),
         "failure": _("fails on purpose"),

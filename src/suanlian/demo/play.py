@@ -6,15 +6,16 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
-from suanlian.demo import onboarding
+from suanlian.demo import dataset, lakes, onboarding
 from suanlian.demo.agentfile import Setting
+from suanlian.demo.dataset import Sent
 from suanlian.demo.onboarding import Hub, Platform
 from suanlian.demo.processes import Fleet, free_port
 from suanlian.demo.progress import Progress
@@ -23,11 +24,12 @@ from suanlian.demo.watch import Watch
 from suanlian.demo.work.catalogue import catalogue
 from suanlian.demo.work.corpus import corpus, corpus_keys
 from suanlian.demo.work.job import DemoJob
-from suanlian.demo.world import SLICE_CORES, PlatformPlan, native_architecture
+from suanlian.demo.work.placed import DATASET
+from suanlian.demo.world import DATA_OWNER, SLICE_CORES, PlatformPlan, native_architecture
 from suanlian.i18n import _
 from suanlian.model.charge import Charge
 from suanlian.model.errors import SuanlianError
-from suanlian.model.job import ENDED
+from suanlian.model.job import ENDED, JobSpec
 from suanlian.model.performance import Grade, Performance, Precision
 from suanlian.sdk.answers import SentReport
 from suanlian.sdk.client import Client
@@ -75,6 +77,7 @@ class Play:
         self.plans = plans
         self.jobs: list[DemoJob] = []
         self.charges: tuple[Charge, ...] = ()
+        self.by_data: list[Sent] = []
         self._watch: Watch | None = None
 
     def say(self, text: str) -> None:
@@ -94,16 +97,18 @@ class Play:
         national = onboarding.open_hub(self.fleet, above, made)
         delta = onboarding.lower_hub(self.fleet, below, national, [origin])
         self.say(_("Onboarding five platforms, each tested before it may take work ..."))
-        setting = Setting(delta.url, origin, measured, self.root / "tools")
+        lakes.dig(self.root / "lakes", self.plans)
+        setting = Setting(delta.url, origin, measured, self.root / "tools", self.root / "lakes")
         platforms = onboarding.enter(self.fleet, delta, self.plans, self.root, setting)
         self.jobs = catalogue(native_architecture().value)
+        buyers, supervisor = onboarding.buyers(delta), onboarding.supervisor(delta)
+        dataset.begin(delta, buyers[DATA_OWNER], self.fleet.check)
         onboarding.await_live(self.fleet, delta, self.plans, self.say)
-        open_setting = Setting(delta.url, origin, measured, self.root / "tools", allow_unisolated=True)
+        open_setting = replace(setting, allow_unisolated=True)
         unisolated = onboarding.allow_unisolated(self.fleet, delta, platforms, open_setting)
         if unisolated:
             text = _("This machine cannot keep jobs apart; allow_unisolated is set for: {names}.")
             self.say(text.format(names=", ".join(unisolated)))
-        buyers, supervisor = onboarding.buyers(delta), onboarding.supervisor(delta)
         return Stage(national, delta, tuple(platforms), buyers, supervisor, origin, unisolated)
 
     def _serve_inputs(self) -> str:
@@ -125,7 +130,8 @@ class Play:
                 platform.plan.name: doors.enter_context(stage.delta.client(platform.key))
                 for platform in stage.platforms
             }
-            submitted = dict(self._submit(buyers, stage.origin))
+            submitted = dict(self._submit_readers(buyers[DATA_OWNER], stage.origin))
+            submitted |= dict(self._submit(buyers, stage.origin))
             watch = self._watch = Watch(buyers, providers, submitted, self.fleet.check)
             tasks = sum(job.array_size or 1 for job in self.jobs)
             self.say(_("Submitted {jobs} jobs with {tasks} tasks.").format(jobs=len(submitted), tasks=tasks))
@@ -137,10 +143,25 @@ class Play:
 
     def _submit(self, buyers: Mapping[str, Client], origin: str) -> Iterator[tuple[str, tuple[str, DemoJob]]]:
         for name, client in buyers.items():
-            mine = [job for job in self.jobs if buyer_of(job) == name]
-            specs = [spec_of(job, lambda key: f"{origin}/{corpus_file(key)}") for job in mine]
+            mine = [job for job in self.jobs if buyer_of(job) == name and not job.data]
+            specs = [self._spec(job, origin) for job in mine]
             for ref, job in zip(client.jobs.submit_many(specs), mine, strict=True):
                 yield ref.id, (name, job)
+
+    def _submit_readers(self, owner: Client, origin: str) -> Iterator[tuple[str, tuple[str, DemoJob]]]:
+        """First those that read the dataset, while every platform has room: only cost decides where they go."""
+        dataset.keep_copies(owner, self.fleet.check)
+        self.say(_("{dataset}: two whole copies, at {places}.").format(dataset=DATASET, places=dataset.PLACES))
+        mine = [(job, self._spec(job, origin)) for job in self.jobs if job.data]
+        for sent in dataset.send(owner, mine, self.fleet.check):
+            self.by_data.append(sent)
+            for text in dataset.because(sent):
+                self.say(f"  {text}")
+            yield sent.job.id, (DATA_OWNER, sent.demo)
+
+    @staticmethod
+    def _spec(job: DemoJob, origin: str) -> JobSpec:
+        return spec_of(job, lambda key: f"{origin}/{corpus_file(key)}")
 
     def report_up(self, stage: Stage) -> SentReport:
         """Send the supervision report to the national hub; its receipt comes back."""

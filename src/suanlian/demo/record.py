@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from suanlian.model.base import Name, Sha256, Utc, Value
 from suanlian.model.conformance import Check
+from suanlian.model.data import Purpose, ReplicaState, TransferState, VersionState
 from suanlian.model.job import JobState
 from suanlian.model.measurement import Capability
 from suanlian.model.money import Amount, Currency
@@ -165,6 +166,65 @@ class AuditRecord(Value):
     found_fault: str
 
 
+class CopyRecord(Value):
+    """A copy of the dataset; ``managed`` false: registered where it lay.
+
+    ``egress_cny_per_gb``: what it costs to bring it from there.
+    """
+
+    storage: str
+    state: ReplicaState
+    managed: bool
+    verified_at: Utc | None = None
+    egress_cny_per_gb: Amount
+
+
+class TransferRecord(Value):
+    """What was brought from where to where, how long after it was asked for it was there, and the price by plan."""
+
+    source: str
+    target: str
+    purpose: Purpose
+    state: TransferState
+    bytes: int
+    cost_cny: Amount | None = None
+    took_s: Amount | None = None
+
+
+class RuleRecord(Value):
+    """A rule for copies (so many, within these regions; none: anywhere), and how many whole copies count for it."""
+
+    copies: int
+    regions: tuple[str, ...] = ()
+    whole: int
+
+
+class PlacedRecord(Value):
+    """A job that went to its data: where, where it would have gone without (by plan), and why, line by line."""
+
+    job: Name
+    platform: str
+    without: str
+    why: tuple[BothText, ...]
+
+
+class DataRecord(Value):
+    """The dataset of the run; ``digest`` is the SHA-256 of its manifest."""
+
+    dataset: str
+    public_id: str
+    state: VersionState
+    files: int
+    bytes: int
+    level: int
+    digest: str
+    copies: tuple[CopyRecord, ...]
+    transfers: tuple[TransferRecord, ...]
+    rules: tuple[RuleRecord, ...]
+    jobs: tuple[PlacedRecord, ...]
+    failures: tuple[BothText, ...] = ()
+
+
 class Picture(Value):
     """A picture that was rendered in tiles and merged: PNG in base64."""
 
@@ -189,6 +249,7 @@ class DemoReport(Value):
     receipts: tuple[Receipt, ...]
     resolved: tuple[Resolved, ...]
     audit: AuditRecord
+    data: DataRecord
     pictures: tuple[Picture, ...] = ()
     verified: bool
     failures: tuple[BothText, ...] = ()

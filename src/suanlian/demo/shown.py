@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from suanlian.demo.record import BothText, DemoReport, JobRecord
+from suanlian.demo.record import BothText, DataRecord, DemoReport, JobRecord
 from suanlian.i18n import _, language
 from suanlian.model.money import Money
 
 _CHECKSUM: Final = 12
 _NARROW: Final = 130
+_MB: Final = 1_000_000
 
 
 def show_table(console: Console, report: DemoReport) -> None:
@@ -22,6 +23,8 @@ def show_table(console: Console, report: DemoReport) -> None:
         _show_lines(console, report)
     else:
         console.print(_table(report))
+    for text in data_lines(report.data):
+        _say(console, text)
     for text in [*totals(report), *(_("WRONG: {what}").format(what=failure) for failure in failures(report))]:
         _say(console, text)
 
@@ -80,6 +83,28 @@ def seconds(length: Decimal | None) -> str:
 def said(text: BothText) -> str:
     """The text in the language in force."""
     return text.zh if language() == "zh" else text.en
+
+
+def data_lines(data: DataRecord) -> list[str]:
+    """The dataset: its copies, what was brought, the rules, and why each job that reads it went where it went."""
+    size = f"{data.bytes / _MB:.1f}"
+    lines = [_("Dataset {name}: {files} files, {size} MB").format(name=data.dataset, files=data.files, size=size)]
+    for copy in data.copies:
+        how = _("brought by the market") if copy.managed else _("registered where it lay")
+        state = copy.state.value.upper()
+        price = f"{copy.egress_cny_per_gb:f}"
+        text = _("{storage}: {state}, {how}; egress {price} CNY/GB")
+        lines.append("  " + text.format(storage=copy.storage, state=state, how=how, price=price))
+    for one in data.transfers:
+        text = _("{source} -> {target}: {state}, {size} MB, {cost} CNY")
+        values = {"source": one.source or "-", "target": one.target, "state": one.state.value.upper()}
+        cost = "-" if one.cost_cny is None else f"{one.cost_cny:.6f}"
+        lines.append("  " + text.format(**values, size=f"{one.bytes / _MB:.1f}", cost=cost))
+    for rule in data.rules:
+        where_ = ", ".join(rule.regions) or _("anywhere")
+        text = _("rule: {copies} copies, regions: {regions}; {whole} whole")
+        lines.append("  " + text.format(copies=rule.copies, regions=where_, whole=rule.whole))
+    return lines + [f"  {said(text)}" for job in data.jobs for text in job.why]
 
 
 def totals(report: DemoReport) -> list[str]:

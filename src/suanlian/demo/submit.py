@@ -26,6 +26,7 @@ def spec_of(job: DemoJob, address_of: AddressOf) -> JobSpec:
         "array_size": job.array_size,
         "wall_time_s": job.wall_time_s,
         "wants": _wants(job).model_dump(mode="json"),
+        "data": [use._asdict() for use in job.data],
     }
     return JobSpec.model_validate(document)
 

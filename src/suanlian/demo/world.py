@@ -11,6 +11,7 @@ from typing import Final
 
 from suanlian.demo.figures import CHIP_MODEL, chip_performance, grid_g_co2_per_kwh, latencies
 from suanlian.demo.work.catalogue import NATIVE, WASM
+from suanlian.model.data import StorageKind, StorageShare
 from suanlian.model.money import Rate
 from suanlian.model.offer import NewOffer
 from suanlian.model.performance import Architecture, ComputeClass, Grade, Performance
@@ -30,7 +31,7 @@ USERS: Final = {
 """Where users are: GB/T 2260 code -> the nearest place of the latency estimate."""
 
 BUYERS: Final = {
-    "buyer-research": frozenset({"search", "training", "rendering", "word-count"}),
+    "buyer-research": frozenset({"search", "training", "rendering", "word-count", "dataset"}),
     "buyer-company": frozenset({"pricing", "inference", "architecture", "failure", "unplaceable"}),
 }
 """Two buyers, each an entity with an account of its own, and the kinds of job that each submits."""
@@ -44,6 +45,16 @@ REGION_TITLES: Final = {
 }
 """What people call these regions, in English and Chinese; those of sites are called as the site is."""
 
+LAKE: Final = "lake"
+"""What each platform calls its storage, a folder of this machine."""
+_LAKE_BYTES: Final = 1_000_000_000
+DATA_HOME: Final = "wuhu-cluster"
+"""The platform where the demo's dataset lies from the beginning, in a folder that its owner opens to one buyer."""
+DATA_OWNER: Final = "buyer-research"
+DATA_COPIED: Final = "shanghai-trading"
+"""The platform to which a rule brings a copy: the only one in Shanghai."""
+DATA_REGION: Final = "31"
+
 SLICE_CORES: Final = "0.25"
 _SLICE: Final = Resources(cpu=SLICE_CORES, memory="512MiB", disk="256MiB")  # type: ignore[arg-type]  # as people write
 _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -51,7 +62,10 @@ _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 
 @dataclass(frozen=True)
 class SitePlan:
-    """One site with one share of one flavor. ``rent`` in CNY per core-hour; a GiB-hour costs a tenth of it."""
+    """One site with one share of one flavor. ``rent`` in CNY per core-hour; a GiB-hour costs a tenth of it.
+
+    ``egress``: CNY for a GB that leaves the site's storage; None: it has none.
+    """
 
     site: str
     title: str
@@ -62,6 +76,7 @@ class SitePlan:
     pue: str
     green_share: str
     rent: str
+    egress: str | None = None
     slices: int = 1
     west: bool = False
     compute_class: ComputeClass = ComputeClass.GENERAL
@@ -100,6 +115,7 @@ PLATFORMS: Final = (
                 pue="1.25",
                 green_share="0.30",
                 rent="0.100",
+                egress="0.60",
             ),
         ),
     ),
@@ -118,6 +134,7 @@ PLATFORMS: Final = (
                 pue="1.42",
                 green_share="0.20",
                 rent="0.088",
+                egress="0.55",
             ),
             SitePlan(
                 "suzhou-wujiang",
@@ -148,6 +165,7 @@ PLATFORMS: Final = (
                 pue="1.20",
                 green_share="0.45",
                 rent="0.094",
+                egress="0.50",
                 compute_class=ComputeClass.INTELLIGENT,
                 simulated_chip=True,
             ),
@@ -168,6 +186,7 @@ PLATFORMS: Final = (
                 pue="1.25",
                 green_share="0.55",
                 rent="0.082",
+                egress="0.45",
                 slices=2,
                 compute_class=ComputeClass.SUPER,
             ),
@@ -188,6 +207,7 @@ PLATFORMS: Final = (
                 pue="1.20",
                 green_share="0.85",
                 rent="0.070",
+                egress="0.30",
                 slices=2,
                 west=True,
             ),
@@ -211,6 +231,7 @@ def inventory(plan: PlatformPlan, measured: tuple[Performance, ...]) -> Inventor
             Share(name=site.site, site=site.site, flavor=f"{site.site}-slice", capacity=_capacity(site))
             for site in plan.sites
         ),
+        storage=tuple(_storage(site) for site in plan.sites if site.egress is not None),
     )
 
 
@@ -230,6 +251,16 @@ def _site(plan: SitePlan) -> Site:
         grid_g_co2_per_kwh=grid_g_co2_per_kwh(plan.province),
         pue=Decimal(plan.pue),
         latencies=latencies(plan.place, USERS),
+    )
+
+
+def _storage(plan: SitePlan) -> StorageShare:
+    return StorageShare(
+        name=LAKE,
+        site=plan.site,
+        kind=StorageKind.POSIX,
+        capacity=_LAKE_BYTES,
+        egress_cny_per_gb=Decimal(plan.egress or 0),
     )
 
 

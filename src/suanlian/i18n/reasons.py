@@ -355,6 +355,8 @@ _WORDS: Final[Mapping[str, Callable[[], str]]] = {
     "simulated": lambda: _("simulated"),
     "claimed": lambda: _("claimed"),
     "verified": lambda: _("verified"),
+    "from": lambda: _("from"),
+    "about": lambda: _("about"),
     "here": lambda: _("here"),
     "elsewhere": lambda: _("elsewhere"),
     "estimate": lambda: _("estimate"),

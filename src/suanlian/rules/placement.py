@@ -211,9 +211,9 @@ def _data_term(question: Question) -> tuple[CostTerm, ...]:
     moving, amount = question.moving, data_cost(question.moving)
     if moving is None or not (amount or moving.gb):
         return ()
-    how = f"{plain(moving.gb, 3)} GB x {plain(moving.cny_per_gb, 6)} CNY/GB"
+    how = f"{plain(moving.gb, 3)} GB x {plain(moving.cny_per_gb, 4)} CNY/GB"
     if moving.sources:
-        how += f" from {moving.sources}, about {plain(moving.hours, 2)} h"
+        how += f" from {moving.sources}, about {plain(moving.hours, 4)} h"
     return (CostTerm(term=Term.DATA, amount=amount, how=clip(how)),)
 
 

@@ -7,11 +7,14 @@ from importlib.resources import files
 from suanlian.demo.work.datasets import digit_centroids, digit_pictures
 from suanlian.demo.work.job import (
     Accuracy,
+    DataInput,
     DemoJob,
     DigitLabels,
     FoldAccuracy,
     InputFile,
     OptionContract,
+    PlacedLabels,
+    PlacedSums,
     Primes,
     Says,
     UrlContent,
@@ -19,6 +22,7 @@ from suanlian.demo.work.job import (
     View,
     WordCount,
 )
+from suanlian.demo.work.placed import DATASET, TRAINED_ROWS
 
 NATIVE = "python-science"
 WASM = "wasm32-wasi"
@@ -45,6 +49,7 @@ def catalogue(native_arch: str) -> list[DemoJob]:
     Reads the programs and two data sets from installed packages; the same for the same installation.
     """
     return [
+        *_readers(native_arch),
         *_quotes(native_arch),
         *_batches(native_arch),
         *_searches(native_arch),
@@ -80,6 +85,32 @@ def _option_job(native_arch: str, name: str, contract: OptionContract) -> DemoJo
         check=contract,
         env=SINGLE_THREAD,
     )
+
+
+def _readers(native_arch: str) -> list[DemoJob]:
+    """Return two jobs that read a dataset of some MB: one may run anywhere, for the other users in Suzhou wait."""
+    use, folder = DataInput(f"{DATASET}@1", "in/digits"), "in/digits"
+    anywhere = DemoJob(
+        name="sum-placed-digits",
+        kind="dataset",
+        job_class="cpu",
+        variants=_native(native_arch, "sum_placed.py", folder),
+        inputs=(_program("sum_placed.py"),),
+        check=PlacedSums(),
+        env=SINGLE_THREAD,
+        data=(use,),
+    )
+    near = replace(
+        anywhere,
+        name="recognise-placed-digits",
+        variants=_native(native_arch, "recognise_placed.py", folder, str(TRAINED_ROWS)),
+        inputs=(_program("recognise_placed.py"),),
+        check=PlacedLabels(),
+        job_class="inference",
+        max_latency_ms=2,
+        origin_region=SUZHOU,
+    )
+    return [anywhere, near]
 
 
 def _quotes(native_arch: str) -> list[DemoJob]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
-from suanlian.demo.work import datasets, pictures, reference
+from suanlian.demo.work import datasets, pictures, placed, reference
 from suanlian.demo.work.corpus import corpus
 from suanlian.demo.work.failure import CheckFailure, CheckFailureError, differs, outside, shorten
 from suanlian.demo.work.job import (
@@ -18,6 +18,8 @@ from suanlian.demo.work.job import (
     FoldAccuracy,
     JobResult,
     OptionContract,
+    PlacedLabels,
+    PlacedSums,
     Primes,
     Says,
     View,
@@ -178,6 +180,27 @@ def _digit_labels(wanted: DigitLabels, job: DemoJob, result: JobResult) -> Itera
     labels, distances = reference.nearest_centroids(batch, datasets.digit_centroids(wanted.centroid_rows))
     yield from differs(job.name, "labels", found["labels"], labels)
     yield from differs(job.name, "distances", found["distances"], [str(value) for value in distances])
+
+
+@_verify.register
+def _placed_sums(_wanted: PlacedSums, job: DemoJob, result: JobResult) -> Iterator[CheckFailure]:
+    """Check that what the job read is the dataset, file by file, and the sums; integers, so exactly."""
+    found = _read(result, 0)
+    yield from differs(job.name, "SHA-256 of the files read", found["sha256"], placed.placed_digests())
+    yield from differs(job.name, "pictures", found["pictures"], len(datasets.labels("digits")) * len(placed.PLACES))
+    yield from differs(job.name, "sums", found["sums"], placed.sums())
+
+
+@_verify.register
+def _placed_labels(_wanted: PlacedLabels, job: DemoJob, result: JobResult) -> Iterator[CheckFailure]:
+    """Check the labels against those of the small pictures, moved into the corner, by another formula."""
+    found, rows = _read(result, 0), placed.TRAINED_ROWS
+    yield from differs(job.name, "SHA-256 of the files read", found["sha256"], placed.placed_digests())
+    small = [placed.cornered(picture) for picture in datasets.digit_pictures(0, len(datasets.labels("digits")))]
+    model = datasets.centroids(small[:rows], datasets.labels("digits")[:rows])
+    labels = "".join(map(str, reference.nearest_centroids(small[rows:], model)[0]))
+    wanted = {placed.file_name(place): labels for place in placed.PLACES}
+    yield from differs(job.name, "labels", found["labels"], wanted)
 
 
 @_verify.register

@@ -1,6 +1,7 @@
 """What is in the data sets inside the scikit-learn wheel? Read with the standard library alone, for the checks."""
 
 import gzip
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,9 +46,14 @@ def digit_pictures(first: int, count: int) -> list[list[int]]:
 @cache
 def digit_centroids(rows: int) -> tuple[tuple[int, ...], ...]:
     """Return each digit's mean picture over the first `rows` rows, rounded to sixteenths of a grey level."""
+    return centroids(digit_pictures(0, rows), labels("digits")[:rows])
+
+
+def centroids(pictures: Sequence[Sequence[int]], shown: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Return each digit's mean picture, rounded to sixteenths of a grey level, halves up; `shown`: their labels."""
     sums = [[0] * 64 for _ in range(10)]
     counts = [0] * 10
-    for picture, label in zip(digit_pictures(0, rows), labels("digits"), strict=False):
+    for picture, label in zip(pictures, shown, strict=True):
         counts[label] += 1
         sums[label] = [total + value for total, value in zip(sums[label], picture, strict=True)]
     return tuple(

@@ -59,6 +59,8 @@ def _texts() -> Mapping[str, str]:
         "missing-output": _("task {index} did not bring back {paths}"),
         "tolerance": _("{what} is {had}, which is not within {tolerance} of {middle}"),
         "differs": _("{what} is {had}, but an independent computation gives {wanted}"),
+        "no-copy": _("there is no whole copy at {where}"),
+        "not-by-data": _("ran at {had}; its data lies at {wanted}, and without it the work would go to {without}"),
         "not-said": _("{stream} does not contain “{wanted}”; its end is: {had}"),
         "architectures": _("the variants give different results: {results}"),
         "parity": _("call minus put is {had}, which is not within {tolerance} of {middle} (put-call parity)"),

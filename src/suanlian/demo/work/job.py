@@ -22,6 +22,13 @@ class InputFile(NamedTuple):
     content: bytes | UrlContent
 
 
+class DataInput(NamedTuple):
+    """A dataset that the job reads, as one writes it, and the directory where it lies for the job."""
+
+    dataset: str
+    path: str
+
+
 class Variant(NamedTuple):
     """One way to run the job: on which architecture, in which named environment, by which command.
 
@@ -123,7 +130,28 @@ class Says:
     stderr: str = ""
 
 
-Expectation: TypeAlias = Accuracy | FoldAccuracy | OptionContract | View | WordCount | DigitLabels | Primes | Says
+@dataclass(frozen=True)
+class PlacedSums:
+    """The sums of all pictures of the dataset, by digit, and the digest of every file that was read, exactly."""
+
+
+@dataclass(frozen=True)
+class PlacedLabels:
+    """What each picture of the dataset shows, the same wherever it stands, and the digest of every file, exactly."""
+
+
+Expectation: TypeAlias = (
+    Accuracy
+    | FoldAccuracy
+    | OptionContract
+    | View
+    | WordCount
+    | DigitLabels
+    | Primes
+    | Says
+    | PlacedSums
+    | PlacedLabels
+)
 
 
 @dataclass(frozen=True)
@@ -153,6 +181,7 @@ class DemoJob:
     green_min: str | None = None
     origin_region: str = "310000"
     expected_state: EndState = "COMPLETE"
+    data: tuple[DataInput, ...] = ()
 
 
 @dataclass(frozen=True)
