@@ -111,7 +111,9 @@ def files(request: Request, body: RawBody) -> Response:
         if call.files is not None:
             ongoing.write(verified, lambda unit: storage_tasks.tell_files(unit, verified.keyid, call))
             return DataFilesAnswer(**frame(ongoing, verified))
-        found = ongoing.write(verified, lambda unit: storage_tasks.files(unit, verified.keyid, call))
+        ongoing.write(verified, lambda _unit: None)  # its nonce; thousands of files are read beside the one writer
+        with ongoing.hub.reading() as unit:
+            found = storage_tasks.files(unit, verified.keyid, call)
         return DataFilesAnswer(**frame(ongoing, verified), files=found)
 
     return exchange(request, body, work)
