@@ -8,6 +8,7 @@
 #   make test-kubernetes  the Kubernetes driver against a real API server, built once (ten minutes, root); records anew
 #   make check   linter, types, floors, sizes, docs, translations
 #   make test-moving  moves of data killed fifty times, between real S3 servers and folders
+#   make test-chaos-data  hub and connectors killed fifty times while data moves; a seed and a table are printed
 #   make bench   durable submissions through the API, as a ratio to a bare insert
 #   make bench-matching  the matcher against its table of targets, half an hour; ARGS="times --sizes 10k" for less
 #   make bundle  the connector with all it needs, for a site without the internet, below dist/
@@ -24,7 +25,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-engines up simulate test test-engines test-kubernetes test-moving check bench bench-matching bundle locale clean distclean
+.PHONY: help demo demo-engines up simulate test test-engines test-kubernetes test-moving test-chaos-data check bench bench-matching bundle locale clean distclean
 
 help:
 	@sed -n 's/^#   make/  make/p' Makefile
@@ -98,6 +99,9 @@ test-kubernetes: $(VENV)/.installed-dev
 
 test-moving: $(VENV)/.installed-dev
 	@SUANLIAN_KILLS=50 $(PY) -m pytest tests/storage/test_killed.py $(ARGS)
+
+test-chaos-data: $(VENV)/.installed-dev
+	@SUANLIAN_DATA_KILLS=50 $(PY) -m pytest tests/e2e/test_data_killed.py $(ARGS)
 
 # Every check runs, so that one run shows all there is to mend; the last line counts what failed.
 check: $(VENV)/.installed-dev

@@ -76,6 +76,7 @@ from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
 from suanlian.workers.refused import Refused
 from suanlian.workers.release import Releaser
+from suanlian.workers.saves import Saves
 from suanlian.workers.supply import Supply
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.tes import TesFiles
@@ -426,6 +427,7 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         TesFiles(tools, writer, node_now, (Elsewhere.open(doors, refused_ip), doors, hub.bounds.account_bytes)),
         Transfers(tools, writer, hub.bounds.data.levels),
         Copies(tools, writer, hub.bounds.data.levels),
+        Saves(tools, writer, node_now, hub.bounds.data.levels),
         Refused(tools, writer, hub.refusals),
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),

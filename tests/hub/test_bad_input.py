@@ -1,5 +1,6 @@
 """What people send that cannot be meant: code, field, status, and nothing half-written."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -294,3 +295,26 @@ def test_an_unknown_route_or_method_is_told_as_a_problem(still: World) -> None:
 def test_what_is_no_identifier_is_refused(still: World, text: str) -> None:
     answer = still.person("buyer").get(f"/v1/identifiers/{text or '%20'}")
     refused(answer, 422, "identifier_invalid", "identifier")
+
+
+def test_who_goes_away_amid_a_call_is_no_fault_of_the_hub(still: World, caplog: pytest.LogCaptureFixture) -> None:
+    sent: list[Any] = []
+
+    async def call() -> None:
+        parts = iter(({"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}))
+
+        async def receive() -> Any:  # noqa: ANN401 - a message of ASGI
+            return next(parts)
+
+        async def send(message: Any) -> None:  # noqa: ANN401 - a message of ASGI
+            sent.append(message)
+
+        key = still.template.keys["buyer"].encode()
+        headers = [(b"content-type", b"application/json"), (b"authorization", b"Bearer " + key)]
+        scope = {"type": "http", "method": "POST", "path": "/v1/jobs", "raw_path": b"/v1/jobs", "headers": headers}
+        scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 1)}
+        await still.hub.app({**scope, "client": ("127.0.0.1", 2)}, receive, send)
+
+    asyncio.run(call())
+    assert sent[0]["status"] == 400
+    assert "unforeseen" not in caplog.text

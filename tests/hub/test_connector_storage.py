@@ -1,5 +1,8 @@
 """Hub and connectors together, nothing played: folders are registered, copied, lost, found, pushed and deleted."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -233,7 +236,7 @@ def seaweed() -> Iterator[Seaweed]:
 def with_s3(world: World, tmp_path: Path, seaweed: Seaweed) -> Iterator[Both]:
     """The second platform's storage is a prefix of a bucket."""
     written(tmp_path / "keys", {"id": seaweed.access_key_id.encode(), "secret": seaweed.secret_access_key.encode()})
-    (tmp_path / "lake").mkdir()
+    (tmp_path / "lake").mkdir(exist_ok=True)
     with ExitStack() as stack:
         text = CONFIG.format(platform=WUHU, allowed=seaweed.endpoint)
         text += POSIX.format(name="lake", root=tmp_path / "lake", peer=tmp_path / "other")
@@ -288,3 +291,112 @@ def test_a_person_writes_into_an_inbox_and_what_is_right_is_sealed(with_s3: Both
     both.settle()
     assert dataset(both.world, ref)["state"] == "sealed"
     assert sorted(there(both).values()) == sorted(FILES.values())
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def worked(place: Place, kind: str) -> None:
+    """Let one connector do what it is told until a task of this kind is done."""
+    for _round in range(20):
+        place.keeper.poll(0)
+        at_hand = [row.task.kind for row in place.keeper.kit.book.rows() if row.to_do]
+        place.keeper.tick(at_once)
+        place.keeper.tell()
+        if kind in at_hand:
+            return
+    raise AssertionError(f"{kind} was never told")
+
+
+def begun(both: Both, ref: str) -> str:
+    """A copy that was granted by the lake and not begun by the pond; its transfer."""
+    made = both.ok("POST", f"/v1/datasets/{ref}/replicas", {"to": POND})
+    both.world.hub.settle()
+    worked(both.lake, "grant")
+    return str(made["id"])
+
+
+def ended(both: Both, transfer: str) -> tuple[str, str]:
+    """How a transfer ends that is tried again and again; its state and code."""
+    for _wait in range(12):
+        both.settle()
+        found = both.ok("GET", f"/v1/transfers/{transfer}")
+        if found["state"] in ("done", "failed"):
+            break
+        both.world.clock.advance(30)
+    return found["state"], found["code"]
+
+
+def nothing_at(place: Place) -> None:
+    """No file lies there, seen or unseen."""
+    assert read(place.root) == {}
+
+
+def test_a_source_that_vanishes_after_it_was_granted_is_broken_and_nothing_of_it_is_seen(both: Both) -> None:
+    ref = both.registered()
+    transfer = begun(both, ref)
+    shutil.rmtree(both.lake.root / "in")
+    shutil.rmtree(both.lake.root / ".grants", ignore_errors=True)
+    assert ended(both, transfer) == ("failed", "source_gone")
+    assert states(both.world, ref) == {LAKE: "broken"}
+    assert dataset(both.world, ref)["state"] == "lost"
+    nothing_at(both.pond)
+
+
+def test_bytes_that_changed_unseen_below_their_registration_come_nowhere(both: Both) -> None:
+    ref = both.registered()
+    file = both.lake.root / "in/raw/a/two.bin"
+    before = file.stat()
+    file.write_bytes(bytes(before.st_size))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    made = both.ok("POST", f"/v1/datasets/{ref}/replicas", {"to": POND})
+    assert ended(both, made["id"]) == ("failed", "checksum_mismatch")
+    assert "a/two.bin" in both.ok("GET", f"/v1/transfers/{made['id']}")["reason"]
+    assert states(both.world, ref) == {LAKE: "broken"}
+    nothing_at(both.pond)
+    # once it is as it was, reading it anew mends it
+    file.write_bytes(FILES["a/two.bin"])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    both.ok("POST", f"/v1/datasets/{ref}/verify", {})
+    both.settle()
+    assert states(both.world, ref)[LAKE] == "whole"
+    assert both.copied(ref)["state"] == "done"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A file system that has room for the bytes, and not for the files: so it is full in the midst of a move."""
+    root = tmp_path / "lake"
+    root.mkdir()
+    if not mounted("mount", "-t", "tmpfs", "-o", "size=4m,nr_inodes=8", "tmpfs", str(root)):
+        pytest.skip("only root mounts a small file system")
+    try:
+        yield root
+    finally:
+        assert mounted("umount", "-l", str(root))
+
+
+def mounted(name: str, *arguments: str) -> bool:
+    """Whether a command about mounts went well."""
+    found = shutil.which(name)
+    return found is not None and subprocess.run([found, *arguments], check=False, capture_output=True).returncode == 0
+
+
+def test_a_target_that_fills_up_midway_is_said_to_be_full_and_keeps_nothing(tiny: Path, with_s3: Both) -> None:
+    both, pair = with_s3, SealingPair.generate()
+    both.ok("POST", "/v1/datasets", {"name": "up", "level": 1})
+    ref = f"up@{both.ok('POST', '/v1/datasets/up/versions', {})['number']}"
+    both.ok("POST", f"/v1/datasets/{ref}/files", {"start": 0, "files": [f.model_dump() for f in manifest(FILES)]})
+    ask = {"storage": POND, "sealing_key": pair.public.text}
+    urls = opened_pages(both, both.ok("POST", f"/v1/datasets/{ref}/uploads", ask), pair)
+    for path, content in FILES.items():
+        Web().put(urls[path], path, (content,), len(content))
+    both.ok("POST", f"/v1/datasets/{ref}/seal")
+    both.settle()
+    made = both.ok("POST", f"/v1/datasets/{ref}/replicas", {"to": LAKE})
+    assert ended(both, made["id"]) == ("failed", "target_full")
+    assert states(both.world, ref) == {POND: "whole"}
+    assert read(tiny) == {}
+    assert mounted("mount", "-o", "remount,nr_inodes=100", str(tiny))
+    made = both.ok("POST", f"/v1/datasets/{ref}/replicas", {"to": LAKE})
+    assert ended(both, made["id"]) == ("done", "")

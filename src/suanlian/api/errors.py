@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from suanlian.api.faults import from_findings
 from suanlian.model.errors import (
@@ -42,6 +43,7 @@ STATUS: Final[Mapping[type[SuanlianError], int]] = {
 _BY_CODE: Final[Mapping[str, int]] = {"body_not_json": 400, "content_type_unsupported": 415, "internal_error": 500}
 _ROUTE_UNKNOWN: Final = 404
 _WRONG_METHOD: Final = 405
+_BAD_REQUEST: Final = 400
 
 
 def problem_of(error: SuanlianError, instance: str) -> Problem:
@@ -74,6 +76,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(SuanlianError, _ours)
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _of_framework)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -108,6 +111,11 @@ def _of_framework(request: Request, error: Exception) -> Response:
         return answer(NotFoundError("route_unknown", wrong, todo="See /openapi.json."), request.url.path)
     wrong = str(error.detail) if isinstance(error, HTTPException) else "The call cannot be meant."
     return answer(InvalidError("body_not_json", wrong, todo="Send JSON in UTF-8."), request.url.path)
+
+
+def _gone(_request: Request, _error: Exception) -> Response:
+    """Who asked went away, or was killed, before all was sent: nobody reads this, and it is no fault of the hub's."""
+    return Response(status_code=_BAD_REQUEST)
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
