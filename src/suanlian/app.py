@@ -38,7 +38,6 @@ from suanlian.model.node import Resolution, Resolved
 from suanlian.model.rekey import REKEY_TYPE, DelegationCall, NewKey, RekeyCall
 from suanlian.model.report import ReportUpAnswer, ReportUpCall
 from suanlian.rules.addresses import refused_address, refused_ip
-from suanlian.rules.data.ways import plan_simply
 from suanlian.sdk.client import Client
 from suanlian.sdk.connector import ConnectorClient, Link, Means
 from suanlian.sdk.follow import Hop
@@ -66,6 +65,7 @@ from suanlian.workers.drain import Drainer
 from suanlian.workers.erase import Eraser
 from suanlian.workers.late import Late
 from suanlian.workers.lineage import Lineage
+from suanlian.workers.links import Links
 from suanlian.workers.loop import Tools, Worker
 from suanlian.workers.lost import Loser
 from suanlian.workers.match import Matcher
@@ -76,6 +76,7 @@ from suanlian.workers.place import Placer
 from suanlian.workers.rate import Rater
 from suanlian.workers.refused import Refused
 from suanlian.workers.release import Releaser
+from suanlian.workers.saves import Saves
 from suanlian.workers.supply import Supply
 from suanlian.workers.sweep import Sweeper
 from suanlian.workers.tes import TesFiles
@@ -387,7 +388,7 @@ def assemble(settings: HubSettings, *, clock: Clock = utc_now) -> Running:
 
     hub.keys = keys = HubKeys(settings.hub_home, store, clock, changed)
     keys.refresh()
-    return Running(hub, _workers(tools, hub, keys) + _matcher(tools, hub, settings), KeyWatch(keys))
+    return Running(hub, _workers(tools, hub, keys) + _optional(tools, hub, settings), KeyWatch(keys))
 
 
 def _key_in_use(settings: HubSettings, store: Store, clock: Clock) -> KeyPair:
@@ -424,19 +425,22 @@ def _workers(tools: Tools, hub: Hub, keys: HubKeys) -> tuple[Worker, ...]:
         Eraser(tools, writer),
         Verifier(tools, writer, node_now, hub.secrets.random_bytes, hub.bounds.probe_seconds),
         TesFiles(tools, writer, node_now, (Elsewhere.open(doors, refused_ip), doors, hub.bounds.account_bytes)),
-        Transfers(tools, writer, hub.bounds.data.levels, plan_simply),
+        Transfers(tools, writer, hub.bounds.data.levels),
         Copies(tools, writer, hub.bounds.data.levels),
+        Saves(tools, writer, node_now, hub.bounds.data.levels),
         Refused(tools, writer, hub.refusals),
         Auditor(tools, writer, node_now),
         Witness(tools, writer, node_now, above),
     )
 
 
-def _matcher(tools: Tools, hub: Hub, settings: HubSettings) -> tuple[Worker, ...]:
+def _optional(tools: Tools, hub: Hub, settings: HubSettings) -> tuple[Worker, ...]:
+    """What an operator may do without."""
+    probes = (Links(tools, hub.writer),) if settings.link_probes else ()
     if not settings.matcher_memory:
-        return ()
+        return probes
     process = MatchingProcess(memory_bytes=settings.matcher_memory)
-    return (Matcher(tools, hub.writer, hub.bounds.data.levels, process, acts=settings.market_moves),)
+    return (*probes, Matcher(tools, hub.writer, hub.bounds.data.levels, process, acts=settings.market_moves))
 
 
 def _load(store: Store, keypair: KeyPair, clock: Clock) -> Node:

@@ -93,6 +93,8 @@ class HubSettings(_Settings):
     such as ``{"lab": ["/srv/lab"]}``: ``file:`` addresses of its TES tasks may lead there, and nowhere else."""
     probe_seconds: float = Field(default=5.0, ge=0.05, le=600)
     """``SUANLIAN_PROBE_SECONDS``: how long a probe of a verification is to take if the claim is true."""
+    link_probes: bool = True
+    """``SUANLIAN_LINK_PROBES``: whether links between S3 storage and other sites are measured, once an hour each."""
     supply_period: int = Field(default=3600, ge=0, le=86400)
     """``SUANLIAN_SUPPLY_PERIOD``: in each period of so many seconds every share is checked once, at a moment that a
     seed draws; 0: never."""

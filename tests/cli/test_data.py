@@ -279,3 +279,30 @@ def test_what_is_said_of_a_dataset_has_to_be_what_holds(suanlian: Suanlian, fold
     assert (code, "level 2" in err, "level 1" in err, "hashing" in err) == (1, True, True, False), err
     code, out, _err = suanlian("data", "ls", "reads", "--json")
     assert json.loads(out)[0]["public"] is True
+
+
+def test_a_plan_tells_beforehand_and_sends_nothing(
+    suanlian: Suanlian, shore: Shore, folder: Path, tmp_path: Path
+) -> None:
+    code, out, err = suanlian("data", "plan", folder)
+    assert (code, TO in out, "unknown" in out, "3 files, 1.0 kB" in err, "--uplink" in err) == (0, *[True] * 4), err
+    (tmp_path / "job.yaml").write_text(
+        "name: hello\nresources: {cpu: 1, memory: 256MiB}\nwall_time_s: 3600\n"
+        "variants: [{architecture: x86_64, environment: python, command: [python]}]\n"
+        "data: [{dataset: reads, path: in}]\n"
+    )
+    (folder / "z").write_bytes(b"z" * 450_000)
+    asked = ("data", "plan", folder, "--job", tmp_path / "job.yaml", "--uplink", "0.001", "--json")
+    code, out, err = suanlian(*asked)
+    assert code == 0, err
+    told = json.loads(out)
+    assert (told["files"], told["bytes"]) == (3, 450_700)
+    assert [one["storage"] for one in told["storages"] if one["refuses"] is None] == [f"{SUZHOU}/pond", TO]
+    lake = next(one for one in told["storages"] if one["storage"] == TO)
+    # 450,700 bytes at 1,000 bit/s take 3,605.6 s
+    assert (round(float(lake["hours"]), 4), float(lake["bringing_cny"])) == (1.0016, 0)
+    assert float(lake["job_cny"]) > 0
+    assert lake["job_place"] in (f"{WUHU}/main", f"{SUZHOU}/main")
+    assert "The job runs at" in suanlian(*asked[:-1])[1]
+    assert suanlian("data", "ls", "--json")[1].strip() == "[]"
+    assert shore.objects.calls == []

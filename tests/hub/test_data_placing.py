@@ -197,3 +197,23 @@ def test_a_plan_says_what_bringing_its_data_costs(world: World, two: tuple[Keepe
     found = world.ok("buyer", "POST", "/v1/jobs:plan", job(**reading(ref)))
     assert "GB x" in term(next(one for one in found["candidates"] if one["platform"] == SUZHOU))
     assert not term(next(one for one in found["candidates"] if one["platform"] == WUHU))
+
+
+def test_data_comes_ahead_to_the_place_that_is_reserved(world: World, two: tuple[Keeper, Keeper]) -> None:
+    ref = register(world, two[0])
+    world.connector(SUZHOU).publish(
+        inventory("1").model_copy(update={"storage": (storage("pond"),)}), offer(), sealing_key=KEY
+    )
+    first = world.submit(wants={"platform": SUZHOU}, wall_time_s=600)
+    world.hub.settle()
+    (said,) = at(world, SUZHOU, first["id"])
+    world.connector(SUZHOU).report(said, JobState.RUNNING, started_at=world.clock())
+    made = world.submit(**reading(ref, wants={"platform": SUZHOU}, wall_time_s=600))
+    world.hub.settle()
+    explained = world.ok("buyer", "GET", f"/v1/jobs/{made['id']}/explanation")
+    assert explained["queueing"]["reserved"].startswith(SUZHOU)
+    (brought,) = world.ok("buyer", "GET", "/v1/transfers")["items"]
+    assert (brought["target"], brought["wanted_by"]) == (POND, [f"prefetch {made['id']}"])
+    settle(world, *two)
+    assert states(world, ref)[POND] == "whole"
+    assert not at(world, SUZHOU, made["id"])

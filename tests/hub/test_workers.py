@@ -115,7 +115,7 @@ def _table() -> dict[str, set[str]]:
         if set(event) <= set("-: "):
             continue
         assert service, line
-        for name in re.findall(r"[a-z]+\.[a-z-]+", event):
+        for name in re.findall(r"[a-z-]+\.[a-z-]+", event):
             found.setdefault(name, set()).update(re.findall(r"[a-z]+", worker.lower().removeprefix("workers/")))
     return found
 

@@ -129,7 +129,7 @@ class Stores:
         self._count += 1
         name = f"{self.directory.name}-{self._count}"
         url = "" if self._server is None else self._server.create(name)
-        return HubSettings(hub_home=self.directory / f"hub{self._count}", database_url=url)
+        return HubSettings(hub_home=self.directory / f"hub{self._count}", database_url=url, link_probes=False)
 
     def copy(self, template: Template) -> HubSettings:
         """A copy of a hub at rest."""
@@ -164,7 +164,9 @@ class Stores:
 
     def _used(self) -> HubSettings:
         self._count += 1
-        return HubSettings(hub_home=self.directory / f"hub{self._count}", database_url=self._empty.pop())
+        return HubSettings(
+            hub_home=self.directory / f"hub{self._count}", database_url=self._empty.pop(), link_probes=False
+        )
 
     def drop(self, settings: HubSettings) -> None:
         """Remove a hub's home; its database may be another's next."""

@@ -24,7 +24,7 @@ from suanlian.model.data_protocol import (
     TaskReport,
 )
 from suanlian.model.errors import SuanlianError
-from suanlian.services import moved, registering, replicas, storage_tasks, uploads
+from suanlian.services import link_probes, moved, registering, replicas, storage_tasks, uploads
 from suanlian.services.ports import TakesReport
 from suanlian.store.unit import Row, Unit
 from suanlian.store.wakeups import wait
@@ -67,6 +67,12 @@ def _wished(ongoing: Exchange, verified: VerifiedSignature) -> storage_tasks.Ope
         return storage_tasks.wished(unit, verified.keyid)
 
 
+def _granted(unit: Unit, version: Row, task: Row, said: TaskReport) -> None:
+    """Leave is given for a transfer, for a person, or to measure a link."""
+    measures = task["version_id"] is None
+    (link_probes.granted if measures else _of_version)(unit, version, task, said)
+
+
 def _by_transfer(of_transfer: TakesReport, of_person: TakesReport) -> TakesReport:
     """Tasks of one kind are given for a transfer or for a person."""
 
@@ -76,10 +82,12 @@ def _by_transfer(of_transfer: TakesReport, of_person: TakesReport) -> TakesRepor
     return take
 
 
+_of_version: Final = _by_transfer(moved.granted, uploads.granted)
 _TAKERS: Final[Mapping[TaskKind, TakesReport]] = {
     TaskKind.MOVE: moved.moved,
     TaskKind.TAKE: _by_transfer(moved.taken, uploads.taken),
-    TaskKind.GRANT: _by_transfer(moved.granted, uploads.granted),
+    TaskKind.GRANT: _granted,
+    TaskKind.PROBE: link_probes.probed,
     TaskKind.VERIFY: replicas.verified,
     TaskKind.DELETE: replicas.deleted,
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from suanlian.cli.data_files import install as install_files
+from suanlian.cli.data_plan import install as install_plan
 from suanlian.cli.data_rules import install as install_rules
 from suanlian.cli.databar import bar
 from suanlian.cli.datamade import LevelOption, Public, Residency, Said, Title, made
@@ -42,7 +43,7 @@ commands.add_typer(
     options_metavar=OPTIONS,
     subcommand_metavar=COMMAND,
     no_args_is_help=True,
-    help=N_("Datasets: ls, show, put, get, cp, rm, verify, register; rules for copies, transfers."),
+    help=N_("Datasets: plan, put, get, ls, show, cp, rm, verify, register; rules for copies, transfers."),
 )
 
 _FILES_SHOWN: Final = 200
@@ -256,6 +257,7 @@ def _followed(hub: Client, version: DatasetVersion, *, quiet: bool) -> DatasetVe
 
 
 install_files(_data)
+install_plan(_data)
 install_rules(_data)
 
 

@@ -50,7 +50,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "logs": ("logs", N_("Print what a job wrote.")),
     "outputs": ("outputs", N_("List a job's output files, or fetch them into a directory.")),
     "cancel": ("jobs", N_("Cancel a job.")),
-    "data": ("data", N_("Datasets: ls, show, put, get, cp, rm, verify, register; rules for copies, transfers.")),
+    "data": ("data", N_("Datasets: plan, put, get, ls, show, cp, rm, verify, register; rules for copies, transfers.")),
     "storage": ("data", N_("List storage, and what may go there.")),
     "move": (
         "moving",

@@ -45,7 +45,7 @@ EXPECTED: Final[Mapping[str, str]] = {"sum-placed-digits": DATA_HOME, "recognise
 _LOOK_S: Final = 0.2
 _PUBLISHED_S: Final = 40
 _WHOLE_S: Final = 60
-_PLACED_S: Final = 30
+_PLACED_S: Final = 60
 _RULES: Final = (NewCopyRule(copies=1, where=Where(regions=(DATA_REGION,))), NewCopyRule(copies=2))
 """Two copies, one of them in Shanghai: the rule for the region stands first, so that one copy keeps both."""
 

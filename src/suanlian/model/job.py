@@ -263,6 +263,9 @@ class JobSpec(Value):
         if self.estimate_s is not None and self.estimate_s > self.wall_time_s:
             msg = "estimate_s is at most wall_time_s"
             raise ValueError(msg)
+        if self.save and self.array_size is not None:
+            msg = "save is for jobs of one task: let the tasks of an array bring outputs"
+            raise ValueError(msg)
         if len({mount.path for mount in self.mounts}) != len(self.mounts):
             msg = "two mounts have the same path"
             raise ValueError(msg)

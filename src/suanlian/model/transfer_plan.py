@@ -1,6 +1,5 @@
 """What whoever plans transfers is handed and what it decides: values between the store, the planner and the hub."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -58,7 +57,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class WaitingTransfer:
-    """A transfer that has no way yet. ``largest``: its largest file in bytes; ``used``: what it has moved already."""
+    """A transfer that has no way yet, or goes on: ``bytes`` are still to come.
+
+    ``largest``: its largest file in bytes. ``account``: whose reservations of links count. ``urgent``: work waits for
+    it; ``ahead``: work is only likely to. ``planned``: it has its hour already, which has not come. ``slow``: where it
+    came from last (``platform/site``), and the Mbit/s that went there, where that was too slow.
+    """
 
     id: str
     version_id: str
@@ -72,6 +76,35 @@ class WaitingTransfer:
     sources: tuple[Source, ...]
     relays: tuple[StoragePlace, ...] = ()
     is_relay: bool = False
+    account: str = ""
+    urgent: bool = False
+    ahead: bool = False
+    planned: bool = False
+    slow: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GoingTransfer:
+    """A transfer that goes on, from which copy and by which plan.
+
+    ``transfer.slow`` stands where that is far below its plan.
+    """
+
+    transfer: WaitingTransfer
+    source_replica_id: str
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A transfer that goes on gets other windows; ``anew``: it stops, and looks for another source."""
+
+    transfer_id: str
+    source_replica_id: str
+    windows: tuple[Window, ...] = ()
+    ends_at: datetime | None = None
+    rate_mbps: Decimal | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +133,3 @@ class NoWay:
     code: str
     reason: str
     over: bool = False
-
-
-TransferPlanner = Callable[[Sequence[WaitingTransfer], datetime], Sequence[Planned | NoWay]]
-"""Decides of all that waits at a moment, each once; what it leaves out waits on."""

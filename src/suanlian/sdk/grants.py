@@ -30,6 +30,8 @@ from suanlian.storage.contract import Code, StorageError
 
 MINTED_WITHIN_S: Final = 120.0
 """So long a storage's connector may take to give leave."""
+_PASSING: Final = frozenset({Code.UNREACHABLE.value, Code.GRANT_EXPIRED.value, Code.TOO_SLOW.value})
+"""Codes after which the hub asks the connector once more."""
 _POLL_FIRST_S: Final = 0.1
 _POLL_MOST_S: Final = 2.0
 _POLL_GROWTH: Final = 1.5
@@ -82,7 +84,7 @@ class Leave:
         if given is not None:
             try:
                 self.data.end_grant(given.id)
-            except NotFoundError:
+            except SuanlianError:  # it is over already, or will be by itself
                 return
 
     def _minted(self, number: int) -> GrantPage:
@@ -91,12 +93,13 @@ class Leave:
             shown = self.data.grant_page(given.id, number)
             if shown.sealed is not None:
                 return self._opened(given, shown.sealed, shown.token)
-            if shown.code and time.monotonic() > until - self.wait_s + pause:
+            if shown.code and shown.code not in _PASSING:
                 raise _refused(given, shown.code, shown.reason)
             if time.monotonic() > until:
+                why = f": {shown.code}" if shown.code else ""
                 raise UnavailableError(
                     "storage_unreachable",
-                    f"The connector of {given.storage} has given no leave within {self.wait_s:g} s.",
+                    f"The connector of {given.storage} has given no leave within {self.wait_s:g} s{why}.",
                     todo="Try again: what is done already stays. suanlian platforms shows which are heard of.",
                 )
             time.sleep(pause)

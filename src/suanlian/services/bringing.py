@@ -6,7 +6,7 @@ asked at each look at places; that it comes is written in the same unit that giv
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from suanlian.model.data import LOCAL, DataUse, LocalData, Purpose, ReplicaState, VersionState
@@ -19,7 +19,7 @@ from suanlian.model.place import Moving, Place
 from suanlian.model.protocol import Wish
 from suanlian.rules.data.bringing import Brought, CopyAt, Network, Wanted, Way, Ways, bring, local_to, moving_for
 from suanlian.store import attempts as tries
-from suanlian.store import datasets, replicas, transfers
+from suanlian.store import datasets, jobs, replicas, transfers
 from suanlian.store.places import Places
 from suanlian.store.storages import Storages
 from suanlian.store.unit import Row, Unit
@@ -28,6 +28,8 @@ NOT_SEALED: Final = "it is not sealed"
 _MOST_REGIONS: Final = 32
 REST: Final = timedelta(minutes=10)
 """Where a version could not be brought, no work is sent for it for so long."""
+FETCHED: Final = timedelta(days=7)
+"""What was brought ahead for a job alone is kept for so long."""
 _MOST: Final = 200
 WaysOf = Callable[[Unit], Ways]
 """The ways between sites, as of a unit."""
@@ -243,6 +245,40 @@ def _one(
         files=version["files"],
         bytes=version["bytes"],
     )
+
+
+def prefetch(unit: Unit, bringing: Bringing, job_id: str, reserved: str, until: datetime | None) -> bool:
+    """Let a waiting job's data come to the place that is reserved for it; whether anything was asked for.
+
+    ``reserved``: ``platform/share``; ``until``: when the job is thought to start. What comes for it alone goes after a
+    week. Asked again, it changes nothing. What cannot come now is left: the place that the job gets will ask.
+    """
+    row = jobs.waiting_of(unit, [job_id]).get(job_id)
+    if row is None:
+        return False
+    spec = JobSpec.model_validate_json(row["spec"])
+    place = next((one for one in Places(unit).all() if f"{one.platform}/{one.share.name}" == reserved), None)
+    if place is None or not spec.data:
+        return False
+    local = local_to(place, Places(unit).connector_of(place.share_id), bringing.network)
+    found = [bring(one, local, bringing.network) for one in bringing.wanted(spec.data)]
+    if any(isinstance(one, str) for one in found):
+        return False  # all of it, or none: a part would be of no use there
+    come = [one for one in found if isinstance(one, Brought) and one.source is not None]
+    asked = [_fetch(unit, bringing, one, job_id, until) for one in sorted_by_version(come)]
+    return any(asked)
+
+
+def _fetch(unit: Unit, bringing: Bringing, one: Brought, job_id: str, until: datetime | None) -> bool:
+    version = datasets.lock(unit, one.wanted.version_id)
+    if version is None or version["state"] != VersionState.SEALED:
+        return False
+    deadline = until if until is not None and until > unit.now else None
+    wanted = transfers.Wanted(Purpose.PREFETCH, job_id, deadline=deadline)
+    row, _why = transfers.begin(unit, version, bringing.network.storages[one.target], wanted)
+    if row is not None and row["purpose"] == Purpose.PREFETCH:
+        replicas.change(unit, row["replica_id"], {"expires_at": unit.now + FETCHED})
+    return row is not None
 
 
 def stranded(unit: Unit) -> list[str]:

@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from suanlian.model.data import ReplicaState, TransferState
 from suanlian.model.data_protocol import TaskKind, TaskReport, TaskState
+from suanlian.model.link import LinkSample
 from suanlian.rules.data.states import replica_moves, wait_after
-from suanlian.store import datasets, replicas, storage_tasks, transfers
-from suanlian.store.storages import UNHEARD
+from suanlian.store import datasets, links, replicas, storage_tasks, transfers
+from suanlian.store.storages import UNHEARD, refs_of
 from suanlian.store.unit import Row, Unit
 
 MOST_TRIES: Final = 8
@@ -22,6 +23,13 @@ MOST_TRIES: Final = 8
 STALLED: Final = timedelta(hours=1)
 """A transfer of which nothing was reported for so long is begun anew, though its connector is heard of."""
 EXPIRED: Final = "grant_expired"
+TOO_SLOW: Final = "too_slow"
+MEASURED_BYTES: Final = 8 * 1024 * 1024
+"""A move of so many bytes says how much goes through its link."""
+_MEASURED_S: Final = 5
+"""One that took less time says more of those who waited for each other."""
+_PACED: Final = Decimal("0.8")
+"""A move that was paced, and went at this part of its pace, says only that the link is no slower."""
 STOPPED: Final = "stopped"
 _AT_FAULT: Final = frozenset({"checksum_mismatch", "source_gone", "changed_in_place"})
 """Codes by which the copy that was read is not as stated."""
@@ -44,10 +52,34 @@ def moved(unit: Unit, version: Row, task: Row, report: TaskReport) -> None:
         _failed(unit, version, row, task, report)
     elif row["state"] == TransferState.CANCELING:
         transfers.end(unit, version, row, TransferState.CANCELED, ("canceled", ""))
-    elif row["push"]:
-        _take(unit, row, task)
     else:
-        _whole(unit, version, row)
+        _measure(unit, row, task)
+        if row["push"]:
+            _take(unit, row, task)
+        else:
+            _whole(unit, version, row)
+
+
+def _measure(unit: Unit, row: Row, task: Row) -> None:
+    """What a whole move of many bytes says of the link between its sites: with reading back, so rather too little."""
+    if row["bytes"] < MEASURED_BYTES or task["token"] != 1:  # of one that was begun anew it is not known how much came
+        return
+    grant = None if task["grant_task"] is None else storage_tasks.find(unit, task["grant_task"])
+    moments = (task["created_at"], row["begins_at"], None if grant is None else grant["heard_at"])
+    seconds = (unit.now - max(moment for moment in moments if moment is not None)).total_seconds()
+    if seconds < _MEASURED_S:
+        return
+    mbps = Decimal(row["bytes"] * 8 / 1e6 / seconds).quantize(Decimal("0.001"))
+    if json.loads(row["windows"]) and mbps >= _PACED * (row["rate_mbps"] or 0):
+        return
+    where = {id_: f"{ref.split('/')[0]}/{site}" for id_, (ref, site) in refs_of(unit, _ends(unit, row)).items()}
+    start, end = (where.get(id_, "") for id_ in _ends(unit, row))
+    if start and end and start != end:
+        links.add_sample(unit, (start, end), LinkSample(at=unit.now, mbps=mbps, bytes=row["bytes"]))
+
+
+def _ends(unit: Unit, row: Row) -> tuple[str, str]:
+    return transfers.source_storage(unit, row), row["storage_id"]
 
 
 def _open(unit: Unit, task: Row) -> Row | None:
@@ -144,8 +176,8 @@ def _failed(unit: Unit, version: Row, row: Row, task: Row, report: TaskReport) -
     if row["state"] == TransferState.CANCELING:
         transfers.end(unit, version, row, TransferState.CANCELED, ("canceled", ""))
         return
-    if report.code == EXPIRED and report.bytes_done > row["bytes_done"]:
-        # it came on meanwhile: the leave was only too short
+    if report.code in (EXPIRED, TOO_SLOW) and report.bytes_done > row["bytes_done"]:
+        # it came on meanwhile: the leave, or its hours, were only too short
         _set_back(unit, row, report, tries=row["tries"], at=unit.now)
         return
     by_source = task["storage_id"] != row["storage_id"]
@@ -234,4 +266,16 @@ def set_back(unit: Unit, transfer_id: str, *, counts: bool) -> bool:
         _failed(unit, version, row, task, said)
     else:
         _set_back(unit, row, said, tries=row["tries"], at=unit.now)
+    return True
+
+
+def begin_anew(unit: Unit, transfer_id: str, source_replica_id: str) -> bool:
+    """Let a transfer that is too slow stop and look for another source; what has come of it stays. It counts no try."""
+    found = transfers.find(unit, transfer_id)
+    version = None if found is None else datasets.lock(unit, found["version_id"])
+    row = transfers.lock(unit, transfer_id)
+    if version is None or row is None or row["state"] != TransferState.GOING or row["source_id"] != source_replica_id:
+        return False
+    said = TaskReport(task_id="", token=0, state=TaskState.FAILED, code=TOO_SLOW, reason="its link degraded")
+    _set_back(unit, row, said, tries=row["tries"], at=unit.now)
     return True

@@ -1,22 +1,35 @@
 """What waits to be moved, as a planner is asked about it, and its answer put to work: leave to read, a task to move.
 
-Whoever plans stands behind ``model.transfer_plan.TransferPlanner``. What it decided is checked again under the lock of
-the version: a copy that may no longer be read, or a transfer that waits no longer, is left to the next round.
+The plan itself is ``rules/data/planned.py``. What it decided is checked again under the lock of the version: a copy
+that may no longer be read, or a transfer that waits no longer, is left to the next round.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from suanlian.model.data import Purpose, ReplicaState, TransferState, VersionState
-from suanlian.model.data_protocol import Direction, TaskKind
+from suanlian.model.data_protocol import Direction, TaskKind, Window
 from suanlian.model.ids import new_id
 from suanlian.model.levels import LevelRules
-from suanlian.model.transfer_plan import NoWay, Planned, Source, StoragePlace, WaitingTransfer
+from suanlian.model.transfer_plan import (
+    Changed,
+    GoingTransfer,
+    NoWay,
+    Planned,
+    Source,
+    StoragePlace,
+    WaitingTransfer,
+)
+from suanlian.rules.data.planned import Answers as Answers  # noqa: PLC0414 - who asks for a plan gets it
+from suanlian.rules.data.planned import Asked, plan_transfers
 from suanlian.rules.data.reach import unfit
 from suanlian.rules.data.states import READABLE, wait_after
+from suanlian.rules.data.ways import plan_simply
+from suanlian.rules.transfers.problem import Link, Reserved
 from suanlian.store import datasets, replicas, storage_tasks, transfers
 from suanlian.store.storages import Storages
 from suanlian.store.transfers import Wanted
@@ -26,16 +39,57 @@ LEAD: Final = timedelta(seconds=60)
 """A transfer is given to whoever moves it so long before it begins by plan."""
 MOST_RELAYS: Final = 4
 """So many ways over a third place are tried."""
+SLOW: Final = Decimal("0.25")
+"""A transfer that goes slower than this part of its plan is planned anew."""
+HURRIED: Final = timedelta(minutes=2)
+"""So long a transfer has before anybody says that it is slow."""
 RELAYED: Final = timedelta(days=1)
 """The copy of a way over a third place is kept for so long, where no rule needs it."""
 
 
 def waiting(unit: Unit, levels: LevelRules, limit: int) -> list[WaitingTransfer]:
     """Transfers that wait for a way, the most urgent first, with all copies from which each may come."""
-    rows = transfers.waiting(unit, limit)
+    return _all(unit, transfers.waiting(unit, limit), levels)
+
+
+def going(unit: Unit, levels: LevelRules, limit: int) -> list[GoingTransfer]:
+    """Transfers whose bytes are on their way, the most urgent first, with what is left of each."""
+    rows = {row["id"]: row for row in transfers.under_way(unit, limit)}
+    return [
+        GoingTransfer(
+            transfer=replace(one, bytes=max(one.bytes - rows[one.id]["bytes_done"], 0)),
+            source_replica_id=rows[one.id]["source_id"],
+            windows=windows_of(rows[one.id]),
+        )
+        for one in _all(unit, list(rows.values()), levels)
+    ]
+
+
+def plan(
+    waiting: Sequence[WaitingTransfer],
+    going_on: Sequence[GoingTransfer],
+    known: tuple[Sequence[Link], Sequence[Reserved]],
+    now: datetime,
+) -> Answers:
+    """All of them planned together. ``known``: links, and what is reserved of them."""
+    return plan_transfers(Asked(waiting, going_on, *known, now))
+
+
+def unplanned(waiting: Sequence[WaitingTransfer], now: datetime) -> tuple[Answers, bool]:
+    """What of those without an hour has no way at all, and whether any has one: then a plan is due."""
+    found = plan_simply([one for one in waiting if not one.planned], now)
+    return Answers(list(found), []), any(isinstance(one, Planned) for one in found)
+
+
+def windows_of(row: Row) -> tuple[Window, ...]:
+    """The hours of a transfer's plan."""
+    return tuple(Window.model_validate(window) for window in json.loads(row["windows"]))
+
+
+def _all(unit: Unit, rows: Sequence[Row], levels: LevelRules) -> list[WaitingTransfer]:
     if not rows:
         return []
-    storages = Storages(unit)
+    storages, purposes = Storages(unit), _purposes(unit, rows)
     found = list[WaitingTransfer]()
     copies = replicas.of_versions(unit, {row["version_id"] for row in rows})
     versions = {row["version_id"]: datasets.version(unit, row["version_id"]) for row in rows}
@@ -43,8 +97,53 @@ def waiting(unit: Unit, levels: LevelRules, limit: int) -> list[WaitingTransfer]
         version = versions[row["version_id"]]
         if version is not None:
             mine = [copy for copy in copies if copy["version_id"] == row["version_id"]]
-            found.append(_asked(row, version, mine, storages, _relays(unit, version, storages, levels)))
+            asked = _asked(row, version, mine, storages, _relays(unit, version, storages, levels))
+            why = purposes.get(row["id"], frozenset())
+            found.append(
+                replace(
+                    asked,
+                    urgent=Purpose.JOB in why,
+                    ahead=Purpose.PREFETCH in why,
+                    planned=_has_its_hour(unit, row),
+                    slow=_slow(unit, row, asked.sources),
+                )
+            )
     return found
+
+
+def _purposes(unit: Unit, rows: Sequence[Row]) -> Mapping[str, frozenset[str]]:
+    """For what each is wanted; the first half of a way also for what the whole is."""
+    wants = transfers.wants(unit, [row["id"] for row in rows])
+    whole = {want["transfer_id"]: want["who"] for want in wants if want["purpose"] == Purpose.RELAY}
+    after = transfers.wants(unit, set(whole.values())) if whole else ()
+    found = dict[str, set[str]]()
+    for want in (*wants, *after):
+        found.setdefault(want["transfer_id"], set()).add(want["purpose"])
+    return {
+        row["id"]: frozenset(found.get(row["id"], set()) | found.get(whole.get(row["id"], ""), set())) for row in rows
+    }
+
+
+def _has_its_hour(unit: Unit, row: Row) -> bool:
+    return row["code"] == "planned" and row["begins_at"] is not None and bool(row["begins_at"] > unit.now + LEAD)
+
+
+def _slow(unit: Unit, row: Row, sources: Sequence[Source]) -> tuple[str, float] | None:
+    """Where it comes or came from, and what went there, where that is far below its plan."""
+    where = next((source.place.where for source in sources if source.replica_id == row["source_id"]), "")
+    if not where or row["rate_mbps"] is None:
+        return None
+    if row["state"] == TransferState.WAITING:
+        if row["code"] != "too_slow":
+            return None
+        told = row["rate_mbps"] / 100 if row["seen_mbps"] is None else row["seen_mbps"]
+        return where, float(min(told, row["rate_mbps"]))
+    begun = row["begins_at"] is not None and row["begins_at"] + HURRIED <= unit.now
+    spans = windows_of(row)
+    due = not spans or any(span.start <= unit.now < span.end for span in spans)
+    if begun and due and row["seen_mbps"] is not None and row["seen_mbps"] < SLOW * row["rate_mbps"]:
+        return where, float(row["seen_mbps"])
+    return None
 
 
 def _relays(unit: Unit, version: Row, storages: Storages, levels: LevelRules) -> tuple[StoragePlace, ...]:
@@ -76,6 +175,7 @@ def _asked(
         sources=tuple(whole or sources),
         relays=tuple(place for place in relays if place.id not in {copy["storage_id"] for copy in copies}),
         is_relay=row["purpose"] == Purpose.RELAY,
+        account=row["account_id"] or "",
     )
 
 
@@ -129,7 +229,7 @@ def _begin(unit: Unit, decided: Planned, version: Row, row: Row, copies: tuple[R
         return False
     storages = Storages(unit).by_id
     if decided.via:
-        return _relay(unit, version, row, storages[decided.via])
+        return _relay(unit, version, row, storages[decided.via], decided)
     start, end = storages[source["storage_id"]], storages[row["storage_id"]]
     leg = _Leg(version, row, source, target, start, end, decided)
     if leg.planned.begins_at is not None and leg.planned.begins_at > unit.now + LEAD:
@@ -151,9 +251,10 @@ def _wait(unit: Unit, version: Row, row: Row, decided: NoWay) -> bool:
     return False
 
 
-def _relay(unit: Unit, version: Row, row: Row, place: StoragePlace) -> bool:
-    """Bring it to a place between first; the transfer itself goes on from there."""
-    wanted = Wanted(Purpose.RELAY, row["id"], row["priority"], row["deadline"])
+def _relay(unit: Unit, version: Row, row: Row, place: StoragePlace, planned: Planned) -> bool:
+    """Bring it to a place between first, early enough for its deadline; the transfer itself goes on from there."""
+    deadline = row["deadline"] if row["deadline"] is None or planned.ends_at is None else planned.ends_at
+    wanted = Wanted(Purpose.RELAY, row["id"], row["priority"], deadline)
     before, why = transfers.begin(unit, version, place, wanted)
     if before is None:
         due = None if why == "whole" else unit.now + wait_after(3)
@@ -180,7 +281,31 @@ def _give(unit: Unit, leg: _Leg) -> None:
     grant = _granting(unit, leg, before.get(TaskKind.GRANT.value), inbox)
     _moving(unit, leg, before.get(TaskKind.MOVE.value), grant, inbox)
     said = {"source_id": leg.source["id"], "push": leg.planned.push, "not_before": None, "heard_at": unit.now}
-    transfers.moved(unit, leg.row, TransferState.GOING, **{**said, **_plan(leg.planned), "code": "", "reason": ""})
+    # what was seen of an earlier way says nothing of this one
+    fresh = {"code": "", "reason": "", "seen_mbps": None, "begins_at": leg.planned.begins_at or unit.now}
+    transfers.moved(unit, leg.row, TransferState.GOING, **{**said, **_plan(leg.planned), **fresh})
+
+
+def repace(unit: Unit, changed: Changed) -> bool:
+    """Give what goes on other hours: the same task, told anew. Whether it still goes on so."""
+    found = transfers.find(unit, changed.transfer_id)
+    version = None if found is None else datasets.lock(unit, found["version_id"])
+    row = transfers.lock(unit, changed.transfer_id)
+    if version is None or row is None or row["state"] != TransferState.GOING:
+        return False
+    if row["source_id"] != changed.source_replica_id:
+        return False
+    told = [
+        task
+        for task in storage_tasks.open_of(unit, transfer_id=row["id"])
+        if task["kind"] == TaskKind.MOVE and not task["held"]
+    ]
+    for task in told:
+        storage_tasks.change(unit, task, body=storage_tasks.body_of(task, windows=changed.windows))
+    windows = json.dumps([window.model_dump(mode="json") for window in changed.windows])
+    values = {"windows": windows, "ends_at": changed.ends_at, "rate_mbps": changed.rate_mbps or row["rate_mbps"]}
+    transfers.change(unit, row["id"], values)
+    return bool(told)
 
 
 def _taking(unit: Unit, leg: _Leg, before: Row | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, bindparam, insert, select, update
 
+from suanlian.model.job import JobState
 from suanlian.model.protocol import Wish
 from suanlian.store import platforms
 from suanlian.store import tables as t
@@ -51,6 +52,13 @@ def is_current(row: Row | None, connector_id: str, token: int | None = None) -> 
 def find(unit: Unit, attempt_id: str) -> Row | None:
     """By UUID."""
     return unit.connection.execute(select(t.attempt).where(t.attempt.c.id == attempt_id)).mappings().one_or_none()
+
+
+def completed(unit: Unit, job_id: str) -> Row | None:
+    """The newest attempt of a job's first task that is COMPLETE."""
+    query = select(t.attempt).where(t.attempt.c.job_id == job_id, t.attempt.c.idx == 0)
+    query = query.where(t.attempt.c.state == JobState.COMPLETE.value, t.attempt.c.fenced_at.is_(None))
+    return unit.connection.execute(query.order_by(t.attempt.c.number.desc()).limit(1)).mappings().first()
 
 
 def job_of(unit: Unit, attempt_id: str) -> str | None:

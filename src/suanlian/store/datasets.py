@@ -78,6 +78,13 @@ def list_of(unit: Unit, caller: Caller, *, after: str, limit: int) -> Sequence[R
     return unit.connection.execute(query.order_by(_d.id.desc()).limit(limit)).mappings().all()
 
 
+def by_origin(unit: Unit, account_id: str, name: str, origin: str) -> str | None:
+    """The newest version of an account's dataset that says that it comes from there, deleted or not."""
+    query = select(_v.id).join(t.dataset, _d.id == _v.dataset_id).where(_d.account_id == account_id, _d.name == name)
+    found = unit.connection.execute(query.where(_v.origin == origin).order_by(_v.number.desc()).limit(1))
+    return found.scalar_one_or_none()
+
+
 def count(unit: Unit, account_id: str) -> int:
     """How many versions of an account are not deleted."""
     query = select(func.count()).select_from(t.dataset_version)

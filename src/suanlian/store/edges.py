@@ -18,6 +18,8 @@ RELEASE = "release"
 """Jobs that come after it are let go, or end."""
 WEBHOOK = "webhook"
 """Its owner is told."""
+SAVE = "save"
+"""What it left becomes datasets."""
 
 
 def add(unit: Unit, rows: Sequence[Row]) -> None:
@@ -41,6 +43,12 @@ def owed(
         theirs = t.job.c.account_id.in_(list(accounts))
         query = query.join(t.job, t.job.c.id == t.consequence.c.job_id).where(~theirs)
     return unit.connection.execute(query.order_by(t.consequence.c.due_at).limit(limit)).mappings().all()
+
+
+def one(unit: Unit, job_id: str, what: str) -> Row | None:
+    """Something that is to follow, where it is."""
+    which = (t.consequence.c.job_id == job_id) & (t.consequence.c.what == what)
+    return unit.connection.execute(select(t.consequence).where(which)).mappings().one_or_none()
 
 
 def owe_again(unit: Unit, row: Row, due_at: datetime) -> None:

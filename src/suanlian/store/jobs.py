@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
 from suanlian.model.errors import InvalidError
 from suanlian.model.event import EventType
 from suanlian.model.ids import SCHEME
+from suanlian.model.job import JobState
 from suanlian.model.party import Caller
 from suanlian.store import edges
 from suanlian.store import tables as t
@@ -21,6 +22,8 @@ from suanlian.store.bulk import insert_rows
 from suanlian.store.unit import Row, Unit
 
 _AT_ONCE: Final = 500
+_SAVES: Final = '"save":[{'
+"""Stands in the stored spec of a job that leaves datasets: a quote inside of a text has a backslash before it."""
 
 
 def _visible(caller: Caller) -> ColumnElement[bool]:
@@ -122,6 +125,8 @@ def progressed(unit: Unit, job: Row, columns: Mapping[str, Any]) -> None:
         edges.owe(unit, job["id"], edges.RELEASE, unit.now)
     if job["webhook"]:
         edges.owe(unit, job["id"], edges.WEBHOOK, unit.now)
+    if columns["state"] == JobState.COMPLETE and _SAVES in (job.get("spec") or spec_of(unit, job["id"])):
+        edges.owe(unit, job["id"], edges.SAVE, unit.now)
 
 
 def _waits(unit: Unit) -> ColumnElement[bool]:

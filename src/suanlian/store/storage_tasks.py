@@ -212,6 +212,14 @@ def drop_pages(unit: Unit, task_id: str) -> None:
     unit.connection.execute(delete(t.grant_page).where(_p.task_id == task_id))
 
 
+def probes(unit: Unit) -> Sequence[Row]:
+    """Measurements of links that go on: both sides of each."""
+    probing = select(_t.grant_task).where(_t.kind == TaskKind.PROBE.value, _t.ended_at.is_(None))
+    mine = or_(_t.kind == TaskKind.PROBE.value, _t.id.in_(probing))
+    query = select(t.storage_task).where(mine, _t.ended_at.is_(None)).order_by(_t.id)
+    return unit.connection.execute(query).mappings().all()
+
+
 def waiting_for(unit: Unit, grant_task: str) -> Sequence[Row]:
     """Tasks that work with a grant and have not ended."""
     query = select(t.storage_task).where(_t.grant_task == grant_task, _t.ended_at.is_(None)).order_by(_t.id)

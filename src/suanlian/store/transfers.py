@@ -202,6 +202,12 @@ def waiting(unit: Unit, limit: int) -> Sequence[Row]:
     return unit.connection.execute(query.order_by(_x.priority.desc(), _x.id).limit(limit)).mappings().all()
 
 
+def under_way(unit: Unit, limit: int) -> Sequence[Row]:
+    """Transfers whose bytes are on their way, the most urgent first."""
+    query = select(t.data_transfer).where(_x.state == TransferState.GOING.value, _x.source_id.is_not(None))
+    return unit.connection.execute(query.order_by(_x.priority.desc(), _x.id).limit(limit)).mappings().all()
+
+
 def unwanted(unit: Unit, limit: int) -> Sequence[str]:
     """Transfers that go on and that nobody wants any more.
 

@@ -10,7 +10,7 @@ from suanlian.model.event import EventType
 from suanlian.model.job import JobSpec
 from suanlian.model.levels import LevelRules
 from suanlian.services import deciding, links, market, passing, placing, usage
-from suanlian.services.bringing import Bringing, NotNowError, WaysOf, let_come
+from suanlian.services.bringing import Bringing, NotNowError, WaysOf, let_come, prefetch
 from suanlian.services.deciding import Weighing
 from suanlian.services.ordering import Ordering
 from suanlian.services.placing import Besides, Brings
@@ -22,6 +22,8 @@ from suanlian.workers.loop import Tools, Worker
 _JOBS: Final = 256
 _AT_ONCE: Final = 256
 """So many decisions wait to be written at most: the writer's queue is everybody's."""
+_FETCHED: Final = 32
+"""Of so many jobs data is brought ahead after one look."""
 _ANSWER_S: Final = 60.0
 
 
@@ -78,6 +80,7 @@ class Placer(Worker):
             placed |= any(not isinstance(decision, Waits) for decision in done)
             told |= bool(done)
             self.renew()
+        self.each([one for one in found.decisions if _has_reserved(one)][:_FETCHED], self._fetch)
         return placed or (told and found.more)
 
     def _apply(self, decisions: tuple[Decision, ...]) -> list[Decision]:
@@ -88,9 +91,28 @@ class Placer(Worker):
         ]
         return [decision for decision, future in made if _came_true(future)]
 
+    def _fetch(self, waits: Decision) -> bool:
+        """Let the data of a job that waits come to the place that is reserved for it: asked when that is told."""
+        held = waits.explanation.queueing if isinstance(waits, Waits) else None
+        if held is None or held.reserved is None:
+            return False
+
+        def work(unit: Unit) -> bool:
+            data = Bringing(unit, self._levels, self._ways_of)
+            return prefetch(unit, data, waits.job_id, held.reserved or "", held.reserved_at)
+
+        self.writer.run(self.apply(work))
+        return False
+
     def _brings(self, unit: Unit, decision: Placed, spec: JobSpec, attempts: Sequence[str]) -> str | None:
         """Asked again in the unit that gives the place: copies may have come or gone since the decision."""
         return let_come(unit, Bringing(unit, self._levels, self._ways_of), decision.place, spec, attempts)
+
+
+def _has_reserved(decision: Decision) -> bool:
+    """Whether a job that waits is told of a place that is reserved for it, and may have data to read there."""
+    held = decision.explanation.queueing if isinstance(decision, Waits) else None
+    return held is not None and held.reserved is not None
 
 
 def _came_true(future: Future[bool]) -> bool:

@@ -1,6 +1,7 @@
 """The simplest way of each transfer, for itself and now: direct from the cheapest copy, else by one S3 storage. Pure.
 
-It knows no links, hours or other transfers; a planner that does takes its place (``TransferPlanner``).
+It knows no links, hours or other transfers: ``rules/data/planned.py`` does, and falls back to this where it finds no
+place.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,11 @@ def _plan(one: WaitingTransfer) -> Planned | NoWay:
         return NoWay(one.id, "source_gone", "no copy is left from which it could come", over=True)
     ways = [(source, reach_between(source.place, one.target, one.largest)) for source in one.sources]
     direct = [(source, way) for source, way in ways if way is not Reach.NONE]
-    ready = [(source, way) for source, way in direct if _ready(source.place)]
-    if not _ready(one.target):
+    able = [(source, way) for source, way in direct if ready(source.place)]
+    if not ready(one.target):
         return NoWay(one.id, "unreachable", f"{one.target.ref} is not heard of, or has told no key to seal to")
-    if ready:
-        source, way = min(ready, key=lambda pair: _price(pair[0], one.bytes))
+    if able:
+        source, way = min(able, key=lambda pair: _price(pair[0], one.bytes))
         return Planned(one.id, source.replica_id, push=way is Reach.PUSH, cost_cny=_egress(source, one.bytes))
     if direct:
         return NoWay(one.id, "unreachable", f"{direct[0][0].place.ref} is not heard of, or has told no key to seal to")
@@ -43,8 +44,8 @@ def _over_a_third(one: WaitingTransfer) -> Planned | NoWay:
             for source in one.sources
             for relay in one.relays
             if relay.share.kind is StorageKind.S3
-            and _ready(source.place)
-            and _ready(relay)
+            and ready(source.place)
+            and ready(relay)
             and relay.has_room(one.bytes)
             and reach_between(source.place, relay, one.largest) is not Reach.NONE
             and reach_between(relay, one.target, one.largest) is not Reach.NONE
@@ -58,7 +59,8 @@ def _over_a_third(one: WaitingTransfer) -> Planned | NoWay:
     return NoWay(one.id, "no_way", wrong[:200], over=True)
 
 
-def _ready(place: StoragePlace) -> bool:
+def ready(place: StoragePlace) -> bool:
+    """Whether storage can be read or written now: its connector is heard of and has told a key to seal to."""
     return place.reachable and not place.withdrawn and bool(place.sealing_key)
 
 
