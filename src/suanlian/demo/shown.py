@@ -102,7 +102,7 @@ def data_lines(data: DataRecord) -> list[str]:
         lines.append("  " + text.format(**values, size=f"{one.bytes / _MB:.1f}", cost=cost))
     for rule in data.rules:
         where_ = ", ".join(rule.regions) or _("anywhere")
-        text = _("rule: {copies} copies, regions: {regions}; {whole} whole")
+        text = _("rule: copies wanted {copies}, regions: {regions}; whole {whole}")
         lines.append("  " + text.format(copies=rule.copies, regions=where_, whole=rule.whole))
     return lines + [f"  {said(text)}" for job in data.jobs for text in job.why]
 
