@@ -217,3 +217,26 @@ def test_data_comes_ahead_to_the_place_that_is_reserved(world: World, two: tuple
     settle(world, *two)
     assert states(world, ref)[POND] == "whole"
     assert not at(world, SUZHOU, made["id"])
+
+
+def test_a_copy_that_is_read_anew_is_neither_read_nor_brought_anew(world: World, two: tuple[Keeper, Keeper]) -> None:
+    """The place says so; once the copy is whole again the job starts there."""
+    lake, pond = two
+    ref = register(world, lake)
+    world.ok("buyer", "POST", f"/v1/datasets/{ref}/replicas", {"to": POND})
+    settle(world, lake, pond)
+    gone = world.person("buyer").send("DELETE", f"/v1/datasets/{ref}/replicas/{_copy(world, ref, POND)}")
+    assert gone.status_code == 204
+    made = world.submit(**reading(ref, wants={"platform": SUZHOU}))
+    world.hub.settle()
+    explained = world.ok("buyer", "GET", f"/v1/jobs/{made['id']}/explanation")
+    (miss,) = [one for c in explained["candidates"] if c["platform"] == SUZHOU for one in c["failed"]]
+    assert "is read anew, or leaves" in miss["had"]
+    settle(world, lake, pond)
+    assert states(world, ref)[POND] == "whole"
+    assert SUZHOU in told(world, made["id"])
+
+
+def _copy(world: World, ref: str, storage_ref: str) -> str:
+    found = world.ok("buyer", "GET", f"/v1/datasets/{ref}/replicas")["items"]
+    return str(next(one["id"] for one in found if one["storage"] == storage_ref))

@@ -143,7 +143,10 @@ class Bringing:
         if not uses:
             return ()
         wanted = self.wanted(uses)
-        copies = [(w.version_id, [(c.storage, c.whole) for c in w.copies], w.wrong, sorted(w.failed)) for w in wanted]
+        copies = [
+            (w.version_id, [(c.storage, c.whole) for c in w.copies], w.wrong, sorted(w.failed | w.unsettled))
+            for w in wanted
+        ]
         heard = [(ref, place.reachable) for ref, place in sorted(self.network.storages.items())]
         return tuple(map(str, copies)), tuple(heard)
 
@@ -172,15 +175,22 @@ class Bringing:
                 self._wanted[use] = Wanted(use, "", 0, (), wrong="it was deleted")
                 continue
             mine = [copy for copy in copies if copy["version_id"] == row["id"] and copy["storage_id"] in refs]
+            settled = (ReplicaState.WHOLE, ReplicaState.COMING)
+            unsettled = frozenset(refs[copy["storage_id"]] for copy in mine if copy["state"] not in settled)
             at = tuple(
                 CopyAt(refs[copy["storage_id"]], whole, 0 if whole else left.get(copy["id"], int(row["bytes"])))
                 for copy in mine
                 for whole in (copy["state"] == ReplicaState.WHOLE,)
-                if copy["state"] in (ReplicaState.WHOLE, ReplicaState.COMING)
+                if copy["state"] in settled
             )
             failed = transfers.failed_since(self.unit, row["id"], REST)
             own: dict[str, Any] = {"failed": frozenset(refs[storage] for storage in failed if storage in refs)}
-            own |= {"level": row["level"], "residency": datasets.residency_of(row), "largest": row["largest"]}
+            own |= {
+                "unsettled": unsettled,
+                "level": row["level"],
+                "residency": datasets.residency_of(row),
+                "largest": row["largest"],
+            }
             wrong = "" if row["state"] in (VersionState.SEALED, VersionState.LOST) else NOT_SEALED
             self._wanted[use] = replace(Wanted(use, row["id"], row["bytes"], at, wrong=wrong), **own)
 
@@ -195,15 +205,16 @@ class NotNowError(Exception):
     """Data that was to come cannot, as things are now: the place is not given."""
 
 
-def let_come(unit: Unit, bringing: Bringing, place: Place, spec: JobSpec, attempts: Sequence[str]) -> str | None:
+def let_come(
+    unit: Unit, bringing: Bringing, at: tuple[Place, str], spec: JobSpec, attempts: Sequence[str]
+) -> str | None:
     """Let a job's data come to the place of these attempts; what their connector lays out, as their rows keep it.
 
     Raises NotNowError, with which the whole unit has to be given up.
     """
     if not spec.data:
         return None
-    connector = Places(unit).connector_of(place.share_id)
-    local = local_to(place, connector, bringing.network)
+    local = local_to(*at, bringing.network)
     found = [bring(one, local, bringing.network) for one in bringing.wanted(spec.data)]
     said = [_one(unit, bringing, one, spec, attempts) for one in sorted_by_version(found)]
     order = {use: n for n, use in enumerate(spec.data)}

@@ -63,6 +63,8 @@ class Wanted:
     """Why it is to be had nowhere: deleted, lost, not sealed."""
     failed: frozenset[str] = frozenset()
     """Storage to which it could not be brought a short while ago."""
+    unsettled: frozenset[str] = frozenset()
+    """Storage with a copy that leaves, is broken, or is read anew: no other comes there meanwhile."""
 
 
 class Brought(NamedTuple):
@@ -154,17 +156,16 @@ def _onto(
 
 def unwelcome(wanted: Wanted, target: StoragePlace, there: CopyAt | None, network: Network) -> str:
     """Why a copy of it must not come onto this storage; empty where it may."""
-    if target.share.read_only:
-        return f"{target.ref} is only read"
-    if not target.reachable:
-        return f"the connector of {target.ref} is not heard of"
-    if wrong := unfit(target, wanted.level, wanted.residency, network.levels, network.now):
-        return f"{target.ref}: {wrong}"
-    if target.ref in wanted.failed:
-        return f"it could not be brought to {target.ref} a short while ago"
-    if there is None and not target.has_room(wanted.size):
-        return f"{target.ref} has no room for {wanted.size} bytes"
-    return ""
+    ref = target.ref
+    reasons = (
+        (target.share.read_only, f"{ref} is only read"),
+        (not target.reachable, f"the connector of {ref} is not heard of"),
+        (ref in wanted.unsettled, f"its copy at {ref} is read anew, or leaves"),
+        (ref in wanted.failed, f"it could not be brought to {ref} a short while ago"),
+        (there is None and not target.has_room(wanted.size), f"{ref} has no room for {wanted.size} bytes"),
+    )
+    wrong = unfit(target, wanted.level, wanted.residency, network.levels, network.now)
+    return next((said for holds, said in reasons if holds), f"{ref}: {wrong}" if wrong else "")
 
 
 def _priced(wanted: Wanted, source: StoragePlace, target: StoragePlace, size: int, network: Network) -> Brought:
