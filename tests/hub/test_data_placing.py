@@ -240,3 +240,20 @@ def test_a_copy_that_is_read_anew_is_neither_read_nor_brought_anew(world: World,
 def _copy(world: World, ref: str, storage_ref: str) -> str:
     found = world.ok("buyer", "GET", f"/v1/datasets/{ref}/replicas")["items"]
     return str(next(one["id"] for one in found if one["storage"] == storage_ref))
+
+
+def test_what_leaves_a_dataset_goes_where_that_can_be_kept(world: World) -> None:
+    """Without storage beside any place it waits, and says why."""
+    publish(world, SUZHOU, storage("pond"))
+    publish(world, WUHU)
+    world.ok("buyer", "POST", "/v1/datasets", {"name": "made", "level": 1})
+    made = world.submit(save=[{"path": "out", "dataset": "made"}])
+    world.hub.settle()
+    assert SUZHOU in told(world, made["id"])
+    publish(world, SUZHOU)
+    waits = world.submit(save=[{"path": "out", "dataset": "made"}])
+    world.hub.settle()
+    assert told(world, waits["id"]) == {}
+    explained = world.ok("buyer", "GET", f"/v1/jobs/{waits['id']}/explanation")
+    misses = {(one["filter"], one["wanted"]) for c in explained["candidates"] for one in c["failed"]}
+    assert misses == {("data", "made")}

@@ -25,9 +25,13 @@ def two(world: World) -> tuple[Keeper, Keeper]:
     return Keeper(world, WUHU), Keeper(world, SUZHOU)
 
 
-def done(world: World, state: JobState = JobState.COMPLETE, **changes: object) -> dict[str, Any]:
-    """A job at the first platform that has ended."""
+def done(
+    world: World, state: JobState = JobState.COMPLETE, *, without: bool = False, **changes: object
+) -> dict[str, Any]:
+    """A job at the first platform that has ended; ``without``: its storage is published no more by then."""
     made, told = world.at(WUHU, **changes)
+    if without:
+        publish(world, WUHU)
     connector = world.connector(WUHU)
     connector.report(told, JobState.RUNNING)
     connector.report(told, state)
@@ -88,8 +92,7 @@ def test_what_cannot_be_kept_says_why(world: World, two: tuple[Keeper, Keeper]) 
     world.ok("buyer", "POST", "/v1/datasets", {"name": "strict", "level": 3})
     done(world, save=[{"path": "out", "dataset": "strict"}])
     assert "it was not kept" in dataset(world, "strict@1")["reason"]
-    publish(world, WUHU)
-    done(world, save=[SAVE])
+    done(world, without=True, save=[SAVE])
     version = dataset(world, "model@1")
     assert (version["state"], "no storage" in version["reason"]) == ("open", True)
     publish(world, WUHU, storage("disk", StorageKind.POSIX))

@@ -45,7 +45,17 @@ def kind_of(demand: Demand) -> Hashable:
     wants = spec.wants.model_copy(update={"max_cost": None, "max_g_co2": None, "detour": None, "prefer": Prefer.COST})
     kinds = frozenset(kind for kind, amount in spec.resources.base().items() if amount)
     grace = None if spec.checkpoint is None else spec.checkpoint.grace_s
-    asked = (spec.variants, wants, spec.features, bool(spec.secrets), kinds, grace, spec.job_class, spec.data)
+    asked = (
+        spec.variants,
+        wants,
+        spec.features,
+        bool(spec.secrets),
+        kinds,
+        grace,
+        spec.job_class,
+        spec.data,
+        bool(spec.save),
+    )
     return (*asked, demand.entity, demand.lender, demand.order, level_grade(spec.wants, demand.levels))
 
 

@@ -41,7 +41,7 @@ _HOUR_S: Final = 3600
 INDIFFERENT: Final = frozenset(
     {
         *("name", "purpose", "inputs", "outputs", "env", "secrets", "array_size", "network", "attempts", "mounts"),
-        *("priority", "budget", "after", "retries", "webhook", "tags", "save"),
+        *("priority", "budget", "after", "retries", "webhook", "tags"),
     }
 )
 """Fields of a spec that no filter and no cost asks of. What a feature, a secret or a limit makes of them is kept apart;
@@ -374,7 +374,8 @@ def _data(q: Question) -> Miss:
     moving = q.moving
     if moving is None or not moving.wrong:
         return None
-    return ", ".join(use.dataset for use in q.demand.spec.data) or "data", moving.wrong
+    spec = q.demand.spec
+    return ", ".join([use.dataset for use in spec.data] or [saved.dataset for saved in spec.save]), moving.wrong
 
 
 def _percent(fraction: Decimal) -> str:

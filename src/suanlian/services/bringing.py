@@ -17,7 +17,7 @@ from suanlian.model.levels import LevelRules
 from suanlian.model.party import Caller
 from suanlian.model.place import Moving, Place
 from suanlian.model.protocol import Wish
-from suanlian.rules.data.bringing import Brought, CopyAt, Network, Wanted, Way, Ways, bring, local_to, moving_for
+from suanlian.rules.data.bringing import Brought, CopyAt, Network, Wanted, Way, Ways, bring, keeps, local_to, moving_for
 from suanlian.store import attempts as tries
 from suanlian.store import datasets, jobs, replicas, transfers
 from suanlian.store.places import Places
@@ -127,20 +127,25 @@ class Bringing:
     _network: Network | None = None
     _connectors: Mapping[ShareId, str] = field(default_factory=dict)
     _wanted: dict[DataUse, Wanted] = field(default_factory=dict)
-    _found: dict[tuple[DataUse, ...], Mapping[ShareId, Moving]] = field(default_factory=dict)
+    _found: dict[tuple[tuple[DataUse, ...], bool], Mapping[ShareId, Moving]] = field(default_factory=dict)
 
     def of(self, spec: JobSpec, places: Sequence[Place]) -> Mapping[ShareId, Moving]:
         """For each place where its data is not, what bringing it takes. ``places`` are the same at each call."""
-        if not spec.data:
+        if not spec.data and not spec.save:
             return {}
-        if spec.data not in self._found:
-            self._found[spec.data] = moving_for(self.wanted(spec.data), places, self._whose(places), self.network)
-        return self._found[spec.data]
+        asked = spec.data, bool(spec.save)
+        if asked not in self._found:
+            whose = self._whose(places)
+            found = moving_for(self.wanted(spec.data), places, whose, self.network)
+            homeless = {p.share_id: keeps(p, whose[p.share_id], self.network) for p in places if spec.save}
+            wrong = {share: moving for share, moving in homeless.items() if moving is not None}
+            self._found[asked] = {**found, **wrong}
+        return self._found[asked]
 
     def stamp(self, specs: Collection[JobSpec]) -> object:
         """All that bears on what bringing the data of these jobs takes, but for how much of it is under way."""
-        uses = sorted({use for spec in specs for use in spec.data}, key=lambda use: use.dataset)
-        if not uses:
+        uses = sorted({use for spec in specs for use in spec.data}, key=lambda use: (use.dataset, use.path, use.only))
+        if not uses and not any(spec.save for spec in specs):
             return ()
         wanted = self.wanted(uses)
         copies = [

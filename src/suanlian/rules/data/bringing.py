@@ -207,6 +207,13 @@ def moving_of(wanted: Sequence[Wanted], place: Place, connector_id: str, network
     )
 
 
+def keeps(place: Place, connector_id: str, network: Network) -> Moving | None:
+    """None where what a job leaves can be kept beside this place; else why not."""
+    if any(not one.share.read_only for one in local_to(place, connector_id, network)):
+        return None
+    return Moving(Decimal(0), Decimal(0), wrong="no storage there that keeps what it leaves")
+
+
 def moving_for(
     wanted: Sequence[Wanted], places: Sequence[Place], connectors: Mapping[ShareId, str], network: Network
 ) -> dict[ShareId, Moving]:
