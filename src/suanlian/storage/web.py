@@ -72,6 +72,7 @@ class Web:
     ca: Path | None = None
     _pools: dict[tuple[str, str, int], urllib3.HTTPConnectionPool] = field(default_factory=dict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
+    _judging: Lock = field(default_factory=Lock, repr=False)
 
     def size(self, url: str, path: str) -> int | None:
         """How many bytes lie there; None where nothing does, or where the server does not say."""
@@ -156,15 +157,24 @@ class Web:
             raise LocationParseError("an address of http or https")
         port = parts.port or _PORTS[parts.scheme]
         key = (parts.scheme, parts.hostname, port)
-        with self._lock:
-            pool = self._pools.get(key)
-        if pool is None:
-            pool = self._connected(*key)
-            with self._lock:
-                if len(self._pools) >= _ORIGINS:
-                    self._pools.clear()
-                self._pools[key] = pool
+        pool = self._known(key) or self._made(key)
         return pool, f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", parts.netloc
+
+    def _known(self, key: tuple[str, str, int]) -> urllib3.HTTPConnectionPool | None:
+        with self._lock:
+            return self._pools.get(key)
+
+    def _made(self, key: tuple[str, str, int]) -> urllib3.HTTPConnectionPool:
+        """Of several threads that ask for an origin at once one judges it, and the others wait for that."""
+        with self._judging:
+            pool = self._known(key)
+            if pool is None:
+                pool = self._connected(*key)
+                with self._lock:
+                    if len(self._pools) >= _ORIGINS:
+                        self._pools.clear()
+                    self._pools[key] = pool
+            return pool
 
     def _connected(self, scheme: str, host: str, port: int) -> urllib3.HTTPConnectionPool:
         timeout = urllib3.Timeout(connect=_CONNECT_S, read=_SILENT_S)
