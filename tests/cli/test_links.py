@@ -23,7 +23,7 @@ LINE = {
     "mbps_grade": "measured",
     "cny_per_gb": "0.10",
     "hours": [{"start": "22:00:00", "end": "06:00:00"}],
-    "measured_at": (NOW - timedelta(minutes=7)).isoformat(),
+    "measured_at": (NOW - timedelta(hours=7, minutes=5)).isoformat(),
     "mbps_measured_at": (NOW - timedelta(hours=5)).isoformat(),
     "samples": 20,
 }
@@ -80,7 +80,7 @@ def test_each_figure_has_its_grade_and_age(
     assert f"19.4 ms ({guessed})" in out
     assert "0.1 CNY/GB" in out
     assert "22:00-06:00" in out
-    assert ("7 min ago" in out) == (lang == "en")
+    assert ("7 h ago" in out) == (lang == "en")
     assert ("5 h ago" in out) == (lang == "en")
 
 

@@ -32,7 +32,7 @@ FROM_PEERS = {"protocol", "report", "node", "outlook"}
 """Rooms whose values come from another hub or connector; documents that are signed and kept stand elsewhere."""
 
 PARTS_FROM_PEERS = {
-    *("Footing", "ProviderAbout"),
+    *("Footing", "LocalData", "ProviderAbout"),
     *("Candidate", "CostTerm", "Explanation", "FailedFilter", "MarketView", "Queueing", "Shut"),
 }
 """Parts of such values that stand with their subject: of an instruction, of what a hub says of itself, of places."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suanlian.model.data import DataUse, Saved
 from suanlian.model.demand import After, AfterWhen, Checkpoint, PassedFile
 from suanlian.model.job import ENDED, JobSpec, JobState, Wants
 from suanlian.rules.dependencies import indices, is_met, laid, narrowed, never
@@ -91,6 +92,8 @@ def test_every_field_of_a_spec_is_asked_of_places_or_named_as_indifferent() -> N
         "nodes": 2,
         "job_class": "hpc",
         "checkpoint": Checkpoint(path="state"),
+        "data": (DataUse(dataset="lab/reads@1", path="in"),),
+        "save": (Saved(path="out", dataset="made"),),
     }
     asked = set(JobSpec.model_fields) - INDIFFERENT
     assert asked == set(other)

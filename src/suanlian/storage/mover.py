@@ -156,12 +156,7 @@ class _Run:
             ThreadPoolExecutor(self._asked.threads, "move") as pool,
         ):
             try:
-                for unit in self._units():
-                    self._wait_for(slots)
-                    if self._halt.is_set():
-                        slots.release()
-                        break
-                    pool.submit(self._guarded, unit, slots)
+                self._hand_out(pool, slots)
                 for _slot in range(self._asked.threads):
                     self._wait_for(slots)
             except BaseException:
@@ -169,6 +164,17 @@ class _Run:
                 raise
         if self._failed is not None:
             raise self._failed
+
+    def _hand_out(self, pool: ThreadPoolExecutor, slots: Semaphore) -> None:
+        try:
+            for unit in self._units():  # a large file is begun here, too: a thread may have failed meanwhile
+                self._wait_for(slots)
+                if self._halt.is_set():
+                    slots.release()
+                    break
+                pool.submit(self._guarded, unit, slots)
+        except _HaltError:
+            pass
 
     def _wait_for(self, slots: Semaphore) -> None:
         self._look()
