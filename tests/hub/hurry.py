@@ -31,7 +31,7 @@ def _create(url: str, **arguments: Any) -> Engine:  # noqa: ANN401 - of SQLAlche
 @contextmanager
 def in_a_hurry() -> Iterator[None]:
     """Statements are compiled once a process; no database need survive a power cut, SQLite's as little as the other."""
-    if engine.create_engine is _create:  # somebody else is already
+    if vars(engine)["create_engine"] is _create:  # somebody else is already
         yield
         return
     asked = tuple(pragma.replace("=FULL", "=OFF") for pragma in engine.SQLITE_PRAGMAS)
