@@ -257,3 +257,25 @@ def test_what_leaves_a_dataset_goes_where_that_can_be_kept(world: World) -> None
     explained = world.ok("buyer", "GET", f"/v1/jobs/{waits['id']}/explanation")
     misses = {(one["filter"], one["wanted"]) for c in explained["candidates"] for one in c["failed"]}
     assert misses == {("data", "made")}
+
+
+def test_a_submission_that_is_repeated_gets_its_first_answer_whatever_became_of_its_data(
+    world: World, two: tuple[Keeper, Keeper]
+) -> None:
+    lake, pond = two
+    ref = register(world, lake)
+    buyer, body, key = world.person("buyer"), job(**reading(ref)), {"Idempotency-Key": "once"}
+    first = buyer.post("/v1/jobs", body, headers=key).json()
+    world.ok("buyer", "POST", f"/v1/jobs/{first['id']}/cancel")
+    settle(world, lake, pond)
+    assert buyer.send("DELETE", f"/v1/datasets/{ref}").status_code == 204
+    assert buyer.post("/v1/jobs", body, headers=key).json()["id"] == first["id"]
+    refused(buyer.post("/v1/jobs", body), 404, "not_found")
+
+
+def test_while_its_data_is_not_reached_a_job_waits(world: World, two: tuple[Keeper, Keeper]) -> None:
+    """That may pass: a plan does not say that it never starts."""
+    ref = register(world, two[0])
+    publish(world, WUHU)
+    found = world.ok("buyer", "POST", "/v1/jobs:plan", job(**reading(ref)))
+    assert found["outlook"]["verdict"] == "waits"

@@ -7,7 +7,6 @@ from urllib.parse import quote
 from sqlalchemy import select
 
 from suanlian.model.data import StorageKind
-from suanlian.services import replicas
 from suanlian.store import datasets as dataset_rows
 from suanlian.store import replicas as replica_rows
 from suanlian.store import tables
@@ -62,9 +61,6 @@ def test_what_a_job_names_is_not_deleted_and_what_an_attempt_reads_stays(
         dataset_rows.lock(unit, version["id"])
         dataset_rows.name_by_job(unit, made["id"], [version["id"]])
         replica_rows.use(unit, copy, replica_rows.ATTEMPT, told.attempt_id)
-        found = replicas.local(unit, [version["id"]], connector.id, "main", "s1")
-        assert (found[version["id"]]["id"], found[version["id"]]["storage"]) == (copy, "lake")
-        assert replicas.local(unit, [version["id"]], connector.id, "elsewhere", "s1") == {}
 
     writer.run(place)
     buyer = world.person("buyer")

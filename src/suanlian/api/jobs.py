@@ -68,20 +68,24 @@ _SPEC_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Jo
 _BATCH_BODY = {"requestBody": {"required": True, "content": {_JSON: {"schema": Batch.model_json_schema()}}}}
 
 
-def _refused_now(hub: Hub, caller: Caller, specs: Sequence[JobSpec], kept: Callable[[], str | None]) -> str | None:
-    """Check the specs; where they are refused now but were taken before under the same key, the answer of then."""
+Exact = tuple[list[JobSpec], list[tuple[str, ...]]]
+"""Jobs with exact versions of what they read, and the versions of each."""
+
+
+def _checked(hub: Hub, caller: Caller, specs: Sequence[JobSpec], kept: Callable[[], str | None]) -> Exact | str:
+    """The jobs as they are taken; where they are refused now but were taken under the same key, the answer of then."""
     try:
         allowance.check(caller, specs)
         checking.check_all(specs, hub.known.checks())
         checking.check_deadlines(specs, hub.now())
         for spec in specs:
             telling.check(spec, hub.bounds.webhook_origins)
+        return _exact(hub, caller, specs)
     except SuanlianError:
         answer = kept()
         if answer is None:
             raise
         return answer
-    return None
 
 
 @router.post("/jobs", openapi_extra=_SPEC_BODY, response_model=Job)
@@ -90,10 +94,10 @@ def submit(
 ) -> Response:
     """Submit a job. It waits for a place; where it goes and why is told by its explanation."""
     spec = parsed(body, JobSpec)
-    kept = _refused_now(hub, caller, [spec], lambda: again.kept(hub, caller, body))
-    if kept is not None:
-        return Response(kept, media_type=_JSON)
-    (spec,), reads = _exact(hub, caller, [spec])
+    found = _checked(hub, caller, [spec], lambda: again.kept(hub, caller, body))
+    if isinstance(found, str):
+        return Response(found, media_type=_JSON)
+    (spec,), reads = found
     prepared = jobs.prepare(hub.node, caller, [spec], hub.now())
     told = jobs.fresh(prepared, spec).model_dump_json()
 
@@ -114,10 +118,10 @@ def submit_many(
 ) -> Response:
     """Submit up to 1,000 jobs in one call: all are taken or none."""
     batch = parsed(body, Batch)
-    kept = _refused_now(hub, caller, batch.jobs, lambda: again.kept(hub, caller, body))
-    if kept is not None:
-        return Response(kept, media_type=_JSON)
-    specs, reads = _exact(hub, caller, batch.jobs)
+    found = _checked(hub, caller, batch.jobs, lambda: again.kept(hub, caller, body))
+    if isinstance(found, str):
+        return Response(found, media_type=_JSON)
+    specs, reads = found
     prepared = jobs.prepare(hub.node, caller, specs, hub.now())
 
     def work(unit: Unit) -> str:
@@ -130,7 +134,7 @@ def submit_many(
     return Response(again.run(hub, caller, body, work), media_type=_JSON)
 
 
-def _exact(hub: Hub, caller: Caller, specs: Sequence[JobSpec]) -> tuple[list[JobSpec], list[tuple[str, ...]]]:
+def _exact(hub: Hub, caller: Caller, specs: Sequence[JobSpec]) -> Exact:
     """The jobs with exact versions of what they read, as strict as that, and the versions of each."""
     if not any(spec.data for spec in specs):
         return list(specs), [() for _ in specs]

@@ -47,6 +47,8 @@ class Place:
     """From when on it is to be empty: a drain or a downtime lies ahead."""
     level: JoinLevel = JoinLevel.TRADE
     partners: tuple[str, ...] = ()
+    connector_id: str = ""
+    """Who publishes the share."""
     check: SiteCheck | None = None
     """What an operator found of where the site lies and how well it is protected; it may have run out."""
 

@@ -79,7 +79,7 @@ MOST_BENIGN_FIRST: Final = (
 TIME_MENDS: Final = frozenset(
     {
         *(Filter.ROOM, Filter.CLOSING, Filter.ACCEPTING, Filter.ADMITTED, Filter.PLATFORM_LIVE),
-        *(Filter.ELSEWHERE, Filter.OWNER_REFUSED),
+        *(Filter.ELSEWHERE, Filter.OWNER_REFUSED, Filter.DATA),
     }
 )
 """What may be otherwise in a while, with the job as it is."""

@@ -118,14 +118,13 @@ def name(unit: Unit, job_id: str, version_ids: Collection[str]) -> None:
 class Bringing:
     """What bringing data to places takes, as of one unit. Everything is read when it is asked for first.
 
-    Made anew for each look, or handed on as ``at`` another unit.
+    Made anew for each look.
     """
 
     unit: Unit
     levels: LevelRules
     ways_of: WaysOf = no_links
     _network: Network | None = None
-    _connectors: Mapping[ShareId, str] = field(default_factory=dict)
     _wanted: dict[DataUse, Wanted] = field(default_factory=dict)
     _found: dict[tuple[tuple[DataUse, ...], bool], Mapping[ShareId, Moving]] = field(default_factory=dict)
 
@@ -135,9 +134,8 @@ class Bringing:
             return {}
         asked = spec.data, bool(spec.save)
         if asked not in self._found:
-            whose = self._whose(places)
-            found = moving_for(self.wanted(spec.data), places, whose, self.network)
-            homeless = {p.share_id: keeps(p, whose[p.share_id], self.network) for p in places if spec.save}
+            found = moving_for(self.wanted(spec.data), places, self.network)
+            homeless = {place.share_id: keeps(place, self.network) for place in places if spec.save}
             wrong = {share: moving for share, moving in homeless.items() if moving is not None}
             self._found[asked] = {**found, **wrong}
         return self._found[asked]
@@ -199,27 +197,19 @@ class Bringing:
             wrong = "" if row["state"] in (VersionState.SEALED, VersionState.LOST) else NOT_SEALED
             self._wanted[use] = replace(Wanted(use, row["id"], row["bytes"], at, wrong=wrong), **own)
 
-    def _whose(self, places: Sequence[Place]) -> Mapping[ShareId, str]:
-        if len(self._connectors) < len(places):
-            found = Places(self.unit)
-            self._connectors = {place.share_id: found.connector_of(place.share_id) for place in places}
-        return self._connectors
-
 
 class NotNowError(Exception):
     """Data that was to come cannot, as things are now: the place is not given."""
 
 
-def let_come(
-    unit: Unit, bringing: Bringing, at: tuple[Place, str], spec: JobSpec, attempts: Sequence[str]
-) -> str | None:
+def let_come(unit: Unit, bringing: Bringing, place: Place, spec: JobSpec, attempts: Sequence[str]) -> str | None:
     """Let a job's data come to the place of these attempts; what their connector lays out, as their rows keep it.
 
     Raises NotNowError, with which the whole unit has to be given up.
     """
     if not spec.data:
         return None
-    local = local_to(*at, bringing.network)
+    local = local_to(place, bringing.network)
     found = [bring(one, local, bringing.network) for one in bringing.wanted(spec.data)]
     said = [_one(unit, bringing, one, spec, attempts) for one in sorted_by_version(found)]
     order = {use: n for n, use in enumerate(spec.data)}
@@ -276,7 +266,7 @@ def prefetch(unit: Unit, bringing: Bringing, job_id: str, reserved: str, until: 
     place = next((one for one in Places(unit).all() if f"{one.platform}/{one.share.name}" == reserved), None)
     if place is None or not spec.data:
         return False
-    local = local_to(place, Places(unit).connector_of(place.share_id), bringing.network)
+    local = local_to(place, bringing.network)
     found = [bring(one, local, bringing.network) for one in bringing.wanted(spec.data)]
     if any(isinstance(one, str) for one in found):
         return False  # all of it, or none: a part would be of no use there

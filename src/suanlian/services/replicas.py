@@ -176,17 +176,3 @@ def _follow(unit: Unit, version: Row, copy: Row) -> bool:
 def sweep(unit: Unit, limit: int) -> bool:
     """Forget uses that hold no more; whether there are more."""
     return replicas.forget_uses(unit, limit) == limit
-
-
-def local(unit: Unit, version_ids: list[str], connector_id: str, site: str, share: str) -> dict[str, Row]:
-    """Of these versions the whole copies from which a connector can lay data out for a share at a site, by version.
-
-    Each row has the storage's name as ``storage``. Where several are, the one read last.
-    """
-    places = Storages(unit).by_id
-    found = dict[str, Row]()
-    for row in replicas.local_to(unit, version_ids, connector_id):
-        said = places[row["storage_id"]].share
-        if said.site == site and (not said.shares or share in said.shares):
-            found[row["version_id"]] = {**row, "storage": said.name}
-    return found

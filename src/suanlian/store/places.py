@@ -96,6 +96,7 @@ class Places:
             level=self.level(row),
             partners=self._partners(row),
             check=self._check(platform, self.body(site)),
+            connector_id=str(row["connector_id"]),
         )
 
     def _check(self, platform: Row, site: Site) -> SiteCheck | None:

@@ -205,12 +205,6 @@ def comes(unit: Unit, replica_id: str) -> bool:
     return unit.connection.execute(transfer.limit(1)).first() is not None
 
 
-def local_to(unit: Unit, version_ids: Collection[str], connector_id: str) -> Sequence[Row]:
-    """Whole copies of these versions in storage of a connector."""
-    query = select(t.replica).where(_r.version_id.in_(list(version_ids)), _r.connector_id == connector_id)
-    return unit.connection.execute(query.where(_r.state == "whole").order_by(_r.id)).mappings().all()
-
-
 def values_of(unit: Unit, rows: Sequence[Row], refs: Mapping[str, tuple[str, str]]) -> dict[str, tuple[Replica, ...]]:
     """Copies as people read them, by version. ``refs``: of each storage how it is written, and its site."""
     heard, users = reachable(unit, rows) if rows else set(), used(unit, [row["id"] for row in rows]) if rows else {}

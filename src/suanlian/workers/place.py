@@ -106,8 +106,7 @@ class Placer(Worker):
 
     def _brings(self, unit: Unit, decision: Placed, spec: JobSpec, attempts: Sequence[str]) -> str | None:
         """Asked again in the unit that gives the place: copies may have come or gone since the decision."""
-        at = (decision.place, decision.connector_id)
-        return let_come(unit, Bringing(unit, self._levels, self._ways_of), at, spec, attempts)
+        return let_come(unit, Bringing(unit, self._levels, self._ways_of), decision.place, spec, attempts)
 
 
 def _has_reserved(decision: Decision) -> bool:

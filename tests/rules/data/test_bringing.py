@@ -64,14 +64,19 @@ def whole(name: str) -> CopyAt:
     return CopyAt(f"{name}/lake", whole=True)
 
 
+def beside(name: str, rate: str = "0.05", **more: object) -> Place:
+    """A place of the connector that has the platform's storage."""
+    return place(name, rate, **{"connector_id": f"c-{name}", **more})
+
+
 def moved(one: Wanted, name: str, there: Network) -> object:
-    return moving_of([one], place(name), f"c-{name}", there)
+    return moving_of([one], beside(name), there)
 
 
 def test_what_is_there_costs_nothing_and_what_is_not_costs_egress_and_link() -> None:
     there = network(*map(storage, NAMES), ways=lambda _a, _b: Way(Decimal(1000), Decimal("0.1")))
     assert moved(wanted(whole("wuhu")), "wuhu", there) is None
-    found = moving_of([wanted(whole("wuhu"))], place("suzhou"), "c-suzhou", there)
+    found = moving_of([wanted(whole("wuhu"))], beside("suzhou"), there)
     assert found is not None
     assert (found.gb, found.cny_per_gb, found.sources) == (Decimal(1), Decimal("0.6"), "wuhu/lake")
     assert found.hours == pytest.approx(Decimal(8) / 3600, abs=Decimal("1e-6"))
@@ -91,9 +96,7 @@ def test_the_cheapest_copy_is_brought_and_the_fastest_of_equal_ones() -> None:
 
 def test_what_is_under_way_counts_with_what_is_left_of_it() -> None:
     there = network(storage("wuhu"), storage("suzhou"))
-    found = moving_of(
-        [wanted(whole("wuhu"), CopyAt("suzhou/lake", whole=False, left=10**8))], place("suzhou"), "c-suzhou", there
-    )
+    found = moving_of([wanted(whole("wuhu"), CopyAt("suzhou/lake", whole=False, left=10**8))], beside("suzhou"), there)
     assert found is not None
     assert (found.gb, found.there_gb) == (Decimal("0.1"), Decimal("0.9"))
 
@@ -117,8 +120,8 @@ def test_what_is_under_way_counts_with_what_is_left_of_it() -> None:
 def test_where_it_cannot_come_the_place_says_why_and_is_never_chosen(
     one: Wanted, store: StoragePlace, said: str
 ) -> None:
-    there, where = network(storage("wuhu"), store), place("suzhou")
-    moving = moving_for([one], [where], {where.share_id: "c-suzhou"}, there)
+    there, where = network(storage("wuhu"), store), beside("suzhou")
+    moving = moving_for([one], [where], there)
     assert said in moving[where.share_id].wrong
     asked = replace(demand(spec().model_copy(update={"data": (USE,)})), moving=moving)
     explanation = explain(asked, [where], now=NOW)
@@ -130,11 +133,10 @@ def test_where_it_cannot_come_the_place_says_why_and_is_never_chosen(
 
 def test_a_job_goes_to_its_data_where_that_is_cheaper_than_bringing_it() -> None:
     there = network(*map(storage, NAMES))
-    dear, cheap = place("wuhu", rate="0.50"), place("west", rate="0.05")
+    dear, cheap = beside("wuhu", rate="0.50"), beside("west", rate="0.05")
     both, one = [dear, cheap], demand(spec().model_copy(update={"data": (USE,)}))
-    connectors = {p.share_id: f"c-{p.platform}" for p in both}
     for size, winner in ((10**7, "west"), (10**10, "wuhu")):
-        moving = moving_for([wanted(whole("wuhu"), size=size)], both, connectors, there)
+        moving = moving_for([wanted(whole("wuhu"), size=size)], both, there)
         found = explain(replace(one, moving=moving), both, now=NOW)
         assert found.won is not None
         assert found.won.platform == winner
@@ -147,8 +149,8 @@ def test_storage_of_another_connector_or_site_is_not_local() -> None:
     one = storage("wuhu")
     elsewhere = replace(one, share=one.share.model_copy(update={"name": "far", "site": "other"}))
     there = network(one, elsewhere)
-    assert [s.ref for s in local_to(place("wuhu"), "c-wuhu", there)] == ["wuhu/lake"]
-    assert local_to(place("wuhu"), "c-other", there) == ()
+    assert [s.ref for s in local_to(beside("wuhu"), there)] == ["wuhu/lake"]
+    assert local_to(beside("wuhu", connector_id="c-other"), there) == ()
 
 
 rates = st.integers(0, 50).map(lambda n: str(Decimal(n) / 10))
@@ -168,8 +170,8 @@ def test_nothing_is_cheaper_than_what_is_taken(
     every = [storage(name, egress=egress, reachable=heard) for name, (egress, heard, _has) in stores.items()]
     there = network(*every, ways=lambda start, _end: Way(speeds.get(start.split("/")[0])))
     copies = [whole(name) for name, (_egress, _heard, has) in stores.items() if has]
-    local: Place = place(at)
-    moving = moving_of([wanted(*copies, size=size)], local, f"c-{at}", there)
+    local: Place = beside(at)
+    moving = moving_of([wanted(*copies, size=size)], local, there)
     able = {name: Decimal(e) for name, (e, heard, has) in stores.items() if heard and has}
     if at not in stores or not stores[at][1] or not able:
         assert moving is not None

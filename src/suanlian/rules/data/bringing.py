@@ -102,13 +102,13 @@ class Network:
         )
 
 
-def local_to(place: Place, connector_id: str, network: Network) -> tuple[StoragePlace, ...]:
+def local_to(place: Place, network: Network) -> tuple[StoragePlace, ...]:
     """Storage that work at this place reads: of the same connector, at the same site; in the order of names."""
     found = (
         one
         for one in network.storages.values()
         if one.platform == place.platform
-        and one.connector_id == connector_id
+        and one.connector_id == place.connector_id
         and one.share.site == place.site.name
         and (not one.share.shares or place.share.name in one.share.shares)
     )
@@ -183,12 +183,12 @@ def _priced(wanted: Wanted, source: StoragePlace, target: StoragePlace, size: in
     )
 
 
-def moving_of(wanted: Sequence[Wanted], place: Place, connector_id: str, network: Network) -> Moving | None:
+def moving_of(wanted: Sequence[Wanted], place: Place, network: Network) -> Moving | None:
     """All of a job's data, for one place; None where all of it is there.
 
     Versions come one after another, as over one link, so their hours add up.
     """
-    local = local_to(place, connector_id, network)
+    local = local_to(place, network)
     found = [bring(one, local, network) for one in wanted]
     if wrong := [one for one in found if isinstance(one, str)]:
         return Moving(Decimal(0), Decimal(0), wrong=wrong[0][:200])
@@ -207,18 +207,16 @@ def moving_of(wanted: Sequence[Wanted], place: Place, connector_id: str, network
     )
 
 
-def keeps(place: Place, connector_id: str, network: Network) -> Moving | None:
+def keeps(place: Place, network: Network) -> Moving | None:
     """None where what a job leaves can be kept beside this place; else why not."""
-    if any(not one.share.read_only for one in local_to(place, connector_id, network)):
+    if any(not one.share.read_only for one in local_to(place, network)):
         return None
     return Moving(Decimal(0), Decimal(0), wrong="no storage there that keeps what it leaves")
 
 
-def moving_for(
-    wanted: Sequence[Wanted], places: Sequence[Place], connectors: Mapping[ShareId, str], network: Network
-) -> dict[ShareId, Moving]:
-    """The same for every place; places where all of it is already are left out. ``connectors``: whose each share is."""
+def moving_for(wanted: Sequence[Wanted], places: Sequence[Place], network: Network) -> dict[ShareId, Moving]:
+    """The same for every place; places where all of it is already are left out."""
     if not wanted:
         return {}
-    found = ((p.share_id, moving_of(wanted, p, connectors.get(p.share_id, ""), network)) for p in places)
+    found = ((place.share_id, moving_of(wanted, place, network)) for place in places)
     return {share: moving for share, moving in found if moving is not None}
