@@ -344,6 +344,7 @@ _PHRASES: Final[Mapping[str, Callable[[], str]]] = {
     "GiB disk": lambda: _("GiB disk"),
     "GiB-hour": lambda: _("GiB-hour"),
     "protection grade": lambda: _("protection grade"),
+    "at an assumed rate": lambda: _("at an assumed rate"),
     "claimed, not checked": lambda: _("claimed, not checked"),
 }
 

@@ -74,6 +74,8 @@ class Moving:
     """From which storage it comes, by name."""
     there_gb: Decimal = Decimal(0)
     """So much of it is there already."""
+    assumed: bool = False
+    """Of a way that it takes nobody knows a rate: the hours go by one that is assumed."""
     wrong: str = ""
     """Why it cannot come there, in English words; empty where it can."""
 

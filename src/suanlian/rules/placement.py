@@ -214,6 +214,7 @@ def _data_term(question: Question) -> tuple[CostTerm, ...]:
     how = f"{plain(moving.gb, 3)} GB x {plain(moving.cny_per_gb, 4)} CNY/GB"
     if moving.sources:
         how += f" from {moving.sources}, about {plain(moving.hours, 4)} h"
+        how += " at an assumed rate" if moving.assumed else ""
     return (CostTerm(term=Term.DATA, amount=amount, how=clip(how)),)
 
 

@@ -143,6 +143,10 @@ def test_a_job_goes_to_its_data_where_that_is_cheaper_than_bringing_it() -> None
     (term,) = [term for term in found.candidates[1].terms if term.term is Term.DATA]
     assert term.amount == 5
     assert "from wuhu/lake" in term.how
+    assert term.how.endswith("h at an assumed rate")
+    known = network(*map(storage, NAMES), ways=lambda _a, _b: Way(Decimal(1000)))
+    moving = moving_for([wanted(whole("wuhu"), size=10**10)], both, known)
+    assert [one.assumed for one in moving.values()] == [False]
 
 
 def test_storage_of_another_connector_or_site_is_not_local() -> None:

@@ -76,6 +76,8 @@ class Brought(NamedTuple):
     bytes: int
     cny: Decimal
     hours: Decimal
+    assumed: bool = False
+    """Nobody knows a rate of its way."""
 
 
 Ways = Callable[[str, str], Way]
@@ -180,6 +182,7 @@ def _priced(wanted: Wanted, source: StoragePlace, target: StoragePlace, size: in
         size,
         (gb * price).quantize(_STEP, ROUND_HALF_EVEN),
         hours.quantize(_STEP, ROUND_HALF_EVEN),
+        assumed=way.mbps is None,
     )
 
 
@@ -204,6 +207,7 @@ def moving_of(wanted: Sequence[Wanted], place: Place, network: Network) -> Movin
         hours=sum((one.hours for one in brought), Decimal(0)),
         sources=sources,
         there_gb=Decimal(whole - size) / GB,
+        assumed=any(one.assumed for one in brought),
     )
 
 
